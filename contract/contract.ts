@@ -1,0 +1,197 @@
+/**
+ * What crosses the wire between the server and its clients (the pages, the API's users). One schema per shape; the types are
+ * read from the schemas. Money is a decimal string in US dollars, times are RFC 3339 in UTC.
+ */
+import { z } from 'zod'
+
+const money = z.string().regex(/^-?\d+\.\d{2,6}$/)
+const time = z.iso.datetime()
+
+export const meSchema = z.object({
+  username: z.string(),
+  role: z.enum(['customer', 'staff']),
+  /** IANA name; every page shows times in it. */
+  time_zone: z.string(),
+})
+export type Me = z.infer<typeof meSchema>
+
+/** The five figures; none is ever negative. `pending` is what the pages call "on its way". */
+export const balanceSchema = z.object({
+  currency: z.literal('USD'),
+  available: money,
+  held: money,
+  frozen: money,
+  pending: money,
+  owed: money,
+})
+export type Balance = z.infer<typeof balanceSchema>
+
+export const serviceSchema = z.object({ code: z.string(), name: z.string() })
+export type Service = z.infer<typeof serviceSchema>
+
+export const countrySchema = z.object({ code: z.string(), name: z.string(), dial_code: z.string() })
+export type Country = z.infer<typeof countrySchema>
+
+export const priceSchema = z.object({
+  service: z.string(),
+  country: z.string(),
+  price: money,
+  in_stock: z.int(),
+  /** Share of ended numbers that got a code, 0 to 1; null while there are none. */
+  success_rate: z.number().nullable(),
+  /** How many ended numbers the rate stands on. */
+  success_base: z.int(),
+})
+export type Price = z.infer<typeof priceSchema>
+
+export const messageSchema = z.object({
+  text: z.string(),
+  /** Null: no code could be read out of the text. */
+  code: z.string().nullable(),
+  /** Who sent it, as the phone network said. */
+  from: z.string(),
+  received_at: time,
+  /** True: it came after the order had ended; it is shown and never charged. */
+  late: z.boolean(),
+})
+export type Message = z.infer<typeof messageSchema>
+
+export const orderStatuses = ['requested', 'waiting', 'received', 'finished', 'cancelled', 'expired', 'failed'] as const
+export const orderSchema = z.object({
+  /** `ord_…` */
+  id: z.string(),
+  /** The order number that people and protocols use: a decimal integer below 2^53. */
+  number: z.int(),
+  /** E.164, with the plus sign. */
+  phone_number: z.string(),
+  service: z.string(),
+  country: z.string(),
+  price: money,
+  status: z.enum(orderStatuses),
+  /** The instant the number was given. */
+  created_at: time,
+  expires_at: time,
+  /** Cancelling is possible from here on. */
+  cancel_from: time,
+  /** When the order ended (finished, cancelled, expired); null while it is open. */
+  ended_at: time.nullable(),
+  /** When the first code was accepted and the price deducted; null when it was not. */
+  received_at: time.nullable(),
+  messages: z.array(messageSchema),
+})
+export type Order = z.infer<typeof orderSchema>
+export type OrderStatus = Order['status']
+
+export const topupStatuses = [
+  'awaiting_payment',
+  'confirming',
+  'credited',
+  'partially_credited',
+  'refused',
+  'expired',
+  'reversed',
+] as const
+
+/** Why a top-up was refused: the text keys of the 3-D Secure verdict, or what happened before it could be asked. */
+export const topupReasons = [
+  'bank_does_not_verify',
+  'not_verified',
+  'card_without_3ds',
+  'verification_failed',
+  'bank_unavailable',
+  'wallet_without_3ds',
+  'declined',
+  'abandoned',
+  'expired',
+] as const
+export type TopupReason = (typeof topupReasons)[number]
+
+/** One step of a top-up's trace, in the order in which it happens. */
+export const topupStepSchema = z.object({
+  step: z.enum(['started', 'bank_asked', 'bank_answered', 'taken', 'credited']),
+  state: z.enum(['done', 'waiting', 'to_come', 'cannot_happen']),
+  at: time.nullable(),
+})
+
+export const topupSchema = z.object({
+  /** `top_…` */
+  id: z.string(),
+  method: z.literal('card'),
+  status: z.enum(topupStatuses),
+  amount: money,
+  /** Where the customer pays; null once the payment page is closed. */
+  checkout_url: z.string().nullable(),
+  created_at: time,
+  expires_at: time,
+  credited_at: time.nullable(),
+  reason: z.enum(topupReasons).nullable(),
+  /** True: the bank authorised the payment and we let it go, so it may show as pending for a few days. */
+  bank_may_show_pending: z.boolean(),
+  /** For people: which card, as far as it may be shown. */
+  card: z.object({ brand: z.string(), last4: z.string() }).nullable(),
+  trace: z.array(topupStepSchema),
+})
+export type Topup = z.infer<typeof topupSchema>
+
+export const historyTypes = [
+  'topup',
+  'hold',
+  'deduction',
+  'release',
+  'refund',
+  'topup_refund',
+  'dispute',
+  'adjustment',
+  'gift',
+  'reversal',
+] as const
+
+/** One row of the Billing History = one transfer of the ledger. Newest first on the wire. */
+export const historyRowSchema = z.object({
+  /** `trf_…` */
+  id: z.string(),
+  type: z.enum(historyTypes),
+  happened_at: time,
+  /** The sentence of the row, with the figure that the columns do not carry. */
+  text: z.string(),
+  /** What it did to credits − debits: "10.00", "-1.20", "0.00". */
+  amount: money,
+  /** What it did to held + frozen. */
+  held: money,
+  /** Available + held afterwards: what the customer owns. */
+  balance: money,
+  order_id: z.string().optional(),
+  topup_id: z.string().optional(),
+})
+export type HistoryRow = z.infer<typeof historyRowSchema>
+
+export function pageOf<Item extends z.ZodType>(item: Item) {
+  return z.object({ items: z.array(item), next_cursor: z.string().nullable() })
+}
+export type Page<Item> = { items: Item[]; next_cursor: string | null }
+
+/**
+ * What an open page is told, as server-sent events on `GET /api/v1/events`: the event's name is the key, its data the value.
+ * `hello` comes first on every (re)connection, and again when the sandbox's clock is moved; it says the server's house time,
+ * and the page reads anew what it shows.
+ */
+export type LiveEvents = {
+  hello: { now: string }
+  balance: Balance
+  order: Order
+  topup: Topup
+}
+
+/** What the pages need to know before anybody signs in: `GET /api/v1/site`. */
+export const siteSchema = z.object({
+  brand: z.object({ name: z.string(), link_colour: z.string().nullable() }),
+  /** House time; countdowns run by this clock, not the browser's. */
+  now: time,
+  topup: z.object({ minimum: money, maximum: money }),
+  order: z.object({ lifetime_seconds: z.int(), cancel_after_seconds: z.int(), max_open: z.int() }),
+  /** Present in sandbox mode only. */
+  sandbox: z
+    .object({ desk_url: z.string(), demo: z.object({ username: z.string(), password: z.string() }) })
+    .nullable(),
+})
+export type Site = z.infer<typeof siteSchema>

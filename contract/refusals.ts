@@ -1,0 +1,50 @@
+/**
+ * Every refusal has one word, the same on the page, in the API, in the logs and in the tests. The word is stable; the sentence
+ * may be improved. `status` is the HTTP status it is answered with.
+ */
+export const refusals = {
+  insufficient_credits: { status: 402, title: 'Not enough credits' },
+  account_suspended: { status: 403, title: 'This account is suspended' },
+  too_many_open_orders: { status: 409, title: 'Too many open orders' },
+  no_numbers: { status: 409, title: 'No number is free' },
+  above_max_price: { status: 409, title: 'The price is above your maximum' },
+  unknown_service: { status: 400, title: 'This service is not known' },
+  unknown_country: { status: 400, title: 'This country is not known' },
+  cancel_too_early: { status: 409, title: 'Too early to cancel' },
+  already_received: { status: 409, title: 'A code has already arrived' },
+  already_closed: { status: 409, title: 'This order has ended' },
+  amount_below_minimum: { status: 400, title: 'The amount is below the minimum' },
+  amount_above_maximum: { status: 400, title: 'The amount is above the maximum' },
+  invalid_amount: { status: 400, title: 'This is not an amount' },
+  invalid_request: { status: 400, title: 'The request cannot be read' },
+  idempotency_key_reused: { status: 409, title: 'This Idempotency-Key was used for another request' },
+  not_found: { status: 404, title: 'Not found' },
+  unauthenticated: { status: 401, title: 'Sign in first' },
+  forbidden: { status: 403, title: 'Not allowed' },
+  method_not_allowed: { status: 405, title: 'This method is not allowed here' },
+  too_large: { status: 413, title: 'The request is too large' },
+  unsupported_media_type: { status: 415, title: 'Send JSON' },
+  invalid_signature: { status: 400, title: 'The signature does not match' },
+  rate_limited: { status: 429, title: 'Too many requests' },
+  internal_error: { status: 500, title: 'Something went wrong on our side' },
+  temporarily_unavailable: { status: 503, title: 'Not available for the moment' },
+} as const
+
+export type RefusalCode = keyof typeof refusals
+
+/** The body of every failed answer, `application/problem+json` (RFC 9457). */
+export type Problem = {
+  /** Always "about:blank": the code below is what programs read. */
+  type: 'about:blank'
+  title: string
+  status: number
+  code: RefusalCode
+  /** What happened, where the money is, and what to do next, in plain words. */
+  detail: string
+  /** The offending field of the request, where there is one. */
+  field?: string
+  /** Quoted to support; stands in the server's log. */
+  request_id: string
+  /** Amounts and limits that the sentence names, for programs: decimal strings or counts. */
+  [extra: string]: unknown
+}
