@@ -1,0 +1,308 @@
+/**
+ * The ledger: the only code that moves money. A movement is a *transfer*, one immutable row; its id is chosen by the caller and is
+ * the idempotency key. See README.md for the chart, the invariants and a worked day.
+ */
+import type pg from 'pg'
+import { micros, type Usd } from '../../contract/money.ts'
+import { type Batcher, createBatcher } from '../platform/batch.ts'
+import type { Database, Queryable } from '../platform/db.ts'
+import { derivedId } from '../platform/ids.ts'
+import type { Log } from '../platform/log.ts'
+import { type Cause, causeOf, causes, type HoldCause, type PlatformAccount, platformAccounts } from './chart.ts'
+
+type Common = {
+  /** Chosen by the caller: a fresh UUIDv7, or derived from what this follows from. The same id again is the same command. */
+  id: string
+  accountId: bigint
+  /** What caused it: the order's, the top-up's id. */
+  reference: string
+  /** House time; now, unless it happened before we learned of it. */
+  happenedAt?: Date
+}
+
+/**
+ * One movement.
+ *
+ * `credit` and `debit` move at once. `hold` reserves and is refused while credit is short, while the account is suspended, or while
+ * `openMax` holds of its cause are open. `capture` takes a hold, whole or in part (the rest returns in the same row); `void` gives it
+ * back whole. The `clawback` forms follow a fact that cannot be refused: they may raise what is owed.
+ */
+export type Command =
+  | (Common & { kind: 'credit' | 'debit' | 'clawback_debit'; code: Cause; contra: PlatformAccount; amount: Usd })
+  | (Common & {
+      kind: 'hold' | 'clawback_hold'
+      code: HoldCause
+      contra: PlatformAccount
+      amount: Usd
+      /** When the hold is overdue. House time. */
+      expiresAt: Date
+      /** What the ledger's own sweep does with an overdue hold: give it back, or only raise an alarm. */
+      onExpiry: 'void' | 'alarm'
+      /** Refuse when this many holds of the same cause are open. */
+      openMax?: number
+    })
+  | (Common & { kind: 'capture'; code: Cause; contra: PlatformAccount; holdId: string; amount?: Usd })
+  | (Common & { kind: 'void'; code: Cause; contra: PlatformAccount; holdId: string })
+
+/** `exists`: this very command was carried out before; nothing moved now, and that is a success. */
+export type Done = 'ok' | 'exists'
+
+export type RefusedMovement =
+  /** The id belongs to another command; `differs` names the fields. */
+  | 'exists_with_different_fields'
+  | 'account_not_found'
+  | 'account_suspended'
+  | 'insufficient_credits'
+  | 'too_many_open_holds'
+  | 'hold_not_found'
+  | 'already_captured'
+  | 'already_voided'
+  /** A capture asks for more than was held. */
+  | 'exceeds_hold'
+  /** Another command of its group was refused, so this one did not happen either. */
+  | 'group_refused'
+  /** A bug of the caller: an amount that is not positive, a hold without a deadline, a group over two accounts. */
+  | 'malformed_command'
+
+export type Outcome = { done: true; result: Done } | { done: false; result: RefusedMovement; differs?: string[] }
+
+/** The figures of a balance. `available` and `owed` are never both above zero, none is ever negative. */
+export type AccountBalance = { available: Usd; held: Usd; frozen: Usd; owed: Usd; suspended: boolean }
+
+export type TransferKind = Command['kind']
+
+/** One row of an account's history. */
+export type Transfer = {
+  id: string
+  number: bigint
+  kind: TransferKind
+  code: Cause
+  reference: string
+  /** Moved, held or given back; of a capture: what was taken. */
+  amount: Usd
+  /** Of a capture of less than its hold: the rest that was given back. */
+  returned: Usd
+  availableAfter: Usd
+  heldAfter: Usd
+  frozenAfter: Usd
+  owedAfter: Usd
+  happenedAt: Date
+}
+
+export type Ledger = ReturnType<typeof createLedger>
+
+const HOLDS_PER_SWEEP_MAX = 100
+/** The ledger gives back what its owner forgot only after this long: expiring is the owner's work. */
+const OVERDUE_MINUTES = 15
+
+export function createLedger(settings: { database: Database; log: Log; lanes?: number }) {
+  const { database, log } = settings
+  // Created at the first use: most processes move money only inside the functions of other rooms.
+  let batcher: Batcher<Command[], Outcome[]> | null = null
+
+  function lanes(): Batcher<Command[], Outcome[]> {
+    batcher ??= createBatcher<Command[], Outcome[]>({
+      name: 'ledger',
+      database,
+      lanes: settings.lanes ?? 2,
+      log,
+      laneOf: (group) => group[0]!.accountId,
+      run: async (connection, groups) => {
+        const commands = groups.flat()
+        const groupOf = groups.flatMap((group, index) => group.map(() => (group.length > 1 ? index + 1 : null)))
+        const outcomes = await applyCommands(connection, commands, groupOf)
+        let next = 0
+        return groups.map((group) => outcomes.slice(next, (next += group.length)))
+      },
+    })
+    return batcher
+  }
+
+  return {
+    /** Opens the ledger account of a customer; safe to repeat. */
+    async open(db: Queryable, accountId: bigint): Promise<void> {
+      await db.query('select ledger_open($1)', [accountId])
+    },
+
+    /**
+     * Carries commands out inside the caller's transaction, in order, together with the fact that caused them. A refused command
+     * leaves no row and changes nothing; the others stand. Call it last: it locks the account's row until the commit.
+     * `asGroup`: all of one customer, all or nothing, later ones may name earlier ones.
+     */
+    apply(tx: pg.PoolClient, commands: Command[], options: { asGroup?: boolean } = {}): Promise<Outcome[]> {
+      return applyCommands(
+        tx,
+        commands,
+        commands.map(() => (options.asGroup ? 1 : null)),
+      )
+    },
+
+    /** Carries one command out in a transaction of its own, together with whatever else is waiting at the moment. */
+    async submit(command: Command): Promise<Outcome> {
+      return (await lanes().submit([command]))[0]!
+    },
+
+    /** Carries a group out, all or nothing, in a transaction of its own. All commands belong to one customer. */
+    submitGroup(group: Command[]): Promise<Outcome[]> {
+      if (group.length === 0) return Promise.resolve([])
+      return lanes().submit(group)
+    },
+
+    /** Null: there is no such account. */
+    async balance(db: Queryable, accountId: bigint): Promise<AccountBalance | null> {
+      const { rows } = await db.query<
+        Record<'credits' | 'debits' | 'held' | 'frozen' | 'owed', string> & { suspended: boolean }
+      >({
+        name: 'ledger_balance',
+        text: 'select credits, debits, held, frozen, owed, suspended from ledger_accounts where id = $1',
+        values: [accountId],
+      })
+      const row = rows[0]
+      if (!row) return null
+      const signed = BigInt(row.credits) - BigInt(row.debits) - BigInt(row.held) - BigInt(row.frozen)
+      return {
+        available: micros(signed > 0n ? signed : 0n),
+        held: micros(row.held),
+        frozen: micros(row.frozen),
+        owed: micros(row.owed),
+        suspended: row.suspended,
+      }
+    },
+
+    /**
+     * An account's transfers, newest first. `before` is the running number at which the page before ended.
+     * `from` (inclusive) and `to` (exclusive) are house times.
+     */
+    async history(
+      db: Queryable,
+      accountId: bigint,
+      page: { limit: number; before?: bigint; kinds?: TransferKind[]; codes?: Cause[]; from?: Date; to?: Date },
+    ): Promise<Transfer[]> {
+      const { rows } = await db.query({
+        name: 'ledger_history',
+        text: `
+          select id, number, kind, code, reference, amount, returned, available_after, held_after, frozen_after, owed_after, happened_at
+            from transfers
+           where account_id = $1
+             and ($2::bigint is null or number < $2)
+             and ($3::transfer_kind[] is null or kind = any($3))
+             and ($4::int[] is null or code = any($4))
+             and ($5::timestamptz is null or happened_at >= $5)
+             and ($6::timestamptz is null or happened_at < $6)
+           order by number desc
+           limit $7`,
+        values: [
+          accountId,
+          page.before ?? null,
+          page.kinds ?? null,
+          page.codes?.map((code) => causes[code]) ?? null,
+          page.from ?? null,
+          page.to ?? null,
+          page.limit,
+        ],
+      })
+      return rows.map((row) => ({
+        id: row.id,
+        number: BigInt(row.number),
+        kind: row.kind,
+        code: causeOf(row.code),
+        reference: row.reference,
+        amount: micros(row.amount),
+        returned: micros(row.returned),
+        availableAfter: micros(row.available_after),
+        heldAfter: micros(row.held_after),
+        frozenAfter: micros(row.frozen_after),
+        owedAfter: micros(row.owed_after),
+        happenedAt: row.happened_at,
+      }))
+    },
+
+    /** Moves the deadline of an open hold. False: the hold is not open (any more). */
+    async moveDeadline(db: Queryable, hold: { accountId: bigint; holdId: string; expiresAt: Date }): Promise<boolean> {
+      const { rows } = await db.query<{ moved: boolean }>('select ledger_move_deadline($1, $2, $3) as moved', [
+        hold.accountId,
+        hold.holdId,
+        hold.expiresAt,
+      ])
+      return rows[0]!.moved
+    },
+
+    /**
+     * The last net under forgotten holds: 15 minutes after its deadline a hold is given back, or alarmed about when its owner wanted
+     * that. Each one is an incident, because its owner should have resolved it. Returns how many it gave back.
+     */
+    async sweepOverdueHolds(): Promise<number> {
+      const { rows } = await database.pool.query(
+        `select hold_id, account_id, on_expiry, t.reference, t.contra
+           from open_holds
+           join transfers t on t.id = hold_id
+          where expires_at < house_now() - make_interval(mins => $1)
+          order by expires_at
+          limit $2`,
+        [OVERDUE_MINUTES, HOLDS_PER_SWEEP_MAX],
+      )
+      let givenBack = 0
+      for (const row of rows) {
+        log.error(
+          { hold: row.hold_id, account: row.account_id, on_expiry: row.on_expiry },
+          'Incident: a hold is overdue',
+        )
+        if (row.on_expiry !== 'void') continue
+        const outcome = await lanes().submit([
+          {
+            id: derivedId(row.hold_id, 'overdue'),
+            kind: 'void',
+            accountId: BigInt(row.account_id),
+            code: 'hold_overdue',
+            contra: platformAccountOf(row.contra),
+            holdId: row.hold_id,
+            reference: row.reference,
+          },
+        ])
+        if (outcome[0]!.result === 'ok') givenBack++
+      }
+      return givenBack
+    },
+
+    async close(): Promise<void> {
+      await batcher?.close()
+    },
+  }
+}
+
+async function applyCommands(tx: Queryable, commands: Command[], groups: (number | null)[]): Promise<Outcome[]> {
+  if (commands.length === 0) return []
+  const { rows } = await tx.query<{ results: string[] }>({
+    name: 'ledger_apply',
+    text: `select ledger_apply($1::uuid[], $2::transfer_kind[], $3::bigint[], $4::smallint[], $5::bigint[], $6::uuid[], $7::smallint[],
+                               $8::uuid[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::int[], $13::int[]) as results`,
+    values: [
+      commands.map((command) => command.id),
+      commands.map((command) => command.kind),
+      commands.map((command) => command.accountId),
+      commands.map((command) => platformAccounts[command.contra]),
+      commands.map((command) => ('amount' in command ? (command.amount ?? null) : null)),
+      commands.map((command) => ('holdId' in command ? command.holdId : null)),
+      commands.map((command) => causes[command.code]),
+      commands.map((command) => command.reference),
+      commands.map((command) => command.happenedAt ?? null),
+      commands.map((command) => ('expiresAt' in command ? command.expiresAt : null)),
+      commands.map((command) => ('onExpiry' in command ? command.onExpiry : null)),
+      commands.map((command) => ('openMax' in command ? (command.openMax ?? null) : null)),
+      groups,
+    ],
+  })
+  return rows[0]!.results.map(readOutcome)
+}
+
+function readOutcome(text: string): Outcome {
+  const [result, differs] = text.split(': ')
+  if (result === 'ok' || result === 'exists') return { done: true, result }
+  return { done: false, result: result as RefusedMovement, ...(differs ? { differs: differs.split(', ') } : {}) }
+}
+
+function platformAccountOf(number: number): PlatformAccount {
+  const entry = Object.entries(platformAccounts).find(([, value]) => value === number)
+  if (!entry) throw new Error(`The chart has no platform account ${number}`)
+  return entry[0] as PlatformAccount
+}

@@ -1,0 +1,154 @@
+/**
+ * How HTTP requests are read and answered, the same for every room: refusals become problem+json, bodies have a limit, lists have
+ * pages. Knows no business.
+ */
+import type { Context } from 'hono'
+import type { ZodType } from 'zod'
+import { type Problem, type RefusalCode, refusals } from '../../contract/refusals.ts'
+import { printId } from './ids.ts'
+import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, REQUEST_BODY_BYTES_MAX } from './limits.ts'
+
+/** A refusal on its way to the caller. */
+export type Refused = {
+  code: RefusalCode
+  /** What happened, where the money is, what to do next. */
+  detail: string
+  field?: string
+  /** Further members of the problem document: amounts and limits that the sentence names. */
+  extra?: Record<string, string | number>
+}
+
+/** Thrown where a value would have to travel through many hands: a request that cannot be read. http.ts answers it. */
+export class Refusal extends Error {
+  readonly refused: Refused
+  constructor(refused: Refused) {
+    super(refused.detail)
+    this.refused = refused
+  }
+}
+
+/** What http.ts puts into every request's context. */
+export type RequestVariables = { requestId: string }
+
+export function answerRefusal(c: Context, refused: Refused): Response {
+  const { status, title } = refusals[refused.code]
+  const problem: Problem = {
+    ...refused.extra,
+    type: 'about:blank',
+    title,
+    status,
+    code: refused.code,
+    detail: refused.detail,
+    ...(refused.field === undefined ? {} : { field: refused.field }),
+    request_id: printId('req', c.get('requestId') as string),
+  }
+  const headers: Record<string, string> = { 'content-type': 'application/problem+json' }
+  if (refused.code === 'temporarily_unavailable' || refused.code === 'rate_limited') headers['retry-after'] = '2'
+  if (refused.code === 'unauthenticated') headers['www-authenticate'] = 'Bearer'
+  return c.body(JSON.stringify(problem), status, headers)
+}
+
+/** The raw body, refused beyond the limit before it is held in memory. Unit: bytes. */
+export async function readBody(c: Context, bytesMax = REQUEST_BODY_BYTES_MAX): Promise<Buffer> {
+  const tooLarge = new Refusal({
+    code: 'too_large',
+    detail: `The body may have at most ${bytesMax} bytes. Nothing was stored.`,
+    extra: { limit_bytes: bytesMax },
+  })
+  if (Number(c.req.header('content-length') ?? 0) > bytesMax) throw tooLarge
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of c.req.raw.body ?? []) {
+    bytes += chunk.byteLength
+    if (bytes > bytesMax) throw tooLarge
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** A JSON body that fits the schema; anything else is refused with the first offending field. */
+export async function readJson<T>(c: Context, schema: ZodType<T>): Promise<T> {
+  if (!/^application\/json\b/i.test(c.req.header('content-type') ?? '')) {
+    throw new Refusal({
+      code: 'unsupported_media_type',
+      detail: 'Send the request as JSON, with the header Content-Type: application/json.',
+    })
+  }
+  let value: unknown
+  try {
+    value = JSON.parse((await readBody(c)).toString('utf8'))
+  } catch (error) {
+    if (error instanceof Refusal) throw error
+    throw new Refusal({
+      code: 'invalid_request',
+      detail: 'The body is not JSON. Check quotes and commas; nothing was done.',
+    })
+  }
+  return fit(schema, value)
+}
+
+/** The query's parameters, fitted to the schema. */
+export function readQuery<T>(c: Context, schema: ZodType<T>): T {
+  return fit(schema, c.req.query())
+}
+
+function fit<T>(schema: ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]!
+  const field = issue.path.join('.')
+  throw new Refusal({
+    code: 'invalid_request',
+    detail: `${field ? `The field "${field}"` : 'The request'} cannot be used: ${issue.message}. Correct it and send it again; nothing was done.`,
+    ...(field ? { field } : {}),
+  })
+}
+
+/** The `Idempotency-Key` of a POST, or null. 1 to 255 visible ASCII characters. */
+export function readIdempotencyKey(c: Context): string | null {
+  const key = c.req.header('idempotency-key')
+  if (key === undefined) return null
+  if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
+    throw new Refusal({
+      code: 'invalid_request',
+      detail: 'The header Idempotency-Key has 1 to 255 visible ASCII characters. Send another one; nothing was done.',
+      field: 'Idempotency-Key',
+    })
+  }
+  return key
+}
+
+/** `?limit=` of a list: 1 to 100, 50 unless told. */
+export function readLimit(c: Context): number {
+  const text = c.req.query('limit')
+  if (text === undefined) return PAGE_ITEMS_DEFAULT
+  const limit = /^\d{1,3}$/.test(text) ? Number(text) : 0
+  if (limit < 1 || limit > PAGE_ITEMS_MAX) {
+    throw new Refusal({
+      code: 'invalid_request',
+      detail: `"limit" is a whole number from 1 to ${PAGE_ITEMS_MAX}.`,
+      field: 'limit',
+    })
+  }
+  return limit
+}
+
+/** `?cursor=` of a list: what the previous page gave as `next_cursor`; the pattern says what this list's cursors look like. */
+export function readCursor(c: Context, pattern: RegExp): string | null {
+  const text = c.req.query('cursor')
+  if (text === undefined || text === '') return null
+  const cursor = Buffer.from(text, 'base64url').toString('utf8')
+  if (!pattern.test(cursor)) {
+    throw new Refusal({
+      code: 'invalid_request',
+      detail:
+        'This cursor is not one of this list. Use "next_cursor" of the page before, or leave it out for the first page.',
+      field: 'cursor',
+    })
+  }
+  return cursor
+}
+
+export function printCursor(cursor: string): string {
+  return Buffer.from(cursor, 'utf8').toString('base64url')
+}

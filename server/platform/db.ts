@@ -1,0 +1,81 @@
+/**
+ * PostgreSQL: pools with the least power that does the job, transactions, and nothing about the business.
+ *
+ * Every pool runs as a role of its own (`-c role=…`), whatever login the URL names: `mobilesms_app` may read and write the rooms'
+ * tables but only execute the ledger's functions; `mobilesms_auth` sees the sign-in library's schema and nothing else.
+ */
+import { Kysely, PostgresDialect, type Transaction } from 'kysely'
+import pg from 'pg'
+import type { DB } from '../../db/types.d.ts'
+
+export type Role = 'mobilesms_app' | 'mobilesms_auth'
+
+/** Anything that runs a statement: a pool, a connection. */
+export type Queryable = Pick<pg.Pool, 'query'>
+export type Db = Kysely<DB>
+export type Tx = Transaction<DB>
+
+export type Database = {
+  pool: pg.Pool
+  /** Typed statements on the same pool. */
+  kysely: Db
+  /** One connection that is kept, for a lane of a batcher. Give it back with `release`. */
+  connect(): Promise<pg.PoolClient>
+  /** Runs `work` in one transaction (READ COMMITTED, which the ledger requires), rolled back when it throws. */
+  transaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+// Times stay Dates, bigint and numeric stay strings: money becomes a bigint at the edge (contract/money.ts), never a number.
+const STATEMENT_TIMEOUT_MS = 15_000
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
+const CONNECT_TIMEOUT_MS = 5_000
+
+export function openDatabase(settings: {
+  url: string
+  role: Role
+  connectionsMax: number
+  /** Errors of connections that nobody is using (the server went away); the pool replaces them by itself. */
+  onIdleError: (error: Error) => void
+}): Database {
+  const searchPath = settings.role === 'mobilesms_auth' ? ' -c search_path=auth' : ''
+  const pool = new pg.Pool({
+    connectionString: settings.url,
+    max: settings.connectionsMax,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    application_name: settings.role,
+    options:
+      `-c role=${settings.role}${searchPath} -c timezone=UTC -c jit=off -c plan_cache_mode=force_generic_plan ` +
+      `-c synchronous_commit=on -c default_transaction_isolation=read\\ committed ` +
+      `-c statement_timeout=${STATEMENT_TIMEOUT_MS} ` +
+      `-c idle_in_transaction_session_timeout=${IDLE_IN_TRANSACTION_TIMEOUT_MS}`,
+  })
+  pool.on('error', settings.onIdleError)
+  // A connection that breaks while checked out reports it to whoever runs a statement on it; without a listener the
+  // 'error' event would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}))
+  const kysely: Db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
+  return {
+    pool,
+    kysely,
+    connect: () => pool.connect(),
+    async transaction(work) {
+      const client = await pool.connect()
+      let broken: Error | undefined
+      try {
+        await client.query('begin')
+        const result = await work(client)
+        await client.query('commit')
+        return result
+      } catch (error) {
+        await client.query('rollback').catch((cause: Error) => {
+          broken = cause
+        })
+        throw error
+      } finally {
+        client.release(broken)
+      }
+    },
+    close: () => pool.end(),
+  }
+}

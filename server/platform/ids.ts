@@ -1,0 +1,48 @@
+/** Ids and randomness. Nothing else in the server may make either. */
+import { createHash, randomBytes, randomInt } from 'node:crypto'
+import { wireClock } from './clock.ts'
+
+/** A fresh id: UUIDv7, so that indexes grow at their end. */
+export function newId(now: Date = wireClock.now()): string {
+  const bytes = randomBytes(16)
+  bytes.writeUIntBE(now.getTime(), 0, 6)
+  bytes[6] = (bytes[6]! & 0x0f) | 0x70
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  return dashed(bytes.toString('hex'))
+}
+
+/**
+ * The id of what follows from something: the time prefix of its origin, then a hash of origin, purpose and number (UUIDv8).
+ * A repetition derives the same id and is therefore the same command. clock.sql derives the same in the database.
+ */
+export function derivedId(origin: string, purpose: string, number = 1): string {
+  const hash = createHash('sha256').update(`${origin}:${purpose}:${number}`).digest('hex')
+  const variant = (8 + (Number.parseInt(hash.slice(3, 5), 16) & 3)).toString(16)
+  return dashed(`${origin.replaceAll('-', '').slice(0, 12)}8${hash.slice(0, 3)}${variant}${hash.slice(5, 20)}`)
+}
+
+function dashed(hex: string): string {
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-')
+}
+
+/** What an id is of; it stands before the id wherever one is printed, so that logs explain themselves. */
+export type IdPrefix = 'ord' | 'top' | 'trf' | 'req'
+
+/** `ord_` and the 32 hexadecimal digits of the id. */
+export function printId(prefix: IdPrefix, id: string): string {
+  return `${prefix}_${id.replaceAll('-', '')}`
+}
+
+/** The id inside a printed one; null when it is not one of this kind (answer `not_found`). */
+export function readId(prefix: IdPrefix, printed: string): string | null {
+  const match = /^([a-z]{3})_([0-9a-f]{32})$/.exec(printed)
+  return match && match[1] === prefix ? dashed(match[2]!) : null
+}
+
+/**
+ * An order number: twelve random decimal digits, so that nobody can tell one order's number from another's. Below 2^53.
+ * A collision meets the unique constraint and the order is placed again with another number.
+ */
+export function newOrderNumber(): bigint {
+  return BigInt(randomInt(100_000, 1_000_000)) * 1_000_000n + BigInt(randomInt(0, 1_000_000))
+}

@@ -1,0 +1,172 @@
+/**
+ * Brings a database to what this version of the code expects: tables by migration (db/migrations, forward only), functions by file
+ * (server/<room>/*.sql, applied again when their text changes), the roles, the queue's own schema.
+ */
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import pg from 'pg'
+import { migrateQueue, type QueueDefinition } from './queue.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const MIGRATION_LOCK = 7_203_001 // an arbitrary constant: two servers that start together migrate one after the other
+
+/** The functions' files, callers after what they call. */
+const functionFiles = [
+  'server/platform/clock.sql',
+  'server/ledger/apply.sql',
+  'server/ledger/house.sql',
+  'server/accounts/open.sql',
+  'server/inbox/inbox.sql',
+  'server/orders/place.sql',
+  'server/orders/close.sql',
+  'server/orders/accept.sql',
+]
+
+/** What the operator must do; the message is the whole sentence. */
+export class CannotMigrate extends Error {}
+
+/**
+ * Runs as the owner (`MIGRATION_DATABASE_URL`, else `DATABASE_URL`). `serverUrl` is the login the server will use: it must be a
+ * member of the two roles. Safe to run at every start and by several servers at once.
+ */
+export async function migrate(settings: {
+  ownerUrl: string
+  serverUrl: string
+  mode: 'sandbox' | 'production'
+  queues: readonly QueueDefinition[]
+}): Promise<void> {
+  const client = new pg.Client({ connectionString: settings.ownerUrl, application_name: 'mobilesms_migrate' })
+  await client.connect()
+  try {
+    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
+    await createRoles(client, decodeURIComponent(new URL(settings.serverUrl).username) || null)
+    await client.query(`
+      create table if not exists migrations (name text primary key, checksum text not null, applied_at timestamptz not null default now());
+      create table if not exists function_files (name text primary key, checksum text not null, applied_at timestamptz not null default now());`)
+    await runMigrations(client)
+    await applyFunctionFiles(client)
+    await stampInstallation(client, settings.mode)
+    await migrateQueue(settings.ownerUrl, settings.queues)
+    await grant(client)
+  } finally {
+    await client.end()
+  }
+}
+
+async function createRoles(client: pg.Client, serverLogin: string | null): Promise<void> {
+  for (const role of ['mobilesms_app', 'mobilesms_auth']) {
+    const login = serverLogin ? `; grant ${role} to ${pg.escapeIdentifier(serverLogin)}` : ''
+    const statement = `create role ${role} nologin`
+    try {
+      await client.query(`do $$ begin
+        if not exists (select from pg_roles where rolname = '${role}') then ${statement}; end if;
+      exception when duplicate_object or unique_violation then null; end $$`) // two databases of one cluster start together
+      await client.query(`do $$ begin
+        if not pg_has_role(${pg.escapeLiteral(serverLogin ?? '')}::name, '${role}', 'member') then
+          execute ${pg.escapeLiteral(`grant ${role} to ${pg.escapeIdentifier(serverLogin ?? '')}`)};
+        end if;
+        if not pg_has_role(current_user, '${role}', 'member') then
+          execute 'grant ${role} to ' || quote_ident(current_user);
+        end if;
+      end $$`)
+    } catch (error) {
+      if ((error as { code?: string }).code !== '42501') throw error
+      throw new CannotMigrate(
+        `The database login may not create the role ${role}. Run this once as a superuser, then start again: ${statement}${login};`,
+      )
+    }
+  }
+}
+
+async function runMigrations(client: pg.Client): Promise<void> {
+  const folder = join(ROOT, 'db/migrations')
+  const applied = new Map(
+    (await client.query<{ name: string; checksum: string }>('select name, checksum from migrations')).rows.map(
+      (row) => [row.name, row.checksum],
+    ),
+  )
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
+  for (const name of names) {
+    const text = await readFile(join(folder, name), 'utf8')
+    const known = applied.get(name)
+    if (known === undefined) {
+      await inTransaction(client, async () => {
+        await client.query(text)
+        await client.query('insert into migrations (name, checksum) values ($1, $2)', [name, checksum(text)])
+      })
+    } else if (known !== checksum(text)) {
+      throw new CannotMigrate(
+        `db/migrations/${name} was changed after it had been applied to this database. Migrations go forward only: restore the file and add a new one.`,
+      )
+    }
+  }
+  const unknown = [...applied.keys()].filter((name) => !names.includes(name))
+  if (unknown.length > 0) {
+    throw new CannotMigrate(
+      `This database was made by a newer version (it knows ${unknown.join(', ')}). Start that version.`,
+    )
+  }
+}
+
+async function applyFunctionFiles(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ name: string; checksum: string }>('select name, checksum from function_files')
+  const applied = new Map(rows.map((row) => [row.name, row.checksum]))
+  for (const name of functionFiles) {
+    const text = await readFile(join(ROOT, name), 'utf8')
+    if (applied.get(name) === checksum(text)) continue
+    await inTransaction(client, async () => {
+      await client.query(text)
+      await client.query(
+        `insert into function_files (name, checksum) values ($1, $2)
+         on conflict (name) do update set checksum = excluded.checksum, applied_at = now()`,
+        [name, checksum(text)],
+      )
+    })
+  }
+}
+
+async function stampInstallation(client: pg.Client, mode: 'sandbox' | 'production'): Promise<void> {
+  await client.query('insert into installation (mode) values ($1) on conflict do nothing', [mode])
+  const { rows } = await client.query<{ mode: string }>('select mode from installation')
+  if (rows[0]?.mode !== mode) {
+    throw new CannotMigrate(
+      `This database belongs to a ${rows[0]?.mode} installation and MODE is ${mode}. Set DATABASE_URL to another database, or MODE to ${rows[0]?.mode}.`,
+    )
+  }
+}
+
+/** The server's role reads everything of the rooms and writes what is not money; money it moves through functions only. */
+async function grant(client: pg.Client): Promise<void> {
+  await inTransaction(client, async () => {
+    await client.query(`
+      revoke create on schema public from public;
+      grant usage on schema public to mobilesms_app;
+      grant select on all tables in schema public to mobilesms_app;
+      grant insert, update on idempotency_keys, inbox, directory, accounts, api_keys, numbers, offers, orders, topups to mobilesms_app;
+      grant insert on messages to mobilesms_app;
+      grant insert, update, delete on services, countries, prices to mobilesms_app;
+      grant usage on all sequences in schema public to mobilesms_app;
+      grant usage on schema pgboss to mobilesms_app;
+      grant select, insert, update, delete on all tables in schema pgboss to mobilesms_app;
+      grant usage on all sequences in schema pgboss to mobilesms_app;
+      grant execute on all functions in schema pgboss to mobilesms_app;
+      grant usage on schema auth to mobilesms_auth;
+      grant select, insert, update, delete on all tables in schema auth to mobilesms_auth;`)
+  })
+}
+
+async function inTransaction(client: pg.Client, work: () => Promise<void>): Promise<void> {
+  await client.query('begin')
+  try {
+    await work()
+    await client.query('commit')
+  } catch (error) {
+    await client.query('rollback')
+    throw error
+  }
+}
+
+function checksum(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}

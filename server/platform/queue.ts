@@ -1,0 +1,136 @@
+/**
+ * The job queue (pg-boss in its own schema, in the same database) and ticks.
+ *
+ * A job is sent inside the transaction that makes it necessary, so it exists exactly when its cause does. A tick is a small
+ * function that asks, every few seconds, what is due; it holds no state, so it may run twice, late, or in two processes.
+ */
+
+import type pg from 'pg'
+import { PgBoss } from 'pg-boss'
+import { pause } from './clock.ts'
+import type { Log } from './log.ts'
+
+export type QueueDefinition = {
+  name: string
+  /** Attempts after the first. */
+  retriesMax: number
+  /** Before the first retry; doubles with each. Unit: seconds. */
+  retryDelaySeconds: number
+  /** A job that runs longer counts as failed and is tried again. Unit: seconds. */
+  timeoutSeconds: number
+}
+
+export type Tick = {
+  name: string
+  everySeconds: number
+  run: (signal: AbortSignal) => Promise<void>
+}
+
+const SCHEMA = 'pgboss'
+const STOP_TIMEOUT_MS = 3_000
+
+/** Installs the queue's schema and its queues; part of the migration, as the owner. */
+export async function migrateQueue(ownerUrl: string, definitions: readonly QueueDefinition[]): Promise<void> {
+  const boss = new PgBoss({ connectionString: ownerUrl, schema: SCHEMA, supervise: false, schedule: false, max: 2 })
+  await boss.start()
+  try {
+    const known = new Set((await boss.getQueues()).map((queue) => queue.name))
+    for (const definition of definitions) {
+      const options = {
+        retryLimit: definition.retriesMax,
+        retryDelay: definition.retryDelaySeconds,
+        retryBackoff: true,
+        expireInSeconds: definition.timeoutSeconds,
+        notify: true,
+      }
+      if (known.has(definition.name)) await boss.updateQueue(definition.name, options)
+      else await boss.createQueue(definition.name, options)
+    }
+  } finally {
+    await boss.stop({ graceful: false })
+  }
+}
+
+export type Queue = Awaited<ReturnType<typeof openQueue>>
+
+export async function openQueue(settings: { url: string; log: Log }) {
+  const { log } = settings
+  const boss = new PgBoss({
+    connectionString: settings.url,
+    options: '-c role=mobilesms_app',
+    application_name: 'mobilesms_queue',
+    schema: SCHEMA,
+    migrate: false,
+    createSchema: false,
+    schedule: false,
+    useListenNotify: true,
+    max: 4,
+  })
+  boss.on('error', (error) => log.error({ err: error }, 'The job queue reports an error'))
+  await boss.start()
+
+  const stopping = new AbortController()
+  const ticks = new Map<string, Tick>()
+  const running = new Map<string, Promise<void>>()
+  const loops: Promise<void>[] = []
+
+  /** One run of a tick at a time; a second caller waits for the run under way, then runs once more. */
+  async function runTick(tick: Tick): Promise<void> {
+    while (running.has(tick.name)) await running.get(tick.name)
+    const run = tick
+      .run(stopping.signal)
+      .catch((error: unknown) =>
+        log.error({ err: error, tick: tick.name }, 'A tick failed; it runs again at its next turn'),
+      )
+      .finally(() => running.delete(tick.name))
+    running.set(tick.name, run)
+    await run
+  }
+
+  return {
+    /**
+     * Puts a job on a queue, inside the caller's transaction. With a `singletonKey`, a job of that key which still waits is
+     * enough, and nothing is added.
+     */
+    async send(tx: pg.PoolClient, queue: string, job: object, options: { singletonKey?: string } = {}): Promise<void> {
+      const db = { executeSql: (text: string, values?: unknown[]) => tx.query(text, values) }
+      await boss.send(queue, job, { ...options, db })
+    },
+
+    /** Runs `handler` for each job, one after the other. Throwing means: try again, with a growing pause. */
+    async work<Job extends object>(queue: string, handler: (job: Job) => Promise<void>): Promise<void> {
+      await boss.work<Job>(
+        queue,
+        { batchSize: 1, pollingIntervalSeconds: 0.5, notifyPollingIntervalSeconds: 1, burstWhenBatchFull: true },
+        async (jobs) => {
+          for (const job of jobs) await handler(job.data)
+        },
+      )
+    },
+
+    /** Runs a tick every `everySeconds` of wire time until the queue stops. */
+    tick(tick: Tick): void {
+      ticks.set(tick.name, tick)
+      loops.push(
+        (async () => {
+          while (!stopping.signal.aborted) {
+            await runTick(tick)
+            await pause(tick.everySeconds * 1000, stopping.signal)
+          }
+        })(),
+      )
+    },
+
+    /** Runs every tick once, now, in the order in which they were added: after house time was moved. */
+    async runTicks(): Promise<void> {
+      for (const tick of ticks.values()) await runTick(tick)
+    },
+
+    /** Lets what is running end (3 seconds at most); the rest stays in the queue. */
+    async stop(): Promise<void> {
+      stopping.abort()
+      await Promise.all(loops)
+      await boss.stop({ graceful: true, timeout: STOP_TIMEOUT_MS })
+    },
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * A database of one's own for a test file: copied from a template that was migrated once per run, so it costs a few hundredths of a
+ * second and every file may run beside the others.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import { queues } from '../server/jobs.ts'
+import { type Database, openDatabase } from '../server/platform/db.ts'
+import { migrate } from '../server/platform/migrate.ts'
+
+const TEMPLATE_LOCK = 7_203_002
+
+export type TestDatabase = {
+  /** The owner's login: may do anything, for looking and for damage. */
+  url: string
+  name: string
+  /** As the server sees it. */
+  database: Database
+  close(): Promise<void>
+}
+
+export function clusterUrl(): string {
+  const url = process.env['TEST_DATABASE_URL']
+  if (!url)
+    throw new Error(
+      'Set TEST_DATABASE_URL, or run the tests by `npm test -- <file>`, which starts a PostgreSQL for them.',
+    )
+  return url
+}
+
+export async function freshDatabase(options: { connectionsMax?: number } = {}): Promise<TestDatabase> {
+  const template = await templateDatabase()
+  const name = `test_${process.pid}_${randomBytes(4).toString('hex')}`
+  await asOwner((owner) => owner.query(`create database ${name} template ${template}`))
+  const url = urlOf(name)
+  const database = openDatabase({
+    url,
+    role: 'mobilesms_app',
+    connectionsMax: options.connectionsMax ?? 8,
+    onIdleError: () => {},
+  })
+  return {
+    url,
+    name,
+    database,
+    async close() {
+      await database.close()
+      await asOwner((owner) => owner.query(`drop database if exists ${name} with (force)`))
+    },
+  }
+}
+
+/** Named after what it was made from, so that a changed migration or function makes another one. */
+async function templateDatabase(): Promise<string> {
+  const root = join(import.meta.dirname, '..')
+  const hash = createHash('sha256')
+  for (const folder of ['db/migrations', 'server']) {
+    for (const file of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).sort()) {
+      if (file.endsWith('.sql') || file.endsWith('migrate.ts') || file.endsWith('jobs.ts')) {
+        hash.update(file).update(readFileSync(join(root, folder, file)))
+      }
+    }
+  }
+  const name = `template_${hash.digest('hex').slice(0, 16)}`
+  await asOwner(async (owner) => {
+    await owner.query('select pg_advisory_lock($1)', [TEMPLATE_LOCK])
+    const { rowCount } = await owner.query('select from pg_database where datname = $1', [name])
+    if (rowCount) return
+    // Under another name until it is whole, so that a run that dies here leaves no half template.
+    const unfinished = `${name}_unfinished`
+    await owner.query(`drop database if exists ${unfinished} with (force)`)
+    await owner.query(`create database ${unfinished}`)
+    const url = urlOf(unfinished)
+    await migrate({ ownerUrl: url, serverUrl: url, mode: 'sandbox', queues })
+    await owner.query(`alter database ${unfinished} rename to ${name}`)
+  })
+  return name
+}
+
+async function asOwner<T>(work: (owner: pg.Client) => Promise<T>): Promise<T> {
+  const owner = new pg.Client({ connectionString: clusterUrl() })
+  await owner.connect()
+  try {
+    return await work(owner)
+  } finally {
+    await owner.end()
+  }
+}
+
+function urlOf(name: string): string {
+  const url = new URL(clusterUrl())
+  url.pathname = `/${name}`
+  return url.toString()
+}
