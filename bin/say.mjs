@@ -1,0 +1,54 @@
+/**
+ * How the launcher speaks: a few named lines while it works, one sentence when it cannot.
+ */
+
+const width = 10
+/** @type {string | null} */
+let open = null
+
+/**
+ * A reason to end that the reader can remove. Shown as its one sentence, without a stack trace; exit code 1.
+ */
+export class Refusal extends Error {}
+
+/**
+ * Opens a named line: what is being done stands there until `done` replaces it. Where the output is not a terminal
+ * only the name is written, so that a log holds one line per step.
+ * @param {string} name
+ * @param {string} [doing]
+ */
+export function begin(name, doing = '') {
+  closeLine()
+  open = name
+  process.stdout.write(process.stdout.isTTY ? `  ${name.padEnd(width)} ${doing}` : `  ${name.padEnd(width)} `)
+}
+
+/** Ends the open line with what came of it. @param {string} text */
+export function done(text) {
+  if (open === null) return line(text)
+  process.stdout.write(process.stdout.isTTY ? `\r\x1b[K  ${open.padEnd(width)} ${text}\n` : `${text}\n`)
+  open = null
+}
+
+/** A line of its own. @param {string} text */
+export function line(text) {
+  closeLine()
+  process.stdout.write(`${text}\n`)
+}
+
+/** Something a person should read although nothing ends. @param {string} text */
+export function warn(text) {
+  closeLine()
+  process.stderr.write(`${text}\n`)
+}
+
+function closeLine() {
+  if (open === null) return
+  open = null
+  process.stdout.write('\n')
+}
+
+/** @param {number} since milliseconds, from `performance.now()` */
+export function seconds(since) {
+  return `${((performance.now() - since) / 1000).toFixed(1)} s`
+}
