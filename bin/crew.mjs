@@ -20,13 +20,14 @@ import { Refusal } from './say.mjs'
  */
 
 const patienceSeconds = 4
+const outputCharactersMax = 65_536
 
 /** @type {Program[]} */
 const programs = []
-/** @type {Set<import('node:child_process').ChildProcess>} */
+/** Commands that run to an end of their own. @type {Set<Pick<Program, 'child' | 'died'>>} */
 const commands = new Set()
-/** @type {import('./postgres.mjs').Cluster | undefined} */
-let cluster
+/** @type {(() => Promise<void>) | undefined} */
+let stopDatabase
 /** @type {Lock[]} */
 const locks = []
 let stopping = false
@@ -53,7 +54,7 @@ export async function withCrew(work) {
   for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
     process.on(name, () => endWith({ code: 0 }))
   try {
-    const worked = work().then((code) => (code === 'stay' ? ending : { code }))
+    const worked = work().then((code) => (code === 'stay' ? ending : /** @type {End} */ ({ code })))
     // Work that is interrupted fails in its own way; the reason to end has been told already.
     worked.catch(() => {})
     const { code, sentence } = await Promise.race([worked, ending])
@@ -69,9 +70,9 @@ export function keepLock(lock) {
   locks.push(lock)
 }
 
-/** @param {import('./postgres.mjs').Cluster} started */
-export function keepCluster(started) {
-  cluster = started
+/** @param {() => Promise<void>} stop the database, when nobody needs it any more */
+export function stopLast(stop) {
+  stopDatabase = stop
 }
 
 /**
@@ -135,10 +136,10 @@ export async function runInSight(command, args, options) {
  * Runs a command to its end and keeps the last 64 KiB of what it says.
  * @param {string} command
  * @param {string[]} args
- * @param {import('node:child_process').SpawnOptions} [options]
+ * @param {import('node:child_process').SpawnOptions & { input?: string }} [options]
  */
-export async function runQuietly(command, args, options = {}) {
-  return run(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+export async function runQuietly(command, args, { input = '', ...options } = {}) {
+  return run(command, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] }, input)
 }
 
 /** @typedef {{ code: number | null, output: string, error?: Error }} Ran */
@@ -146,24 +147,36 @@ export async function runQuietly(command, args, options = {}) {
  * @param {string} command
  * @param {string[]} args
  * @param {import('node:child_process').SpawnOptions} options
+ * @param {string} [input]
  * @returns {Promise<Ran>}
  */
-function run(command, args, options) {
+function run(command, args, options, input = '') {
   refuseWhenStopping()
   return new Promise((tell) => {
     let output = ''
-    const child = spawn(command, args, options)
-    commands.add(child)
+    // A group of its own, so that whatever it starts can be ended with it.
+    const child = spawn(command, args, { ...options, detached: true })
     const hear = (/** @type {Buffer} */ chunk) => {
-      output = (output + chunk).slice(-65_536)
+      output = (output + chunk).slice(-outputCharactersMax)
     }
+    // A command that does not read its input is no mistake.
+    child.stdin?.on('error', () => {}).end(input)
     child.stdout?.on('data', hear)
     child.stderr?.on('data', hear)
-    child.once('error', (error) => tell({ code: null, output, error }))
-    child.once('close', (code) => {
-      commands.delete(child)
-      tell({ code, output })
+    /** @type {Promise<string>} */
+    const died = new Promise((over) => {
+      child.once('error', (error) => {
+        tell({ code: null, output, error })
+        over(error.message)
+      })
+      child.once('close', (code, by) => {
+        tell({ code, output })
+        over(by ?? `exit code ${code}`)
+      })
     })
+    const running = { child, died }
+    commands.add(running)
+    void died.then(() => commands.delete(running))
   })
 }
 
@@ -178,30 +191,26 @@ function refuseWhenStopping() {
 async function stopEverything() {
   stopping = true
   const end = performance.now() + patienceSeconds * 1000
-  const secondsLeft = () => (end - performance.now()) / 1000
-  for (const child of commands) child.kill('SIGTERM')
-  const everyone = [...programs].reverse()
+  const everyone = [...commands, ...programs.reverse()]
   for (const [place, { child, died }] of everyone.entries()) {
-    child.kill('SIGTERM')
-    // The others get at least their share of the time.
-    await Promise.race([
-      died,
-      sleep((secondsLeft() * 1000) / (place === everyone.length - 1 ? 1 : 4 / 3), undefined, { ref: false }),
-    ])
+    endGroup(child, 'SIGTERM')
+    // Those behind it keep a quarter of the time that is left.
+    const share = place === everyone.length - 1 ? 1 : 3 / 4
+    await Promise.race([died, sleep(Math.max(0, end - performance.now()) * share)])
   }
-  await Promise.race([
-    Promise.all(everyone.map(({ died }) => died)),
-    sleep(Math.max(0, secondsLeft() * 1000), undefined, { ref: false }),
-  ])
-  for (const { child } of everyone) if (child.exitCode === null && child.signalCode === null) killGroup(child)
-  for (const child of commands) child.kill('SIGKILL')
-  await cluster?.stop()
+  await Promise.race([Promise.all(everyone.map(({ died }) => died)), sleep(Math.max(0, end - performance.now()))])
+  for (const { child } of everyone) endGroup(child, 'SIGKILL')
+  await stopDatabase?.()
   for (const lock of locks) lock.release()
 }
 
-/** With whatever it started itself. @param {import('node:child_process').ChildProcess} child */
-function killGroup({ pid }) {
-  if (pid !== undefined) signal(-pid, 'SIGKILL')
+/**
+ * A signal to a process with whatever it started itself.
+ * @param {import('node:child_process').ChildProcess} child
+ * @param {NodeJS.Signals} by
+ */
+function endGroup({ pid }, by) {
+  if (pid !== undefined) signal(-pid, by)
 }
 
 /**

@@ -2,7 +2,7 @@
  * `node bin/run.mjs database`: a PostgreSQL for work by hand, in a data folder of its own, until Ctrl-C.
  */
 import { join } from 'node:path'
-import { endWith, keepCluster, keepLock, withCrew } from './crew.mjs'
+import { endWith, keepLock, withCrew } from './crew.mjs'
 import { dataFolder } from './folders.mjs'
 import { holdData } from './hold.mjs'
 import { checkPlatform, preparePackages } from './install.mjs'
@@ -28,7 +28,6 @@ export async function database() {
       connectionsMax: 300,
       onLost: (sentence) => endWith({ code: 1, sentence }),
     })
-    keepCluster(cluster)
     done(`PostgreSQL ${cluster.version} at 127.0.0.1:${cluster.port}`)
     line(`TEST_DATABASE_URL=${cluster.url('postgres')}`)
     return 'stay'

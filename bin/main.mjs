@@ -1,24 +1,36 @@
 /**
  * The verbs, and how each of them ends.
  */
+import { audit } from './audit.mjs'
+import { check } from './check.mjs'
 import { database } from './database.mjs'
 import { Refusal, warn } from './say.mjs'
+import { start } from './start.mjs'
+import { test } from './test.mjs'
 
 /** @type {Record<string, (args: string[]) => Promise<number>>} each returns the exit code */
-const verbs = { database }
+const verbs = { start, test, check, audit, database }
 
 /**
  * @param {string | undefined} verb
  * @param {string[]} args
  */
 export async function main(verb, args) {
+  process.exit(await exitCodeOf(verb ?? '', args))
+}
+
+/**
+ * @param {string} verb
+ * @param {string[]} args
+ */
+async function exitCodeOf(verb, args) {
   try {
-    const run = Object.hasOwn(verbs, verb ?? '') ? verbs[verb ?? ''] : undefined
+    const run = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
     if (!run) throw new Refusal(`Say what to run: ${Object.keys(verbs).join(', ')}.`)
-    process.exitCode = await run(args)
+    return await run(args)
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     warn(error.message)
-    process.exitCode = 1
+    return 1
   }
 }

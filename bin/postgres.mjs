@@ -6,7 +6,6 @@ import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
   chownSync,
-  closeSync,
   cpSync,
   existsSync,
   lchownSync,
@@ -23,6 +22,7 @@ import {
 import { createServer } from 'node:net'
 import { basename, dirname, join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { runQuietly, stopLast } from './crew.mjs'
 import { checkout, databaseUser, makeFolder, reaches, readJson, reasonOf } from './folders.mjs'
 import { writeWhole } from './locks.mjs'
 import { openLog, tailOf } from './logs.mjs'
@@ -35,7 +35,6 @@ import { Refusal, warn } from './say.mjs'
  * @property {number} port on 127.0.0.1
  * @property {(database: string) => string} url of the owner's login
  * @property {string} version
- * @property {() => Promise<void>} stop fast shutdown: open transactions are rolled back, the rest is on disk
  */
 
 const startSecondsMax = 600
@@ -67,7 +66,7 @@ export function repairLinks(folder = packageFolder) {
 }
 
 /**
- * Starts the cluster of a data folder, made when there is none, and keeps it running.
+ * Starts the cluster of a data folder, made when there is none, and keeps it running until everything stops.
  * The caller holds the data folder's lock.
  * @param {object} wish
  * @param {string} wish.folder the data folder
@@ -90,16 +89,21 @@ export async function startCluster({ folder, connectionsMax = 100, onLost }) {
   }
   await stopLeftBehind(folder)
   const version = versionOf(join(binaries, 'bin', 'postgres'))
-  const password = owner ? passwordOf(folder) : makeCluster({ folder, binaries, user })
+  const password = owner ? passwordOf(folder) : await makeCluster({ folder, binaries, user })
   const log = openLog(join(folder, 'postgres.log'))
 
   let port = await portFor(folder)
   let stopping = false
-  let child = await run()
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  let child
+  // Told before the first process exists: a Ctrl-C may come while it starts.
+  stopLast(stop)
+  await run()
 
   /** Starts the postmaster and returns when it accepts connections. */
   async function run() {
     for (let attempt = 1; ; attempt++) {
+      if (stopping) throw new Refusal('PostgreSQL was stopped while it started.')
       const from = statSync(log.file).size
       const postmaster = spawn(join(binaries, 'bin', 'postgres'), ['-D', data, ...settings(port, connectionsMax)], {
         ...as(user),
@@ -107,15 +111,17 @@ export async function startCluster({ folder, connectionsMax = 100, onLost }) {
         detached: true,
         stdio: ['ignore', log.fd, log.fd],
       })
+      child = postmaster
       /** @type {Promise<string | null>} */
       const ended = new Promise((tell) => {
         postmaster.once('error', (error) => tell(error.message))
         postmaster.once('exit', () => tell(null))
       })
-      const end = await Promise.race([ended.then((error) => ({ error })), ready(postmaster.pid, data)])
-      if (end === 'ready') return postmaster
+      const over = new AbortController()
+      const end = await Promise.race([ended.then((error) => ({ error })), ready(postmaster.pid, data, over.signal)])
+      over.abort()
+      if (end === 'ready') return
       const said = tailOf(log.file, from)
-      if (stopping) throw new Refusal('PostgreSQL was stopped while it started.')
       if (attempt < attemptsMax && /could not bind|could not create any TCP/.test(said)) {
         port = await freePort()
         continue
@@ -131,7 +137,7 @@ export async function startCluster({ folder, connectionsMax = 100, onLost }) {
 
   watch()
   function watch() {
-    child.once('exit', (code, by) => {
+    child?.once('exit', (code, by) => {
       if (!stopping) void revive(by ?? `exit code ${code}`)
     })
   }
@@ -154,15 +160,15 @@ export async function startCluster({ folder, connectionsMax = 100, onLost }) {
     if (stopping) return
     const kept = port
     try {
-      child = await run()
+      await run()
     } catch (error) {
       if (!stopping)
         onLost(`PostgreSQL died (${how}) and does not come back. ${error instanceof Error ? error.message : error}`)
       return
     }
     watch()
-    if (stopping) child.kill('SIGINT')
-    else if (port !== kept) onLost(`PostgreSQL died (${how}) and its port ${kept} was taken meanwhile: start again.`)
+    if (stopping) return
+    if (port !== kept) onLost(`PostgreSQL died (${how}) and its port ${kept} was taken meanwhile: start again.`)
     else warn('PostgreSQL is back.')
   }
 
@@ -171,18 +177,18 @@ export async function startCluster({ folder, connectionsMax = 100, onLost }) {
     port,
     version,
     url: (database) => urlOf({ port, password, database }),
-    stop: async () => {
-      stopping = true
-      if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
-        const exited = new Promise((tell) => child.once('exit', tell))
-        child.kill('SIGINT')
-        // Immediate shutdown loses nothing that was acknowledged; the next start replays the log.
-        const impatient = setTimeout(() => child.kill('SIGQUIT'), 700)
-        await exited
-        clearTimeout(impatient)
-      }
-      closeSync(log.fd)
-    },
+  }
+
+  async function stop() {
+    stopping = true
+    const last = child
+    if (last?.pid === undefined || last.exitCode !== null || last.signalCode !== null) return
+    const exited = new Promise((tell) => last.once('exit', tell))
+    last.kill('SIGINT')
+    // Immediate shutdown loses nothing that was acknowledged; the next start replays the log.
+    const impatient = setTimeout(() => last.kill('SIGQUIT'), 700)
+    await exited
+    clearTimeout(impatient)
   }
 }
 
@@ -243,10 +249,10 @@ function pidFileOf(data) {
   return { pid, port: Number(lines[3]), status: lines[7]?.trim() }
 }
 
-/** @param {number | undefined} pid @param {string} data */
-async function ready(pid, data) {
+/** @param {number | undefined} pid @param {string} data @param {AbortSignal} over */
+async function ready(pid, data, over) {
   const end = performance.now() + startSecondsMax * 1000
-  while (performance.now() < end) {
+  while (performance.now() < end && !over.aborted) {
     const file = pidFileOf(data)
     if (file?.pid === pid && file?.status === 'ready') return /** @type {const} */ ('ready')
     await sleep(10)
@@ -276,52 +282,36 @@ function settings(port, connectionsMax) {
  * Makes the cluster with its database beside the place where it belongs and moves it there whole: a cluster that is
  * there is complete, wherever an earlier attempt was cut short.
  * @param {{ folder: string, binaries: string, user: DatabaseUser }} wish
- * @returns {string} the owner's password
+ * @returns {Promise<string>} the owner's password
  */
-function makeCluster({ folder, binaries, user }) {
-  const draft = join(folder, 'postgres.draft')
-  rmSync(draft, { recursive: true, force: true })
-  mkdirSync(draft, { mode: 0o700 })
-  const password = randomBytes(24).toString('base64url')
-  const passwordFile = join(folder, `password.${process.pid}.draft`)
-  try {
-    writeFileSync(passwordFile, password, { mode: 0o600 })
-    if (user) {
-      chownSync(draft, user.uid, user.gid)
-      chownSync(passwordFile, user.uid, user.gid)
-    }
-    must(binaries, user, 'initdb', [
-      '-D',
-      draft,
-      '--username=postgres',
-      '--auth=scram-sha-256',
-      `--pwfile=${passwordFile}`,
-      '--encoding=UTF8',
-      '--locale=C',
-      '--locale-provider=builtin',
-      '--builtin-locale=C.UTF-8',
-      '--data-checksums',
-      '--no-instructions',
-    ])
-    must(binaries, user, 'postgres', ['--single', '-D', draft, 'postgres'], 'create database mobilesms\n')
-  } finally {
-    rmSync(passwordFile, { force: true })
+async function makeCluster({ folder, binaries, user }) {
+  for (const name of readdirSync(folder)) {
+    if (name.endsWith('.draft')) rmSync(join(folder, name), { recursive: true, force: true })
   }
+  // Under our own pid: an initdb that outlived a killed launcher may still be writing to its draft.
+  const draft = join(folder, `postgres.${process.pid}.draft`)
+  const passwordFile = join(folder, `password.${process.pid}.draft`)
+  const password = randomBytes(24).toString('base64url')
+  mkdirSync(draft, { mode: 0o700 })
+  writeFileSync(passwordFile, password, { mode: 0o600 })
+  if (user) {
+    chownSync(draft, user.uid, user.gid)
+    chownSync(passwordFile, user.uid, user.gid)
+  }
+  const must = async (/** @type {string} */ name, /** @type {string[]} */ args, input = '') => {
+    const { code, output, error } = await runQuietly(join(binaries, 'bin', name), args, { ...as(user), input })
+    if (code === 0 && !/^(.*: )?(ERROR|FATAL|PANIC):/m.test(output)) return
+    throw new Refusal(`PostgreSQL cannot make its data folder: ${error?.message ?? complaintOf(output)}`)
+  }
+  await must('initdb', [
+    ...['-D', draft, '--username=postgres', '--auth=scram-sha-256', `--pwfile=${passwordFile}`, '--encoding=UTF8'],
+    ...['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--data-checksums', '--no-instructions'],
+  ])
+  rmSync(passwordFile)
+  await must('postgres', ['--single', '-D', draft, 'postgres'], 'create database mobilesms\n')
   writeWhole(join(folder, 'postgres.json'), `${JSON.stringify({ password }, null, 2)}\n`)
   renameSync(draft, join(folder, 'postgres'))
   return password
-}
-
-/** @param {string} binaries @param {DatabaseUser} user @param {string} name @param {string[]} args @param {string} [input] */
-function must(binaries, user, name, args, input) {
-  const ran = spawnSync(join(binaries, 'bin', name), args, {
-    ...as(user),
-    input: input ?? '',
-    encoding: 'utf8',
-    timeout: 120_000,
-  })
-  if (ran.status === 0 && !/^(ERROR|FATAL|PANIC)|: (ERROR|FATAL|PANIC):/m.test(ran.stderr)) return
-  throw new Refusal(`PostgreSQL cannot make its data folder: ${ran.error?.message ?? complaintOf(ran.stderr)}`)
 }
 
 /** @param {string} folder */

@@ -1,0 +1,44 @@
+/**
+ * `npm run audit`: proves the ledger of the configured database; non-zero on any difference. The embedded database is
+ * used where it runs, and started for the purpose where it does not.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { endWith, keepLock, runInSight, withCrew } from './crew.mjs'
+import { checkout, dataFolder } from './folders.mjs'
+import { holdData } from './hold.mjs'
+import { checkPlatform, childEnvironment, pinnedNode, preparePackages } from './install.mjs'
+import { runningUrl, startCluster } from './postgres.mjs'
+import { Refusal } from './say.mjs'
+
+/** @param {string[]} args given to the auditor @returns {Promise<number>} the exit code */
+export async function audit(args) {
+  checkPlatform()
+  return withCrew(async () => {
+    keepLock(await preparePackages('audit'))
+    const databaseUrl = process.env['DATABASE_URL'] || (await embeddedUrl())
+    const env = { ...childEnvironment(process.env), DATABASE_URL: databaseUrl }
+    return runInSight(pinnedNode, [join(checkout, 'server', 'ledger', 'audit', 'audit.ts'), ...args], {
+      cwd: checkout,
+      env,
+    })
+  })
+}
+
+async function embeddedUrl() {
+  const folder = dataFolder(process.env)
+  if (!existsSync(join(folder, 'postgres'))) {
+    throw new Refusal(`There is no database in ${folder} yet: run npm start first, or set DATABASE_URL or DATA_DIR.`)
+  }
+  const held = await holdData(folder, { verb: 'audit' })
+  if (held.ok) {
+    keepLock(held.lock)
+    const cluster = await startCluster({ folder, onLost: (sentence) => endWith({ code: 1, sentence }) })
+    return cluster.url('mobilesms')
+  }
+  const url = runningUrl(folder, 'mobilesms')
+  if (url) return url
+  throw new Refusal(
+    `The database of process ${held.holder.pid} (${held.holder.verb}) is not ready: try again in a moment.`,
+  )
+}

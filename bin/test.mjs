@@ -1,0 +1,130 @@
+/**
+ * `npm test`: everything that must pass, on a PostgreSQL of its own. `npm test -- <path or pattern>` runs these node
+ * tests only.
+ */
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { runChecks } from './check.mjs'
+import { ensureChromium } from './chromium.mjs'
+import { endWith, keepLock, runInSight, withCrew } from './crew.mjs'
+import { checkout, dataFolder, makeFolder } from './folders.mjs'
+import { holdData } from './hold.mjs'
+import { checkPlatform, childEnvironment, pinnedNode, preparePackages } from './install.mjs'
+import { startCluster, stopLeftBehind } from './postgres.mjs'
+import { begin, done, Refusal, warn } from './say.mjs'
+import { report, timed } from './steps.mjs'
+import { buildWeb, webFolder } from './web.mjs'
+
+/** @typedef {import('./steps.mjs').Step} Step */
+
+const rooms = ['contract', 'server', 'sandbox', 'test']
+const browserTests = 'test/playwright.config.ts'
+const filesAtOnce = 2
+const testSecondsMax = 300
+
+/** Settings of the product that a person may have in his shell; the tests bring their own. */
+const settings =
+  /^(HOST|PORT|PUBLIC_URL|SERVER_URL|DATA_DIR|DATABASE_URL|MIGRATION_DATABASE_URL|MODE|AUTH_SECRET|NODE_ENV|(STRIPE|SMS|SANDBOX)_.*)$/
+
+/** @param {string[]} wanted paths or parts of paths; none: everything @returns {Promise<number>} the exit code */
+export async function test(wanted) {
+  checkPlatform()
+  return withCrew(async () => {
+    const folder = join(dataFolder({ ...process.env, DATA_DIR: undefined }), 'test')
+    const held = await holdData(folder, { verb: 'test' })
+    if (!held.ok) throw new Refusal(`The tests already run in process ${held.holder.pid}: wait for it to end.`)
+    keepLock(held.lock)
+    keepLock(await preparePackages('test'))
+    const all = wanted.length === 0
+    const files = testFiles(wanted)
+    if (files.length === 0)
+      throw new Refusal(`No test file matches ${wanted.join(' ')}: give a path, or a part of one, such as orders.`)
+
+    const env = {
+      ...testEnvironment(),
+      TEST_DATABASE_URL: await freshDatabase(folder),
+      WEB_DIST: webFolder,
+      MOBILESMS_TEST_DATA: freshFolder(folder),
+    }
+    /** @type {Step[]} */
+    const steps = []
+    const run = async (/** @type {string} */ name, /** @type {() => Promise<boolean>} */ work) =>
+      void steps.push(await timed(name, work))
+    const node = async (/** @type {string[]} */ args, more = {}) =>
+      (await runInSight(pinnedNode, args, { cwd: checkout, env: { ...env, ...more } })) === 0
+
+    if (all) steps.push(...(await runChecks()))
+    await run('pages built', () => unlessRefused(buildWeb))
+    await run(`node tests (${files.length} files)`, () =>
+      node(['--test', `--test-concurrency=${filesAtOnce}`, `--test-timeout=${testSecondsMax * 1000}`, ...files]),
+    )
+    if (all && existsSync(join(checkout, browserTests))) {
+      let chromium = ''
+      const find = async () => {
+        chromium = await ensureChromium()
+      }
+      await run('Chromium found', () => unlessRefused(find))
+      if (chromium) {
+        const cli = join('node_modules', '@playwright', 'test', 'cli.js')
+        await run('browser tests', () => node([cli, 'test', '-c', browserTests], { CHROMIUM_PATH: chromium }))
+      }
+    }
+    return report(steps)
+  })
+}
+
+/** @param {() => Promise<void>} work */
+async function unlessRefused(work) {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    warn(error.message)
+    return false
+  }
+}
+
+/** A cluster that no earlier run has touched. @param {string} folder */
+async function freshDatabase(folder) {
+  begin('Database', 'starting')
+  await stopLeftBehind(folder)
+  rmSync(join(folder, 'postgres'), { recursive: true, force: true })
+  const cluster = await startCluster({
+    folder,
+    connectionsMax: 300,
+    onLost: (sentence) => endWith({ code: 1, sentence }),
+  })
+  done(`PostgreSQL ${cluster.version} at 127.0.0.1:${cluster.port}`)
+  return cluster.url('postgres')
+}
+
+/** An empty folder for what the tests keep. @param {string} folder */
+function freshFolder(folder) {
+  const files = join(folder, 'files')
+  rmSync(files, { recursive: true, force: true })
+  makeFolder(files)
+  return files
+}
+
+function testEnvironment() {
+  return Object.fromEntries(Object.entries(childEnvironment(process.env)).filter(([name]) => !settings.test(name)))
+}
+
+/** @param {string[]} wanted */
+function testFiles(wanted) {
+  const files = rooms
+    .filter((room) => existsSync(join(checkout, room)))
+    .flatMap((room) =>
+      readdirSync(join(checkout, room), { recursive: true, encoding: 'utf8' }).map((file) => join(room, file)),
+    )
+    .filter((file) => file.endsWith('.test.ts'))
+    .sort()
+  if (wanted.length === 0) return files
+  return files.filter((file) =>
+    wanted.some((want) => {
+      const path = relative(checkout, resolve(process.env['INIT_CWD'] ?? process.cwd(), want))
+      return file === path || file.startsWith(`${path}/`) || file.includes(want)
+    }),
+  )
+}
