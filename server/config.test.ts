@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { usd } from '../contract/money.ts'
+import { readConfig } from './config.ts'
+
+const sandbox = {
+  DATABASE_URL: 'postgres://postgres:secret@127.0.0.1:5432/mobilesms',
+  AUTH_SECRET: '0123456789abcdef0123456789abcdef',
+  STRIPE_SECRET_KEY: 'sk_test_sandbox',
+  STRIPE_WEBHOOK_SECRETS: 'whsec_sandbox',
+  STRIPE_API_URL: 'http://127.0.0.1:3001',
+  SMS_WEBHOOK_SECRETS: 'sms_sandbox',
+}
+
+const production = {
+  ...sandbox,
+  MODE: 'production',
+  PUBLIC_URL: 'https://sms.example',
+  STRIPE_SECRET_KEY: 'rk_live_abc',
+  STRIPE_WEBHOOK_SECRETS: 'whsec_new,whsec_old',
+  STRIPE_API_URL: undefined,
+  SMS_WEBHOOK_SECRETS: 'a-secret-of-the-gateway-that-is-long',
+}
+
+function problemsOf(env: Record<string, string | undefined>): string[] {
+  const read = readConfig(env)
+  return read.ok ? [] : read.problems
+}
+
+test('what the launcher gives is enough, and the rest has its default', () => {
+  const read = readConfig(sandbox)
+  assert.ok(read.ok)
+  assert.deepEqual(read.config, {
+    mode: 'sandbox',
+    host: '127.0.0.1',
+    port: 3000,
+    sandboxPort: 3001,
+    publicUrl: 'http://localhost:3000',
+    trustProxy: 0,
+    databaseUrl: sandbox.DATABASE_URL,
+    migrationDatabaseUrl: sandbox.DATABASE_URL,
+    authSecret: sandbox.AUTH_SECRET,
+    stripe: { secretKey: 'sk_test_sandbox', webhookSecrets: ['whsec_sandbox'], apiUrl: 'http://127.0.0.1:3001' },
+    smsWebhookSecrets: ['sms_sandbox'],
+    topup: { minimum: usd('5.00'), maximum: usd('1000.00') },
+    order: { lifetimeSeconds: 1200, cancelAfterSeconds: 120, restSeconds: 86_400, openMax: 20 },
+    brand: { name: 'MobileSMS', linkColour: null },
+    logLevel: 'info',
+  })
+})
+
+test('production starts with live credentials, several webhook secrets included', () => {
+  const read = readConfig(production)
+  assert.ok(read.ok, problemsOf(production).join('\n'))
+  assert.equal(read.config.mode, 'production')
+  assert.deepEqual(read.config.stripe, {
+    secretKey: 'rk_live_abc',
+    webhookSecrets: ['whsec_new', 'whsec_old'],
+    apiUrl: null,
+  })
+})
+
+test('without MODE, a live key means production and anything else the sandbox', () => {
+  const live = readConfig({ ...production, MODE: undefined })
+  assert.ok(live.ok)
+  assert.equal(live.config.mode, 'production')
+})
+
+const refused: [change: Record<string, string | undefined>, sentence: RegExp][] = [
+  [{ HOST: 'my machine' }, /^HOST is "my machine": set it to an IP address/],
+  [{ PORT: '70000' }, /^PORT is "70000": set it to a whole number from 0 to 65535/],
+  [{ PORT: '3.5' }, /^PORT is "3\.5"/],
+  [{ PORT: '-1' }, /^PORT is "-1"/],
+  [{ SANDBOX_PORT: '3000' }, /^PORT and SANDBOX_PORT are both 3000/],
+  [{ PUBLIC_URL: 'sms.example' }, /^PUBLIC_URL is "sms\.example": set it to an origin/],
+  [{ PUBLIC_URL: 'https://sms.example/shop' }, /without a path/],
+  [{ TRUST_PROXY: 'true' }, /^TRUST_PROXY is "true": set it to a whole number from 0 to 5/],
+  [{ DATABASE_URL: undefined }, /^DATABASE_URL is missing/],
+  [{ DATABASE_URL: 'mysql://x' }, /^DATABASE_URL is not the address of a PostgreSQL database/],
+  [{ MIGRATION_DATABASE_URL: 'x' }, /^MIGRATION_DATABASE_URL is not the address/],
+  [{ MODE: 'test' }, /^MODE is "test": set it to "sandbox" or "production"/],
+  [{ AUTH_SECRET: 'short' }, /^AUTH_SECRET has fewer than 32 characters/],
+  [{ AUTH_SECRET: undefined }, /^AUTH_SECRET has fewer than 32 characters/],
+  [{ STRIPE_SECRET_KEY: undefined }, /^STRIPE_SECRET_KEY is not a secret key/],
+  [{ STRIPE_SECRET_KEY: 'pk_test_1' }, /^STRIPE_SECRET_KEY is not a secret key/],
+  [{ STRIPE_SECRET_KEY: 'sk_live_1', MODE: 'sandbox' }, /^STRIPE_SECRET_KEY is a live key and MODE is sandbox/],
+  [{ STRIPE_WEBHOOK_SECRETS: '' }, /^STRIPE_WEBHOOK_SECRETS is missing/],
+  [{ STRIPE_WEBHOOK_SECRETS: 'secret' }, /^STRIPE_WEBHOOK_SECRETS has a secret that does not begin with whsec_/],
+  [{ STRIPE_WEBHOOK_SECRETS: 'whsec_1,whsec_2,whsec_3,whsec_4,whsec_5,whsec_6' }, /has 6 secrets: keep at most 5/],
+  [{ STRIPE_API_URL: '127.0.0.1:3001' }, /^STRIPE_API_URL is "127/],
+  [{ SMS_WEBHOOK_SECRETS: ' , ' }, /^SMS_WEBHOOK_SECRETS is missing/],
+  [{ TOPUP_MINIMUM: '5,00' }, /^TOPUP_MINIMUM is "5,00": set it to an amount in dollars/],
+  [{ TOPUP_MINIMUM: '0' }, /^TOPUP_MINIMUM is "0"/],
+  [{ TOPUP_MINIMUM: '20', TOPUP_MAXIMUM: '10' }, /^TOPUP_MINIMUM is 20\.00: set it to at most TOPUP_MAXIMUM/],
+  [{ ORDER_LIFETIME_SECONDS: '5' }, /^ORDER_LIFETIME_SECONDS is "5": set it to a whole number from 60/],
+  [{ ORDER_CANCEL_AFTER_SECONDS: '1300' }, /^ORDER_CANCEL_AFTER_SECONDS is "1300".* to 1200/],
+  [{ NUMBER_REST_SECONDS: 'a day' }, /^NUMBER_REST_SECONDS is "a day"/],
+  [{ ORDER_OPEN_MAX: '0' }, /^ORDER_OPEN_MAX is "0"/],
+  [{ BRAND_NAME: 'x'.repeat(41) }, /^BRAND_NAME has 41 characters/],
+  [{ BRAND_LINK_COLOUR: 'green' }, /^BRAND_LINK_COLOUR is "green": write it as #rrggbb/],
+  [{ BRAND_LINK_COLOUR: '#808080' }, /^BRAND_LINK_COLOUR #808080 has a contrast of 3\.6\d:1 on the paper #F3F6F4/],
+  [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL is "loud"/],
+]
+
+for (const [change, sentence] of refused) {
+  test(`refused with one sentence: ${JSON.stringify(change, (_, value) => value ?? null)}`, () => {
+    const problems = problemsOf({ ...sandbox, ...change })
+    assert.equal(problems.length, 1, problems.join('\n'))
+    assert.match(problems[0]!, sentence)
+  })
+}
+
+const refusedInProduction: [change: Record<string, string>, sentence: RegExp][] = [
+  [{ STRIPE_SECRET_KEY: 'sk_test_sandbox' }, /^STRIPE_SECRET_KEY is a test key and MODE is production/],
+  [{ STRIPE_SECRET_KEY: 'rk_test_1' }, /^STRIPE_SECRET_KEY is a test key and MODE is production/],
+  [{ STRIPE_WEBHOOK_SECRETS: 'whsec_new,whsec_sandbox' }, /remove whsec_sandbox/],
+  [{ SMS_WEBHOOK_SECRETS: 'sms_sandbox' }, /remove sms_sandbox/],
+  [{ SMS_WEBHOOK_SECRETS: 'guess-me' }, /fewer than 24 characters/],
+  [{ STRIPE_API_URL: 'http://127.0.0.1:3001' }, /^STRIPE_API_URL is set and MODE is production/],
+  [{ PUBLIC_URL: 'http://sms.example' }, /set it to the https:\/\/ address/],
+]
+
+for (const [change, sentence] of refusedInProduction) {
+  test(`refused in production: ${JSON.stringify(change)}`, () => {
+    const problems = problemsOf({ ...production, ...change })
+    assert.equal(problems.length, 1, problems.join('\n'))
+    assert.match(problems[0]!, sentence)
+  })
+}
+
+test('a link colour that can be read is accepted', () => {
+  const read = readConfig({ ...sandbox, BRAND_LINK_COLOUR: '#1A5FB4' })
+  assert.ok(read.ok)
+  assert.equal(read.config.brand.linkColour, '#1A5FB4')
+})
+
+test('all problems are told at once', () => {
+  assert.equal(problemsOf({ ...sandbox, PORT: 'x', AUTH_SECRET: '', LOG_LEVEL: 'loud' }).length, 3)
+})
+
+test('no sentence repeats a secret', () => {
+  const problems = problemsOf({ ...production, STRIPE_SECRET_KEY: 'sk_test_abcdef', AUTH_SECRET: 'my-own-secret' })
+  assert.doesNotMatch(problems.join('\n'), /abcdef|my-own-secret/)
+})

@@ -1,0 +1,235 @@
+/**
+ * Every setting, read once from the environment, and refused at the start when it is wrong: all problems together, each in a sentence
+ * that names the variable and says what to do.
+ */
+import { isIP } from 'node:net'
+import { printAmount, readAmount, type Usd, usd } from '../contract/money.ts'
+
+export type Config = {
+  /**
+   * MODE: `sandbox` (pretend money, seeded logins, a clock that can be moved) or `production`. Default: `production` when
+   * STRIPE_SECRET_KEY is a live key, else `sandbox`. Each refuses what belongs to the other.
+   */
+  mode: 'sandbox' | 'production'
+  /** HOST: the address to listen on. Default 127.0.0.1: only programs of this machine reach the server. */
+  host: string
+  /** PORT: 0 to 65535, default 3000; 0 takes any free one. */
+  port: number
+  /** SANDBOX_PORT: where the sandbox listens, always on 127.0.0.1. Default PORT + 1. The pages link its control desk. */
+  sandboxPort: number
+  /** PUBLIC_URL: the origin people type, without a path. Default http://localhost:PORT. https in production. */
+  publicUrl: string
+  /**
+   * TRUST_PROXY: how many proxies of ours stand before the server, 0 to 5, default 0. Each adds one address to X-Forwarded-For;
+   * what stands before those was written by the client and is not believed.
+   */
+  trustProxy: number
+  /** DATABASE_URL: PostgreSQL 15 or newer. Required; `npm start` gives the embedded one. */
+  databaseUrl: string
+  /** MIGRATION_DATABASE_URL: the owner's login, where it is another one. Default: DATABASE_URL. */
+  migrationDatabaseUrl: string
+  /** AUTH_SECRET: signs the session cookies. Required, 32 characters or more; changing it signs everybody out. */
+  authSecret: string
+  stripe: {
+    /** STRIPE_SECRET_KEY: sk_test_… or rk_test_… in sandbox mode, sk_live_… or rk_live_… in production. Required. */
+    secretKey: string
+    /** STRIPE_WEBHOOK_SECRETS: a comma list of whsec_…, 1 to 5: old and new stand side by side while one is replaced. Required. */
+    webhookSecrets: string[]
+    /** STRIPE_API_URL: where the API is, sandbox mode only. Default: null, Stripe's own address. */
+    apiUrl: string | null
+  }
+  /** SMS_WEBHOOK_SECRETS: a comma list of 1 to 5 secrets that sign inbound SMS; in production 24 characters or more. Required. */
+  smsWebhookSecrets: string[]
+  /**
+   * TOPUP_MINIMUM and TOPUP_MAXIMUM: dollars, whole cents, defaults 5.00 and 1000.00.
+   * Source: the house's first rule. The card company itself takes nothing below 0.50 and nothing above 999,999.99.
+   */
+  topup: { minimum: Usd; maximum: Usd }
+  order: {
+    /** ORDER_LIFETIME_SECONDS: how long a number waits for its code. 60 to 86400, default 1200. Source: what the field does. */
+    lifetimeSeconds: number
+    /** ORDER_CANCEL_AFTER_SECONDS: from when on an order can be cancelled. 0 to its lifetime, default 120. Source: as above. */
+    cancelAfterSeconds: number
+    /** NUMBER_REST_SECONDS: before a number is sold again for the same service. 0 to 31536000, default 86400. */
+    restSeconds: number
+    /** ORDER_OPEN_MAX: open orders of one customer. 1 to 10000, default 20. */
+    openMax: number
+  }
+  brand: {
+    /** BRAND_NAME: 1 to 40 characters, default MobileSMS. */
+    name: string
+    /** BRAND_LINK_COLOUR: #rrggbb, at least 4.5:1 on the pages' paper (WCAG 2.2, 1.4.3). Default: null, the look's own. */
+    linkColour: string | null
+  }
+  /** LOG_LEVEL: trace, debug, info, warn, error, fatal or silent; default info. */
+  logLevel: string
+}
+
+export type ConfigRead = { ok: true; config: Config } | { ok: false; problems: string[] }
+
+/** The pages' light paper. Source: the look (web/ui/tokens.css). */
+const PAPER = '#F3F6F4'
+const CONTRAST_MIN = 4.5
+const SECRETS_MAX = 5
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+
+export function readConfig(env: Record<string, string | undefined>): ConfigRead {
+  const problems: string[] = []
+  const wrong = (sentence: string) => void problems.push(sentence)
+  const text = (name: string) => env[name]?.trim() || null
+
+  function wholeNumber(name: string, range: { min: number; max: number; default: number }): number {
+    const value = text(name)
+    if (value === null) return range.default
+    const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN
+    if (number >= range.min && number <= range.max) return number
+    wrong(`${name} is "${value}": set it to a whole number from ${range.min} to ${range.max}, or leave it out.`)
+    return range.default
+  }
+
+  function amount(name: string, fallback: Usd): Usd {
+    const value = text(name)
+    if (value === null) return fallback
+    const read = readAmount(value)
+    if (read !== null && read > 0n) return read
+    wrong(`${name} is "${value}": set it to an amount in dollars such as "${printAmount(fallback)}", or leave it out.`)
+    return fallback
+  }
+
+  function secrets(name: string, example: string): string[] {
+    const list = (text(name) ?? '').split(',').map((secret) => secret.trim())
+    const given = list.filter((secret) => secret !== '')
+    if (given.length === 0) wrong(`${name} is missing: set it to ${example}.`)
+    if (given.length > SECRETS_MAX)
+      wrong(`${name} has ${given.length} secrets: keep at most ${SECRETS_MAX}, the ones in use.`)
+    return given
+  }
+
+  function databaseUrl(name: string): string | null {
+    const value = text(name)
+    if (value === null) return null
+    if (!/^postgres(ql)?:$/.test(urlOf(value)?.protocol ?? ''))
+      wrong(`${name} is not the address of a PostgreSQL database: set it to postgres://user:password@host:5432/name.`)
+    return value
+  }
+
+  const secretKey = text('STRIPE_SECRET_KEY') ?? ''
+  const keyKind = /^[sr]k_(test|live)_./.exec(secretKey)?.[1] ?? null
+  const modeText = text('MODE')
+  if (modeText !== null && modeText !== 'sandbox' && modeText !== 'production')
+    wrong(`MODE is "${modeText}": set it to "sandbox" or "production", or leave it out.`)
+  const mode = modeText === 'production' || (modeText === null && keyKind === 'live') ? 'production' : 'sandbox'
+
+  const host = text('HOST') ?? '127.0.0.1'
+  if (isIP(host) === 0 && host !== 'localhost')
+    wrong(`HOST is "${host}": set it to an IP address of this machine, such as 127.0.0.1 or 0.0.0.0.`)
+  const port = wholeNumber('PORT', { min: 0, max: 65_535, default: 3000 })
+  const sandboxPort = wholeNumber('SANDBOX_PORT', { min: 1, max: 65_535, default: Math.min(port + 1, 65_535) })
+  if (port === sandboxPort) wrong(`PORT and SANDBOX_PORT are both ${port}: set one of them to another port.`)
+  const publicUrl = (text('PUBLIC_URL') ?? `http://localhost:${port}`).replace(/\/$/, '')
+  const publicOrigin = urlOf(publicUrl)
+  if (publicOrigin === null || !/^https?:$/.test(publicOrigin.protocol) || publicOrigin.origin !== publicUrl)
+    wrong(`PUBLIC_URL is "${publicUrl}": set it to an origin such as https://sms.example, without a path.`)
+  const trustProxy = wholeNumber('TRUST_PROXY', { min: 0, max: 5, default: 0 })
+
+  const url = databaseUrl('DATABASE_URL')
+  if (url === null) wrong('DATABASE_URL is missing: set it to postgres://user:password@host:5432/name.')
+  const migrationUrl = databaseUrl('MIGRATION_DATABASE_URL') ?? url
+
+  const authSecret = text('AUTH_SECRET') ?? ''
+  if (authSecret.length < 32)
+    wrong('AUTH_SECRET has fewer than 32 characters: set it to a random text, such as `openssl rand -hex 32` prints.')
+
+  if (keyKind === null) wrong('STRIPE_SECRET_KEY is not a secret key of Stripe: set it to sk_… or rk_….')
+  const webhookSecrets = secrets('STRIPE_WEBHOOK_SECRETS', 'the signing secret of the webhook at Stripe, whsec_…')
+  if (webhookSecrets.some((secret) => !secret.startsWith('whsec_')))
+    wrong('STRIPE_WEBHOOK_SECRETS has a secret that does not begin with whsec_: copy it from the webhook at Stripe.')
+  const apiUrl = text('STRIPE_API_URL')?.replace(/\/$/, '') ?? null
+  if (apiUrl !== null && urlOf(apiUrl)?.origin !== apiUrl)
+    wrong(`STRIPE_API_URL is "${apiUrl}": set it to an origin such as http://127.0.0.1:3001, or leave it out.`)
+  const smsWebhookSecrets = secrets('SMS_WEBHOOK_SECRETS', 'the secret that your SMS gateway signs with')
+
+  if (mode === 'production') {
+    if (keyKind === 'test')
+      wrong('STRIPE_SECRET_KEY is a test key and MODE is production: set it to a live key, or MODE to sandbox.')
+    if (webhookSecrets.includes('whsec_sandbox'))
+      wrong("STRIPE_WEBHOOK_SECRETS has the sandbox's secret and MODE is production: remove whsec_sandbox.")
+    if (smsWebhookSecrets.includes('sms_sandbox'))
+      wrong("SMS_WEBHOOK_SECRETS has the sandbox's secret and MODE is production: remove sms_sandbox.")
+    else if (smsWebhookSecrets.some((secret) => secret.length < 24))
+      wrong('SMS_WEBHOOK_SECRETS has a secret of fewer than 24 characters: whoever guesses it can charge customers.')
+    if (apiUrl !== null) wrong('STRIPE_API_URL is set and MODE is production: remove it, Stripe is at its own address.')
+    if (publicOrigin?.protocol === 'http:')
+      wrong(`PUBLIC_URL is "${publicUrl}" and MODE is production: set it to the https:// address that people use.`)
+  } else if (keyKind === 'live') {
+    wrong('STRIPE_SECRET_KEY is a live key and MODE is sandbox: set it to a test key, or MODE to production.')
+  }
+
+  const topup = { minimum: amount('TOPUP_MINIMUM', usd('5.00')), maximum: amount('TOPUP_MAXIMUM', usd('1000.00')) }
+  if (topup.minimum > topup.maximum)
+    wrong(`TOPUP_MINIMUM is ${printAmount(topup.minimum)}: set it to at most TOPUP_MAXIMUM.`)
+
+  const lifetimeSeconds = wholeNumber('ORDER_LIFETIME_SECONDS', { min: 60, max: 86_400, default: 1200 })
+  const cancelAfterSeconds = wholeNumber('ORDER_CANCEL_AFTER_SECONDS', {
+    min: 0,
+    max: lifetimeSeconds,
+    default: Math.min(120, lifetimeSeconds),
+  })
+  const restSeconds = wholeNumber('NUMBER_REST_SECONDS', { min: 0, max: 31_536_000, default: 86_400 })
+  const openMax = wholeNumber('ORDER_OPEN_MAX', { min: 1, max: 10_000, default: 20 })
+
+  const brandName = text('BRAND_NAME') ?? 'MobileSMS'
+  if (brandName.length > 40) wrong(`BRAND_NAME has ${brandName.length} characters: keep it to 40.`)
+  const linkColour = text('BRAND_LINK_COLOUR')
+  if (linkColour !== null) {
+    if (!/^#[0-9a-f]{6}$/i.test(linkColour)) wrong(`BRAND_LINK_COLOUR is "${linkColour}": write it as #rrggbb.`)
+    else if (contrast(linkColour, PAPER) < CONTRAST_MIN)
+      wrong(
+        `BRAND_LINK_COLOUR ${linkColour} has a contrast of ${contrast(linkColour, PAPER).toFixed(2)}:1 on the paper ${PAPER}: ` +
+          `choose a darker one, with at least ${CONTRAST_MIN}:1.`,
+      )
+  }
+
+  const logLevel = text('LOG_LEVEL') ?? 'info'
+  if (!LOG_LEVELS.includes(logLevel)) wrong(`LOG_LEVEL is "${logLevel}": set it to one of ${LOG_LEVELS.join(', ')}.`)
+
+  if (problems.length > 0 || url === null || migrationUrl === null) return { ok: false, problems }
+  return {
+    ok: true,
+    config: {
+      mode,
+      host,
+      port,
+      sandboxPort,
+      publicUrl,
+      trustProxy,
+      databaseUrl: url,
+      migrationDatabaseUrl: migrationUrl,
+      authSecret,
+      stripe: { secretKey, webhookSecrets, apiUrl },
+      smsWebhookSecrets,
+      topup,
+      order: { lifetimeSeconds, cancelAfterSeconds, restSeconds, openMax },
+      brand: { name: brandName, linkColour },
+      logLevel,
+    },
+  }
+}
+
+function urlOf(text: string): URL | null {
+  return URL.canParse(text) ? new URL(text) : null
+}
+
+/** The contrast of two colours, 1 to 21. Source: WCAG 2.2, "contrast ratio" and "relative luminance". */
+function contrast(a: string, b: string): number {
+  const [light, dark] = [luminance(a), luminance(b)].sort((x, y) => y - x)
+  return (light! + 0.05) / (dark! + 0.05)
+}
+
+function luminance(colour: string): number {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const channel = Number.parseInt(colour.slice(at, at + 2), 16) / 255
+    return channel <= 0.04045 ? channel / 12.92 : ((channel + 0.055) / 1.055) ** 2.4
+  })
+  return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!
+}
