@@ -1,0 +1,110 @@
+/**
+ * The outside world in a box: a bank that speaks Stripe's API, a phone network, and the desk that controls both. One program,
+ * one port, always on loopback. It imports nothing of the server and knows it only as the outside does.
+ */
+import type { Server } from 'node:http'
+import { join } from 'node:path'
+import { createAdaptorServer } from '@hono/node-server'
+import { Hono } from 'hono'
+import { assets } from './assets.ts'
+import { openBooks } from './books.ts'
+import type { Clock } from './clock.ts'
+import type { Settings } from './settings.ts'
+import { openStripe } from './stripe/stripe.ts'
+import { type Bindings, onlyOurOwnPages, problem } from './web.ts'
+
+const TICK_MILLISECONDS = 200
+/** How long requests in flight may take to end when the sandbox stops. */
+const STOP_MILLISECONDS_MAX = 3_000
+
+export type Sandbox = {
+  /** `http://127.0.0.1:<port>` */
+  url: string
+  port: number
+  /** The server has moved: where webhooks, SMS and clock moves go from now on. */
+  serverMovedTo: (serverUrl: string, publicUrl?: string) => void
+  /** Ends calls in flight and closes the books; what was due is done after the next start. */
+  stop: () => Promise<void>
+}
+
+type Options = Pick<Settings, 'port' | 'dataDir' | 'serverUrl'> & Partial<Settings> & { clock?: Clock }
+
+export async function startSandbox(options: Options): Promise<Sandbox> {
+  const settings: Settings = {
+    publicUrl: options.serverUrl,
+    stripeKey: 'sk_test_sandbox',
+    webhookSecret: 'whsec_sandbox',
+    smsSecret: 'sms_sandbox',
+    autoSmsSeconds: 6,
+    demoKey: 'msk_sandbox_demo',
+    ...options,
+  }
+  const clock = options.clock ?? Date.now
+  const books = openBooks(join(settings.dataDir, 'sandbox.sqlite'))
+  let url = ''
+
+  const stripe = openStripe({
+    books,
+    clock,
+    url: () => url,
+    serverUrl: () => settings.serverUrl,
+    secretKey: settings.stripeKey,
+    webhookSecret: settings.webhookSecret,
+    changed: () => {},
+    note: () => {},
+  })
+
+  const app = new Hono<Bindings>()
+  app.get('/healthz', (c) => c.json({ status: 'ok' }))
+  app.use('*', onlyOurOwnPages)
+  app.route('/assets', assets())
+  app.route('/', stripe.routes)
+  app.notFound((c) => problem(c, 404, 'not_found', `There is no ${c.req.method} ${c.req.path}.`))
+  app.onError((error, c) => {
+    console.error(`sandbox: ${c.req.method} ${c.req.path} failed`, error)
+    return c.req.path.startsWith('/v1/')
+      ? c.json({ error: { type: 'api_error', message: 'The stand-in for Stripe made a mistake; see its log.' } }, 500)
+      : problem(c, 500, 'internal_error', 'The sandbox made a mistake; see its log.')
+  })
+
+  const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server
+  server.requestTimeout = 30_000
+  server.headersTimeout = 10_000
+  try {
+    url = `http://127.0.0.1:${await listen(server, settings.port)}`
+  } catch (error) {
+    books.close()
+    throw error
+  }
+  const ticking = setInterval(() => stripe.tick(), TICK_MILLISECONDS)
+
+  return {
+    url,
+    port: Number(new URL(url).port),
+    serverMovedTo(serverUrl, publicUrl) {
+      settings.serverUrl = serverUrl
+      settings.publicUrl = publicUrl ?? serverUrl
+    },
+    async stop() {
+      clearInterval(ticking)
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeIdleConnections()
+      const patience = setTimeout(() => server.closeAllConnections(), STOP_MILLISECONDS_MAX)
+      await stripe.stop()
+      await closed
+      clearTimeout(patience)
+      books.close()
+    },
+  }
+}
+
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', () => {
+      server.off('error', reject)
+      const address = server.address()
+      resolve(typeof address === 'object' && address ? address.port : port)
+    })
+  })
+}

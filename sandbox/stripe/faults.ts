@@ -1,0 +1,42 @@
+/**
+ * What can go wrong on the way back: the next calls of a kind are executed and then get no answer, or wait before they are
+ * executed. Not kept: a fault is for the test that asked for it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export const operations = ['capture', 'create_session', 'cancel', 'retrieve'] as const
+export type Operation = (typeof operations)[number]
+
+export const COUNT_MAX = 1_000
+export const DELAY_MILLISECONDS_MAX = 60_000
+
+export type Faults = ReturnType<typeof openFaults>
+
+export function openFaults() {
+  const drops = { operation: null as Operation | null, left: 0 }
+  const delays = { operation: null as Operation | null, left: 0, milliseconds: 0 }
+  return {
+    dropNext(operation: Operation | null, count: number) {
+      Object.assign(drops, { operation, left: operation ? count : 0 })
+    },
+    delayNext(operation: Operation | null, count: number, milliseconds: number) {
+      Object.assign(delays, { operation, left: operation ? count : 0, milliseconds })
+    },
+    drops(operation: Operation | undefined): boolean {
+      if (!operation || drops.operation !== operation || drops.left === 0) return false
+      drops.left -= 1
+      return true
+    },
+    async wait(operation: Operation | undefined): Promise<void> {
+      if (!operation || delays.operation !== operation || delays.left === 0) return
+      delays.left -= 1
+      await sleep(delays.milliseconds)
+    },
+    state: () => ({
+      drop_next: drops.left ? drops.operation : null,
+      drops_left: drops.left,
+      delay_next: delays.left ? delays.operation : null,
+      delays_left: delays.left,
+    }),
+  }
+}

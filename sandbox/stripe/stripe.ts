@@ -1,0 +1,71 @@
+/** The door of the stand-in for Stripe: its API, its checkout page, its webhooks, and the controls of the desk over them. */
+import { Hono } from 'hono'
+import type { Books } from '../books.ts'
+import type { Clock } from '../clock.ts'
+import type { Bindings } from '../web.ts'
+import { defineAnswers, forgetOldAnswers, stripeApi } from './api.ts'
+import { type Bank, settleDue } from './bank.ts'
+import { checkoutPages } from './checkout.ts'
+import { controls } from './controls.ts'
+import { defineEvents } from './events.ts'
+import { openFaults } from './faults.ts'
+import { defineRecords } from './records.ts'
+import { courier } from './webhooks.ts'
+
+export { type BankView, bankView } from './controls.ts'
+export { type DeliveryMode, deliveryModes } from './events.ts'
+
+export type StripeStandIn = {
+  bank: Bank
+  /** `/v1/…`, `/c/…` (what customers see), `/stripe/…` (what the real Stripe does not have). */
+  routes: Hono<Bindings>
+  /** Works off what time has made due; called a few times a second. */
+  tick: () => void
+  stop: () => Promise<void>
+}
+
+export function openStripe(world: {
+  books: Books
+  clock: Clock
+  url: () => string
+  serverUrl: () => string
+  secretKey: string
+  webhookSecret: string
+  /** Something that the desk shows has changed. */
+  changed: () => void
+  /** One sentence for the desk's log. */
+  note: (sentence: string, link?: string) => void
+}): StripeStandIn {
+  const { books, clock, url } = world
+  const bank: Bank = { books, clock, url }
+  defineRecords(books)
+  defineEvents(books)
+  defineAnswers(bank)
+  const faults = openFaults()
+  const sender = courier({
+    books,
+    clock,
+    serverUrl: world.serverUrl,
+    webhookSecret: world.webhookSecret,
+    moved: world.changed,
+  })
+
+  const routes = new Hono<Bindings>()
+  // Whatever a call changed is told right after its answer, without waiting for the next tick.
+  routes.use('*', async (c, next) => {
+    await next()
+    if (c.req.method === 'POST') setImmediate(tick)
+  })
+  routes.route('/v1', stripeApi(bank, world.secretKey, faults))
+  routes.route('/c', checkoutPages(bank))
+  routes.route('/stripe', controls(bank, faults, world.note))
+
+  function tick(): void {
+    settleDue(bank)
+    forgetOldAnswers(bank)
+    sender.send()
+    world.changed()
+  }
+
+  return { bank, routes, tick, stop: sender.stop }
+}
