@@ -1,0 +1,196 @@
+import type {
+  Balance,
+  Country,
+  HistoryRow,
+  Me,
+  Order,
+  Page,
+  Price,
+  Service,
+  Site,
+  Topup,
+} from '../contract/contract.ts'
+import { type RefusalCode, refusals } from '../contract/refusals.ts'
+import { endpoints } from './paths.ts'
+
+/** A refusal as the pages know it. `unreachable`: no answer came, so whether it was done is not known. */
+export type Refusal = {
+  code: RefusalCode | 'unreachable'
+  title: string
+  detail: string
+  field: string | null
+  requestId: string | null
+}
+
+export type Answer<Value> = { ok: true; value: Value } | { ok: false; refusal: Refusal }
+
+/** A refused reading, as an exception: that is how the Query cache carries it to the page, which shows it as a value. */
+export class Refused extends Error {
+  readonly refusal: Refusal
+  constructor(refusal: Refusal) {
+    super(refusal.detail)
+    this.name = 'Refused'
+    this.refusal = refusal
+  }
+}
+
+const REQUEST_TIMEOUT_MS = 20_000
+/** The whole catalogue in one list: 96 pairs today, at most this many pages of it. */
+const PRICE_PAGES_MAX = 10
+
+/** The only fetcher. */
+export const api = {
+  site: () => read<Site>(endpoints.site()),
+  /** Null: nobody is signed in. */
+  me: async (): Promise<Me | null> => {
+    const answer = await send<Me>('GET', endpoints.me())
+    if (answer.ok) return answer.value
+    if (answer.refusal.code === 'unauthenticated') return null
+    throw new Refused(answer.refusal)
+  },
+  balance: () => read<Balance>(endpoints.balance()),
+  services: async () => (await read<Page<Service>>(endpoints.services())).items,
+  countries: async () => (await read<Page<Country>>(endpoints.countries())).items,
+  prices: async () => {
+    const items: Price[] = []
+    let cursor: string | undefined
+    for (let page = 0; page < PRICE_PAGES_MAX; page += 1) {
+      const answer = await read<Page<Price>>(endpoints.prices(cursor))
+      items.push(...answer.items)
+      if (!answer.next_cursor) break
+      cursor = answer.next_cursor
+    }
+    return items
+  },
+  topups: async (limit: number) => (await read<Page<Topup>>(endpoints.topups(limit))).items,
+  topup: (id: string) => read<Topup>(endpoints.topup(id)),
+  /** Tells the server that the customer is back from the bank; it asks Stripe and settles. Repeating it changes nothing. */
+  returned: async (id: string, sessionId: string | undefined): Promise<Topup> => {
+    const answer = await send<Topup>('POST', endpoints.topupReturn(id), sessionId ? { session_id: sessionId } : {})
+    if (answer.ok) return answer.value
+    throw new Refused(answer.refusal)
+  },
+  openOrders: async (limit: number) => (await read<Page<Order>>(endpoints.orders({ status: 'open', limit }))).items,
+  lastOrder: async () => (await read<Page<Order>>(endpoints.orders({ limit: 1 }))).items[0] ?? null,
+  order: (id: string) => read<Order>(endpoints.order(id)),
+  history: (filter: Parameters<typeof endpoints.history>[0]) => read<Page<HistoryRow>>(endpoints.history(filter)),
+
+  startTopup: (amount: string, key: string) =>
+    send<Topup>('POST', endpoints.topups(), { method: 'card', amount }, { key }),
+  placeOrder: (wish: { service: string; country: string; max_price: string }, key: string) =>
+    send<Order>('POST', endpoints.orders(), wish, { key }),
+  cancelOrder: (id: string, key: string) => send<Order>('POST', endpoints.cancelOrder(id), {}, { key }),
+
+  signIn: (login: { username: string; password: string }) =>
+    send<unknown>('POST', endpoints.signIn(), login, { signingIn: true }),
+  signOut: () => send<unknown>('POST', endpoints.signOut(), {}),
+}
+
+let signedOut = () => {}
+/** What happens when the server no longer knows who asks: the session ended, or another tab signed out. */
+export function whenSignedOut(act: () => void): void {
+  signedOut = act
+}
+
+async function read<Value>(url: string): Promise<Value> {
+  const answer = await send<Value>('GET', url)
+  if (answer.ok) return answer.value
+  if (answer.refusal.code === 'unauthenticated') signedOut()
+  throw new Refused(answer.refusal)
+}
+
+async function send<Value>(
+  method: 'GET' | 'POST',
+  url: string,
+  body?: unknown,
+  options: { key?: string; signingIn?: boolean } = {},
+): Promise<Answer<Value>> {
+  const headers: Record<string, string> = { accept: 'application/json' }
+  if (body !== undefined) headers['content-type'] = 'application/json'
+  if (options.key) headers['idempotency-key'] = options.key
+  try {
+    const response = await fetch(url, {
+      method,
+      headers,
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const answered: unknown = await response.json().catch(() => null)
+    if (response.ok) return { ok: true, value: answered as Value }
+    return { ok: false, refusal: refusalFrom(response, answered, options.signingIn ?? false) }
+  } catch {
+    return { ok: false, refusal: unreachable }
+  }
+}
+
+const unreachable: Refusal = {
+  code: 'unreachable',
+  title: 'No answer came',
+  detail: 'The server did not answer. Try again: what you pressed is done once at most.',
+  field: null,
+  requestId: null,
+}
+
+function refusalFrom(response: Response, body: unknown, signingIn: boolean): Refusal {
+  const requestId = response.headers.get('x-request-id')
+  if (isProblem(body)) {
+    return {
+      code: body.code,
+      title: body.title ?? refusals[body.code].title,
+      detail: body.detail ?? `${refusals[body.code].title}.`,
+      field: body.field ?? null,
+      requestId: body.request_id ?? requestId,
+    }
+  }
+  // The sign-in library, and whatever stands in front of the server, answer in their own words: the status has to do.
+  const code = codeOfStatus(response.status)
+  const wrongLogin = signingIn && (response.status === 401 || response.status === 400)
+  return {
+    code: wrongLogin ? 'unauthenticated' : code,
+    title: refusals[code].title,
+    detail: wrongLogin ? 'This username and this password do not belong together. Try again.' : detailOf(code),
+    field: null,
+    requestId,
+  }
+}
+
+type ProblemLike = { code: RefusalCode; title?: string; detail?: string; field?: string; request_id?: string }
+function isProblem(body: unknown): body is ProblemLike {
+  return (
+    typeof body === 'object' &&
+    body !== null &&
+    'code' in body &&
+    typeof body.code === 'string' &&
+    body.code in refusals
+  )
+}
+
+function codeOfStatus(status: number): RefusalCode {
+  switch (status) {
+    case 401:
+      return 'unauthenticated'
+    case 403:
+      return 'forbidden'
+    case 404:
+      return 'not_found'
+    case 429:
+      return 'rate_limited'
+    case 502:
+    case 503:
+    case 504:
+      return 'temporarily_unavailable'
+    default:
+      return status >= 500 ? 'internal_error' : 'invalid_request'
+  }
+}
+
+function detailOf(code: RefusalCode): string {
+  switch (code) {
+    case 'rate_limited':
+      return 'That was too often. Wait a minute, then try again.'
+    case 'temporarily_unavailable':
+      return 'The server is starting or busy. Try again in a moment: what you pressed is done once at most.'
+    default:
+      return `${refusals[code].title}.`
+  }
+}

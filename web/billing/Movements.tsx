@@ -1,0 +1,112 @@
+import { Link } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
+import type { HistoryRow } from '../../contract/contract.ts'
+import { paths } from '../paths.ts'
+import { rowLinkClass } from '../ui/Button.tsx'
+import { InkFigure, Money } from '../ui/Money.tsx'
+import { type Column, Statement } from '../ui/Statement.tsx'
+import { Time, useZone } from '../ui/Time.tsx'
+import { dayKey, longDay } from '../ui/times.ts'
+
+/** Rows of the Billing History as a statement. `byDay`: under the days' names, with the minutes alone; else each with its day. */
+export function Movements({
+  label,
+  rows,
+  byDay,
+  empty,
+}: {
+  label: string
+  rows: HistoryRow[]
+  byDay: boolean
+  empty: ReactNode
+}) {
+  const zone = useZone()
+  const columns: Column<HistoryRow>[] = [
+    {
+      head: 'When',
+      kind: 'text',
+      narrow: 'second',
+      width: byDay ? 'sm:w-when' : 'sm:w-[8rem]',
+      cell: (row) => (
+        <span className="text-quiet">
+          <Time at={row.happened_at} precision={byDay ? 'bare' : 'minutes'} />
+        </span>
+      ),
+    },
+    { head: 'What happened', kind: 'text', narrow: 'first', cell: (row) => <Cause row={row} /> },
+    {
+      head: 'Amount',
+      kind: 'figure',
+      narrow: 'first-right',
+      cell: (row) =>
+        isZero(row.amount) ? (
+          <span className="sm:hidden">
+            <InkFigure ink="held" word="held" amount={row.held} signed />
+          </span>
+        ) : (
+          <Money amount={row.amount} signed />
+        ),
+    },
+    {
+      head: 'Held',
+      kind: 'figure',
+      narrow: 'hidden',
+      cell: (row) => !isZero(row.held) && <Money amount={row.held} signed />,
+    },
+    {
+      head: 'Balance',
+      kind: 'edge',
+      narrow: 'second-right',
+      cell: (row) => (
+        <>
+          <span className="text-quiet sm:hidden">Balance </span>
+          <Money amount={row.balance} />
+        </>
+      ),
+    },
+  ]
+  return (
+    <Statement
+      label={label}
+      columns={columns}
+      rows={rows}
+      keyOf={(row) => row.id}
+      quiet={isQuiet}
+      empty={empty}
+      {...(byDay
+        ? {
+            groupOf: (row: HistoryRow) => ({
+              key: dayKey(row.happened_at, zone),
+              title: longDay(row.happened_at, zone),
+            }),
+          }
+        : {})}
+    />
+  )
+}
+
+/** The sentence of a row; it opens what caused the movement. */
+function Cause({ row }: { row: HistoryRow }) {
+  if (row.order_id)
+    return (
+      <Link {...paths.order(row.order_id)} className={rowLinkClass}>
+        {row.text}
+      </Link>
+    )
+  if (row.topup_id)
+    return (
+      <Link {...paths.topup(row.topup_id)} className={rowLinkClass}>
+        {row.text}
+      </Link>
+    )
+  return row.text
+}
+
+/** Holds and releases leave what the customer owns as it was. */
+export function isQuiet(row: HistoryRow): boolean {
+  return row.type === 'hold' || row.type === 'release'
+}
+
+function isZero(amount: string): boolean {
+  return /^-?0+\.0+$/.test(amount)
+}

@@ -1,0 +1,138 @@
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { useState } from 'react'
+import type { Balance } from '../../contract/contract.ts'
+import { displayAmount } from '../../contract/money.ts'
+import { Movements } from '../billing/Movements.tsx'
+import { OrderSlip } from '../numbers/OrderSlip.tsx'
+import { PriceList } from '../numbers/PriceList.tsx'
+import { paths } from '../paths.ts'
+import { balanceRead, lastOrderRead, movementsRead, siteRead, useNames } from '../reads.ts'
+import { ReadProblem } from '../shell/Broken.tsx'
+import { Page } from '../shell/Page.tsx'
+import { buttonClass, linkClass } from '../ui/Button.tsx'
+import { EdgeRow, EdgeText, Slip } from '../ui/Edge.tsx'
+import { Loading } from '../ui/Loading.tsx'
+import { InkBar, type InkName, Money, Swatch } from '../ui/Money.tsx'
+import { useSlips } from './slips.ts'
+
+const PRICES_ON_HOME = 6
+
+export function Home() {
+  const balance = useQuery(balanceRead)
+  const slips = useSlips()
+  return (
+    <Page title="Home">
+      {balance.isPending && <Loading />}
+      {balance.isError && !balance.data && <ReadProblem error={balance.error} again={() => balance.refetch()} />}
+      {balance.data && <BalanceBlock balance={balance.data} />}
+      {balance.data && <NoCredits balance={balance.data} hasSlips={slips.length > 0} />}
+      {slips.map((order) => (
+        <div key={order.id} className="edge-block pt-24">
+          <OrderSlip order={order} linked />
+        </div>
+      ))}
+      <OrderNumber />
+      <LastMovements />
+    </Page>
+  )
+}
+
+function BalanceBlock({ balance }: { balance: Balance }) {
+  const parts: { ink: InkName; word: string; amount: string }[] = [
+    { ink: 'available', word: 'Available', amount: balance.available },
+    { ink: 'held', word: 'Held', amount: balance.held },
+    { ink: 'coming', word: 'On its way', amount: balance.pending },
+    ...(isZero(balance.frozen) ? [] : [{ ink: 'frozen' as const, word: 'Frozen', amount: balance.frozen }]),
+    ...(isZero(balance.owed) ? [] : [{ ink: 'owed' as const, word: 'Owed', amount: balance.owed }]),
+  ]
+  const [available, ...rest] = parts
+  return (
+    <section aria-label="Balance" className="edge-block">
+      <div className="edge-all flex w-full flex-wrap items-baseline justify-between gap-x-16">
+        <p className="flex items-center gap-8">
+          <Swatch ink="available" /> {available!.word}
+        </p>
+        <p className="edge-break text-figure font-strong">
+          <Money amount={available!.amount} />
+        </p>
+      </div>
+      <EdgeText className="py-8">
+        <InkBar parts={parts} />
+      </EdgeText>
+      {rest.map((part) => (
+        <EdgeRow key={part.ink} className="py-4" money={<Money amount={part.amount} />}>
+          <span className="flex items-center gap-8">
+            <Swatch ink={part.ink} /> {part.word}
+          </span>
+        </EdgeRow>
+      ))}
+    </section>
+  )
+}
+
+function NoCredits({ balance, hasSlips }: { balance: Balance; hasSlips: boolean }) {
+  const minimum = useQuery(siteRead).data?.topup.minimum
+  const owns = [balance.available, balance.held, balance.pending, balance.frozen].some((amount) => !isZero(amount))
+  if (owns || hasSlips || !minimum) return null
+  return (
+    <div className="edge-block pt-24">
+      <Slip label="No credits yet">
+        <EdgeText>
+          <p>
+            You have no credits yet. Top up {displayAmount(minimum)} or more; you pay for a number only when its code
+            arrives.
+          </p>
+          <p className="mt-12">
+            <Link {...paths.topUp()} className={buttonClass('primary')}>
+              Top up
+            </Link>
+          </p>
+        </EdgeText>
+      </Slip>
+    </div>
+  )
+}
+
+function OrderNumber() {
+  const last = useQuery(lastOrderRead)
+  const names = useNames()
+  const [typed, type] = useState<string | null>(null)
+  if (last.isPending) return <Loading />
+  const lastService = last.data ? names.service(last.data.service) : ''
+  return (
+    <>
+      <EdgeText className="pt-32 pb-8">
+        <h2 className="text-lead font-medium">Order a number</h2>
+      </EdgeText>
+      <PriceList key={lastService} typed={typed ?? lastService} type={type} rowsMax={PRICES_ON_HOME} />
+    </>
+  )
+}
+
+function LastMovements() {
+  const movements = useQuery(movementsRead)
+  return (
+    <>
+      <EdgeText className="pt-32 pb-8">
+        <h2 className="text-lead font-medium">Last movements</h2>
+      </EdgeText>
+      {movements.isPending && <Loading />}
+      {movements.isError && !movements.data && (
+        <ReadProblem error={movements.error} again={() => movements.refetch()} />
+      )}
+      {movements.data && (
+        <Movements label="Last movements" rows={movements.data} byDay={false} empty="Your movements will stand here." />
+      )}
+      <EdgeText className="pt-12 pb-48">
+        <Link {...paths.billing()} className={linkClass}>
+          All in Billing History
+        </Link>
+      </EdgeText>
+    </>
+  )
+}
+
+function isZero(amount: string): boolean {
+  return /^0*\.?0*$/.test(amount)
+}

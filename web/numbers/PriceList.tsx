@@ -1,0 +1,126 @@
+import { useQuery } from '@tanstack/react-query'
+import { useId, useState } from 'react'
+import type { Price } from '../../contract/contract.ts'
+import { pricesRead, useNames } from '../reads.ts'
+import { ReadProblem } from '../shell/Broken.tsx'
+import { Button } from '../ui/Button.tsx'
+import { EdgeText } from '../ui/Edge.tsx'
+import { Field } from '../ui/Field.tsx'
+import { Loading } from '../ui/Loading.tsx'
+import { Money } from '../ui/Money.tsx'
+import { type Column, Statement } from '../ui/Statement.tsx'
+import { OrderButton, OrderRefused, refusalFor, useOrdering } from './OrderButton.tsx'
+import { findPrices, successWords } from './search.ts'
+
+/** The catalogue by search: service, country, stock, success, and the price on the money edge. */
+export function PriceList({
+  typed,
+  type,
+  rowsMax,
+  takesFocus = false,
+}: {
+  typed: string
+  type: (words: string) => void
+  rowsMax: number
+  takesFocus?: boolean
+}) {
+  const prices = useQuery(pricesRead)
+  const names = useNames()
+  const ordering = useOrdering()
+  const suggestions = useId()
+  const [all, setAll] = useState(false)
+  const called = (price: Price) => `${names.service(price.service)}, ${names.country(price.country)}`
+
+  const columns: Column<Price>[] = [
+    {
+      head: 'Service',
+      kind: 'text',
+      narrow: 'first',
+      width: 'sm:w-[24%]',
+      cell: (price) => (
+        <span className="font-medium sm:font-regular">
+          {names.service(price.service)}
+          <span className="sm:hidden">, {names.country(price.country)}</span>
+        </span>
+      ),
+    },
+    {
+      head: 'Country',
+      kind: 'text',
+      narrow: 'hidden',
+      width: 'sm:w-[24%]',
+      cell: (price) => names.country(price.country),
+    },
+    {
+      head: 'In stock',
+      kind: 'figure',
+      narrow: 'second',
+      cell: (price) => (
+        <>
+          {price.in_stock}
+          <span className="sm:hidden"> in stock, {successWords(price)}</span>
+        </>
+      ),
+    },
+    {
+      head: 'Success',
+      kind: 'figure',
+      narrow: 'hidden',
+      cell: (price) => <span className="whitespace-nowrap">{successWords(price)}</span>,
+    },
+    {
+      head: <span className="sr-only">Order</span>,
+      kind: 'figure',
+      narrow: 'second-right',
+      cell: (price) => <OrderButton price={price} ordering={ordering} named={called(price)} />,
+    },
+    { head: 'Price', kind: 'edge', narrow: 'first-right', cell: (price) => <Money amount={price.price} /> },
+  ]
+
+  const { first, more } = findPrices(prices.data ?? [], names, typed, all ? Number.POSITIVE_INFINITY : rowsMax)
+  return (
+    <>
+      <EdgeText className="pb-8">
+        <div className="max-w-[24rem]">
+          <Field
+            label="Service or country"
+            type="search"
+            list={suggestions}
+            defaultValue={typed}
+            onChange={(event) => type(event.currentTarget.value)}
+            // biome-ignore lint/a11y/noAutofocus: the search is what the page is for
+            autoFocus={takesFocus}
+            autoComplete="off"
+            spellCheck={false}
+          />
+        </div>
+        <datalist id={suggestions}>
+          {[...new Set((prices.data ?? []).map((price) => names.service(price.service)))].map((name) => (
+            <option key={name} value={name} />
+          ))}
+        </datalist>
+      </EdgeText>
+      {prices.isPending && <Loading />}
+      {prices.isError && !prices.data && <ReadProblem error={prices.error} again={() => prices.refetch()} />}
+      {prices.data && (
+        <Statement
+          label="Numbers to order"
+          columns={columns}
+          rows={first}
+          keyOf={(price) => `${price.service} ${price.country}`}
+          below={(price) => {
+            const refusal = refusalFor(ordering.press, price)
+            return refusal && <OrderRefused refusal={refusal} />
+          }}
+          empty={`Nothing is called “${typed}”. Type a service, a country or its dial code.`}
+        />
+      )}
+      {more > 0 && (
+        <EdgeText className="flex flex-wrap items-center gap-x-16 gap-y-8 py-8 text-label text-quiet">
+          <p role="status">{typed ? `${more} more.` : `${more} more: type a service or a country.`}</p>
+          {typed && <Button onClick={() => setAll(true)}>Show all</Button>}
+        </EdgeText>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,90 @@
+import { infiniteQueryOptions, type QueryClient, queryOptions, useQuery } from '@tanstack/react-query'
+import type { Order, Topup } from '../contract/contract.ts'
+import { api } from './api.ts'
+import type { BillingSearch } from './paths.ts'
+import { dayStart } from './ui/times.ts'
+
+/** What the pages read, each with its place in the Query cache. `live.ts` writes into the same places. */
+
+const OPEN_ORDERS_MAX = 100
+const RECENT_TOPUPS = 20
+const MOVEMENTS_ON_HOME = 5
+const HISTORY_PAGE_ROWS = 50
+/** Stock and success rates move with everybody's orders; a minute old is fresh enough to choose by. */
+const PRICES_FRESH_MS = 60_000
+
+export const siteRead = queryOptions({ queryKey: ['site'], queryFn: api.site, staleTime: Number.POSITIVE_INFINITY })
+export const meRead = queryOptions({ queryKey: ['me'], queryFn: api.me, staleTime: 30_000 })
+export const balanceRead = queryOptions({ queryKey: ['balance'], queryFn: api.balance })
+export const servicesRead = queryOptions({ queryKey: ['services'], queryFn: api.services, staleTime: 3_600_000 })
+export const countriesRead = queryOptions({ queryKey: ['countries'], queryFn: api.countries, staleTime: 3_600_000 })
+export const pricesRead = queryOptions({ queryKey: ['prices'], queryFn: api.prices, staleTime: PRICES_FRESH_MS })
+
+export const openOrdersRead = queryOptions({
+  queryKey: ['orders', 'open'],
+  queryFn: () => api.openOrders(OPEN_ORDERS_MAX),
+})
+export const lastOrderRead = queryOptions({ queryKey: ['orders', 'last'], queryFn: api.lastOrder })
+export const orderRead = (id: string) => queryOptions({ queryKey: ['order', id], queryFn: () => api.order(id) })
+
+export const topupsRead = queryOptions({
+  queryKey: ['topups'],
+  queryFn: () => api.topups(RECENT_TOPUPS),
+})
+export const topupRead = (id: string) => queryOptions({ queryKey: ['topup', id], queryFn: () => api.topup(id) })
+
+export const movementsRead = queryOptions({
+  queryKey: ['history', 'last'],
+  queryFn: async () => (await api.history({ limit: MOVEMENTS_ON_HOME })).items,
+})
+
+/** Billing History, page after page. Days of the search are days in `zone`, the last one included. */
+export const historyRead = ({ type, from: firstDay, to: lastDay }: BillingSearch, zone: string) => {
+  const from = firstDay && dayStart(firstDay, zone)
+  const to = lastDay && dayStart(lastDay, zone, 1)
+  return infiniteQueryOptions({
+    queryKey: ['history', 'pages', { type, firstDay, lastDay, zone }],
+    queryFn: ({ pageParam }) =>
+      api.history({
+        limit: HISTORY_PAGE_ROWS,
+        ...(type ? { type } : {}),
+        ...(from ? { from } : {}),
+        ...(to ? { to } : {}),
+        ...(pageParam ? { cursor: pageParam } : {}),
+      }),
+    initialPageParam: '',
+    getNextPageParam: (last) => last.next_cursor,
+  })
+}
+
+/** Names of services and countries, and the dial code; the code itself until they are known. */
+export function useNames() {
+  const services = useQuery(servicesRead).data
+  const countries = useQuery(countriesRead).data
+  return {
+    service: (code: string) => services?.find((service) => service.code === code)?.name ?? code,
+    country: (code: string) => countries?.find((country) => country.code === code)?.name ?? code,
+    dialCode: (code: string) => {
+      const dial = countries?.find((country) => country.code === code)?.dial_code ?? ''
+      return dial && !dial.startsWith('+') ? `+${dial}` : dial
+    },
+  }
+}
+
+/** An order as it is now, wherever it is shown. A reading under way is stopped: what it brings could be older. */
+export function orderChanged(cache: QueryClient, order: Order): void {
+  void cache.cancelQueries({ queryKey: ['order', order.id] })
+  cache.setQueryData(['order', order.id], order)
+  cache.setQueryData<Order[]>(['orders', 'open'], (orders) =>
+    orders?.map((known) => (known.id === order.id ? order : known)),
+  )
+  void cache.invalidateQueries({ queryKey: ['orders'] })
+  void cache.invalidateQueries({ queryKey: ['history'] })
+}
+
+export function topupChanged(cache: QueryClient, topup: Topup): void {
+  void cache.cancelQueries({ queryKey: ['topup', topup.id] })
+  cache.setQueryData(['topup', topup.id], topup)
+  void cache.invalidateQueries({ queryKey: ['topups'] })
+  void cache.invalidateQueries({ queryKey: ['history'] })
+}

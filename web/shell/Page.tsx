@@ -1,0 +1,46 @@
+import { useQuery } from '@tanstack/react-query'
+import { useLocation } from '@tanstack/react-router'
+import { type ReactNode, useEffect, useRef } from 'react'
+import { siteRead } from '../reads.ts'
+import { Edge, EdgeText } from '../ui/Edge.tsx'
+
+let pathOfLastPage: string | null = null
+
+/**
+ * One page: its title in the tab and above the edge. After a change of page the focus goes to the title, so that keyboard and
+ * screen reader start there; `ownFocus`: the page gives it to something better itself.
+ */
+export function Page({
+  title,
+  width = 'page',
+  above,
+  ownFocus = false,
+  children,
+}: {
+  title: string
+  width?: 'page' | 'reading'
+  above?: ReactNode
+  ownFocus?: boolean
+  children: ReactNode
+}) {
+  const brand = useQuery(siteRead).data?.brand.name
+  const { pathname } = useLocation()
+  const heading = useRef<HTMLHeadingElement>(null)
+  useEffect(() => {
+    const moved = pathOfLastPage !== null && pathOfLastPage !== pathname
+    pathOfLastPage = pathname
+    if (moved && !ownFocus) heading.current?.focus({ preventScroll: true })
+  }, [pathname, ownFocus])
+  return (
+    <Edge width={width}>
+      <title>{brand ? `${title} · ${brand}` : title}</title>
+      <EdgeText className="pt-24 pb-16">
+        {above}
+        <h1 ref={heading} tabIndex={-1} className="text-title font-strong">
+          {title}
+        </h1>
+      </EdgeText>
+      {children}
+    </Edge>
+  )
+}

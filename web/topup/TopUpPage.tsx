@@ -1,0 +1,119 @@
+import { useQuery } from '@tanstack/react-query'
+import { getRouteApi } from '@tanstack/react-router'
+import { type FormEvent, useId, useState } from 'react'
+import type { Topup } from '../../contract/contract.ts'
+import { add, displayAmount, printAmount, readAmount, usd } from '../../contract/money.ts'
+import { api } from '../api.ts'
+import { usePress } from '../press.ts'
+import { balanceRead, siteRead } from '../reads.ts'
+import { Page } from '../shell/Page.tsx'
+import { Button } from '../ui/Button.tsx'
+import { EdgeRow, EdgeText } from '../ui/Edge.tsx'
+import { AmountField, Choice } from '../ui/Field.tsx'
+import { Money } from '../ui/Money.tsx'
+import { Notice } from '../ui/Notice.tsx'
+
+const presets = ['5.00', '10.00', '25.00', '50.00', '100.00']
+const OTHER = 'other'
+const FIRST_CHOICE = '10.00'
+
+const options = [
+  ...presets.map((amount) => ({ value: amount, text: displayAmount(amount).replace('.00', '') })),
+  { value: OTHER, text: 'Other' },
+]
+
+export function TopUpPage() {
+  const asked = getRouteApi('/top-up').useSearch().amount ?? FIRST_CHOICE
+  const [choice, choose] = useState(presets.includes(asked) ? asked : OTHER)
+  const [typed, type] = useState(presets.includes(asked) ? '' : asked)
+  const limits = useQuery(siteRead).data?.topup
+  const available = useQuery(balanceRead).data?.available
+  const label = useId()
+  const { press, go, forget } = usePress<string, Topup>(api.startTopup, (topup) => {
+    if (topup.checkout_url) location.assign(topup.checkout_url)
+  })
+
+  const wanted = choice === OTHER ? typed.trim() : choice
+  const amount = readAmount(wanted)
+  const pays = amount === null ? null : printAmount(amount)
+  const refusal = press.state === 'refused' ? press.refusal : null
+  const ofAmount = refusal?.field === 'amount'
+
+  function submit(event: FormEvent) {
+    event.preventDefault()
+    void go(wanted)
+  }
+
+  return (
+    <Page title="Top-Up" width="reading">
+      {refusal && (
+        <div className="edge-all pb-16">
+          <Notice tone="refused" takesFocus key={refusal.detail} requestId={ofAmount ? null : refusal.requestId}>
+            <p>{ofAmount ? `${refusal.title}. Nothing was paid.` : refusal.detail}</p>
+          </Notice>
+        </div>
+      )}
+      <form onSubmit={submit} noValidate aria-labelledby={label} className="edge-block">
+        <EdgeText className="grid gap-16">
+          <Choice
+            label="Amount"
+            name="amount"
+            options={options}
+            value={choice}
+            choose={(value) => {
+              choose(value)
+              forget()
+            }}
+          />
+          {choice === OTHER && (
+            <div className="max-w-[12rem]">
+              <AmountField
+                label="Other amount"
+                value={typed}
+                onChange={(event) => {
+                  type(event.currentTarget.value)
+                  forget()
+                }}
+                maxLength={12}
+                hint={limits && `${displayAmount(limits.minimum)} to ${displayAmount(limits.maximum)}`}
+                problem={ofAmount ? refusal.detail : undefined}
+              />
+            </div>
+          )}
+          {choice !== OTHER && ofAmount && <p className="text-label text-refused">{refusal.detail}</p>}
+          <div>
+            <p id={label} className="text-label font-medium">
+              By card
+            </p>
+            <p>
+              Your bank will ask you to confirm (3-D Secure). Credits appear at once. Cards that cannot confirm are not
+              accepted.
+            </p>
+          </div>
+        </EdgeText>
+        <div className="edge-block pt-24" aria-live="polite">
+          <EdgeRow className="line-above py-8" money={pays && <Money amount={pays} />}>
+            You pay
+          </EdgeRow>
+          <EdgeRow className="line-above py-8" money={pays && <Money amount={pays} />}>
+            You get
+          </EdgeRow>
+          <EdgeRow
+            className="total-above py-8 font-medium"
+            money={amount !== null && available && <Money amount={printAmount(add(amount, usd(available)))} />}
+          >
+            Then you have
+          </EdgeRow>
+        </div>
+        <EdgeText className="flex flex-wrap items-center gap-x-16 gap-y-8 pt-16">
+          <Button type="submit" kind="primary">
+            {press.state === 'pending'
+              ? 'Opening the payment page'
+              : `Pay ${pays ? `${displayAmount(pays)} ` : ''}by card`}
+          </Button>
+          <span className="text-label text-quiet">Credits do not expire.</span>
+        </EdgeText>
+      </form>
+    </Page>
+  )
+}

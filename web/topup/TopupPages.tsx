@@ -1,0 +1,122 @@
+import { useQuery } from '@tanstack/react-query'
+import { getRouteApi, Link } from '@tanstack/react-router'
+import type { Topup } from '../../contract/contract.ts'
+import { displayAmount } from '../../contract/money.ts'
+import { api, Refused } from '../api.ts'
+import { paths } from '../paths.ts'
+import { balanceRead, topupRead } from '../reads.ts'
+import { NotFound, ReadFailed } from '../shell/Broken.tsx'
+import { Page } from '../shell/Page.tsx'
+import { buttonClass, linkClass } from '../ui/Button.tsx'
+import { useNow } from '../ui/clock.ts'
+import { EdgeText } from '../ui/Edge.tsx'
+import { Loading } from '../ui/Loading.tsx'
+import { Notice } from '../ui/Notice.tsx'
+import { useZone } from '../ui/Time.tsx'
+import { seconds } from '../ui/times.ts'
+import { type Next, outcomeOf } from './outcome.ts'
+import { TopupTrace } from './TopupTrace.tsx'
+
+/** Where the bank sends the customer back to. Coming here is what makes the server ask Stripe, if no webhook did before. */
+export function ReturnPage() {
+  const { id } = getRouteApi('/topups/$id/return').useParams()
+  const { session_id } = getRouteApi('/topups/$id/return').useSearch()
+  const returned = useQuery({
+    queryKey: ['topup', id, 'returned', session_id],
+    queryFn: () => api.returned(id, session_id),
+    staleTime: Number.POSITIVE_INFINITY,
+  })
+  // A session that is not this top-up's: not found, whatever the top-up's own page would say.
+  if (returned.error instanceof Refused && returned.error.refusal.code === 'not_found') return <NotFound />
+  return <Topped id={id} asked={returned.data} />
+}
+
+/** Where the payment page's back link leads. */
+export function CancelledPage() {
+  const { id } = getRouteApi('/topups/$id/cancelled').useParams()
+  return <Topped id={id} />
+}
+
+/** The same trace, later. */
+export function TopupPage() {
+  const { id } = getRouteApi('/topups/$id').useParams()
+  return <Topped id={id} />
+}
+
+/** `asked`: what the server answered when it was told of the return; it stands in until the top-up itself has been read. */
+function Topped({ id, asked }: { id: string; asked?: Topup | undefined }) {
+  const read = useQuery(topupRead(id))
+  const topup = newer(read.data, asked)
+  if (!topup) return read.isError ? <ReadFailed error={read.error} again={() => read.refetch()} /> : <Loading />
+  return (
+    <Page title={`Top-up of ${displayAmount(topup.amount)}`} width="reading">
+      <TopupTrace topup={topup} />
+      <div className="edge-all pt-24">
+        <What topup={topup} />
+      </div>
+    </Page>
+  )
+}
+
+/** Of two readings of one top-up the one that is further: a slow answer must not take back what the stream has told. */
+function newer(a: Topup | undefined, b: Topup | undefined): Topup | undefined {
+  if (!a || !b) return a ?? b
+  const rank = (topup: Topup) =>
+    topup.trace.filter((step) => step.state === 'done' || step.state === 'cannot_happen').length
+  return rank(b) > rank(a) ? b : a
+}
+
+function What({ topup }: { topup: Topup }) {
+  const zone = useZone()
+  const now = useNow()
+  const available = useQuery(balanceRead).data?.available ?? null
+  const outcome = outcomeOf(topup, { now, available, timeOf: (instant) => seconds(instant, zone) })
+  return (
+    <>
+      <Notice tone={outcome.tone}>
+        <p>{outcome.says}</p>
+        {outcome.hint && <p>{outcome.hint}</p>}
+      </Notice>
+      <EdgeText className="flex flex-wrap items-center gap-16 pt-16">
+        <NextStep next={outcome.next} topup={topup} />
+      </EdgeText>
+      <EdgeText className="pt-24 text-note text-quiet">Times in {zone}</EdgeText>
+    </>
+  )
+}
+
+function NextStep({ next, topup }: { next: Next; topup: Topup }) {
+  switch (next) {
+    case 'none':
+      return null
+    case 'order_number':
+      return (
+        <Link {...paths.numbers()} className={buttonClass('primary')}>
+          Order a number
+        </Link>
+      )
+    case 'go_on_paying':
+      return (
+        <>
+          {topup.checkout_url && (
+            <a href={topup.checkout_url} className={buttonClass('primary')}>
+              Go on paying
+            </a>
+          )}
+          <Link {...paths.topUp(topup.amount)} className={linkClass}>
+            Start again
+          </Link>
+        </>
+      )
+    case 'another_card':
+    case 'try_again':
+    case 'start_again': {
+      const words = { another_card: 'Another card', try_again: 'Try again', start_again: 'Start again' }
+      return (
+        <Link {...paths.topUp(topup.amount)} className={buttonClass('primary')}>
+          {words[next]}
+        </Link>
+      )
+    }
+  }
+}

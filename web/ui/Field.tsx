@@ -1,0 +1,129 @@
+import { type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, useId } from 'react'
+
+const box =
+  'h-row w-full rounded-control border border-edge bg-sheet px-8 text-body text-ink transition-colors hover:border-ink aria-invalid:border-refused'
+
+type Frame = { label: ReactNode; hint?: ReactNode; problem?: ReactNode }
+
+/** A label, something to type in, a hint; a refusal stands under it. */
+export function Field({ label, hint, problem, ...input }: Frame & InputHTMLAttributes<HTMLInputElement>) {
+  const id = useId()
+  return (
+    <div className="grid content-start gap-4">
+      <label htmlFor={id} className="text-label font-medium">
+        {label}
+      </label>
+      <input id={id} {...described(id, hint, problem)} {...input} className={box} />
+      <Below id={id} hint={hint} problem={problem} />
+    </div>
+  )
+}
+
+/** An amount in dollars as people type it; what it may be is the server's to say. */
+export function AmountField({ label, hint, problem, ...input }: Frame & InputHTMLAttributes<HTMLInputElement>) {
+  const id = useId()
+  return (
+    <div className="grid content-start gap-4">
+      <label htmlFor={id} className="text-label font-medium">
+        {label}
+      </label>
+      <div className="relative">
+        <span aria-hidden="true" className="absolute inset-y-0 left-8 flex items-center text-quiet">
+          $
+        </span>
+        <input
+          id={id}
+          inputMode="decimal"
+          autoComplete="off"
+          {...described(id, hint, problem)}
+          {...input}
+          className={`${box} pl-24`}
+        />
+      </div>
+      <Below id={id} hint={hint} problem={problem} />
+    </div>
+  )
+}
+
+export function Select({
+  label,
+  options,
+  ...select
+}: { label: string; options: { value: string; text: string }[] } & SelectHTMLAttributes<HTMLSelectElement>) {
+  const id = useId()
+  return (
+    <div className="grid content-start gap-4">
+      <label htmlFor={id} className="text-label font-medium">
+        {label}
+      </label>
+      <select id={id} {...select} className={box}>
+        {options.map((option) => (
+          <option key={option.value} value={option.value}>
+            {option.text}
+          </option>
+        ))}
+      </select>
+    </div>
+  )
+}
+
+/** One of a few, as radio buttons that can be seen at once. */
+export function Choice({
+  label,
+  name,
+  options,
+  value,
+  choose,
+}: {
+  label: string
+  name: string
+  options: { value: string; text: string }[]
+  value: string
+  choose: (value: string) => void
+}) {
+  return (
+    <fieldset>
+      <legend className="mb-4 text-label font-medium">{label}</legend>
+      <div className="flex flex-wrap gap-8">
+        {options.map((option) => (
+          <label
+            key={option.value}
+            className="flex h-row cursor-pointer items-center gap-8 rounded-control border border-edge bg-sheet px-12 transition-colors hover:border-ink has-checked:border-ink has-checked:font-medium has-focus-visible:focus-ring"
+          >
+            <input
+              type="radio"
+              name={name}
+              value={option.value}
+              checked={option.value === value}
+              onChange={() => choose(option.value)}
+              className="size-16 outline-none"
+            />
+            {option.text}
+          </label>
+        ))}
+      </div>
+    </fieldset>
+  )
+}
+
+function described(id: string, hint: ReactNode, problem: ReactNode) {
+  const ids = [problem && `${id}-problem`, hint && `${id}-hint`].filter(Boolean).join(' ')
+  return { 'aria-invalid': problem ? true : undefined, 'aria-describedby': ids || undefined }
+}
+
+function Below({ id, hint, problem }: { id: string; hint: ReactNode; problem: ReactNode }) {
+  return (
+    <>
+      {problem && (
+        <p id={`${id}-problem`} className="text-label text-refused">
+          {problem}
+        </p>
+      )}
+      {hint && (
+        <p id={`${id}-hint`} className="text-note text-quiet">
+          {hint}
+        </p>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,93 @@
+/** How instants are written. Everything takes an IANA time zone, because people read times where they are, not where the server is. */
+
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+function format(zone: string, name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = `${zone} ${name}`
+  let made = formats.get(key)
+  if (!made) {
+    made = new Intl.DateTimeFormat('en-GB', { ...options, timeZone: zone, hourCycle: 'h23' })
+    formats.set(key, made)
+  }
+  return made
+}
+
+type Instant = string | number
+const date = (at: Instant) => new Date(at)
+
+/** `14:02` */
+export function minutes(at: Instant, zone: string): string {
+  return format(zone, 'minutes', { hour: '2-digit', minute: '2-digit' }).format(date(at))
+}
+
+/** `14:02:41` */
+export function seconds(at: Instant, zone: string): string {
+  return format(zone, 'seconds', { hour: '2-digit', minute: '2-digit', second: '2-digit' }).format(date(at))
+}
+
+/** `22 November 2026` */
+export function longDay(at: Instant, zone: string): string {
+  return format(zone, 'longDay', { day: 'numeric', month: 'long', year: 'numeric' }).format(date(at))
+}
+
+/** `22 Nov` */
+export function shortDay(at: Instant, zone: string): string {
+  return format(zone, 'shortDay', { day: 'numeric', month: 'short' }).format(date(at))
+}
+
+/** `2026-11-22`: the same for all instants of one day in that zone. */
+export function dayKey(at: Instant, zone: string): string {
+  const parts = format(zone, 'dayKey', { year: 'numeric', month: '2-digit', day: '2-digit' }).formatToParts(date(at))
+  const part = (type: string) => parts.find((candidate) => candidate.type === type)?.value ?? ''
+  return `${part('year').padStart(4, '0')}-${part('month')}-${part('day')}`
+}
+
+/** The time alone when it is today (by `today`), else with its day: `22 Nov, 14:02:41`. */
+export function momentWords(at: Instant, zone: string, today: number, precision: 'minutes' | 'seconds'): string {
+  const time = precision === 'minutes' ? minutes(at, zone) : seconds(at, zone)
+  return dayKey(at, zone) === dayKey(today, zone) ? time : `${shortDay(at, zone)}, ${time}`
+}
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+
+/**
+ * The instant at which a day (`2026-11-22`) begins in a zone, as RFC 3339 in UTC; `daysLater` 1 is the end of that day. Days are
+ * counted on the calendar, so a day of 23 or 25 hours has its own length. Null: not a day.
+ */
+export function dayStart(day: string, zone: string, daysLater = 0): string | null {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(day)) return null
+  const midnightUtc = Date.parse(`${day}T00:00:00Z`)
+  if (Number.isNaN(midnightUtc) || new Date(midnightUtc).toISOString().slice(0, 10) !== day) return null
+  const wanted = new Date(midnightUtc + daysLater * DAY_MS).toISOString().slice(0, 10)
+  // Zones lie within 14 hours of UTC and change by quarters of an hour: the first quarter that bears the wanted day is its start.
+  const from = Date.parse(`${wanted}T00:00:00Z`) - 15 * HOUR_MS
+  for (let quarter = 0; quarter <= 31 * 4; quarter += 1) {
+    const candidate = from + quarter * (HOUR_MS / 4)
+    if (dayKey(candidate, zone) >= wanted) return new Date(candidate).toISOString()
+  }
+  return null
+}
+
+/** What is left of a countdown, in words; whole minutes until the last two. */
+export function untilWords(leftMs: number): string {
+  const left = Math.ceil(leftMs / 1000)
+  if (left <= 0) return 'time is up'
+  const wholeMinutes = Math.floor(left / 60)
+  if (wholeMinutes >= 2) return `${wholeMinutes} minutes left`
+  const rest = left % 60
+  const secondWords = `${rest} ${rest === 1 ? 'second' : 'seconds'}`
+  if (wholeMinutes === 1) return rest === 0 ? '1 minute left' : `1 minute ${secondWords} left`
+  return `${secondWords} left`
+}
+
+const READ_OUT_MS = [300_000, 60_000]
+
+/** What a screen reader is told of a countdown: only at five minutes and at one minute, for the ten seconds after. */
+export function readOut(leftMs: number): string {
+  for (const mark of READ_OUT_MS) {
+    if (leftMs <= mark && leftMs > mark - 10_000)
+      return mark === 60_000 ? '1 minute left' : `${mark / 60_000} minutes left`
+  }
+  return ''
+}
