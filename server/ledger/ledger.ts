@@ -111,8 +111,7 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
         const commands = groups.flat()
         const groupOf = groups.flatMap((group, index) => group.map(() => (group.length > 1 ? index + 1 : null)))
         const outcomes = await applyCommands(connection, commands, groupOf)
-        let next = 0
-        return groups.map((group) => outcomes.slice(next, (next += group.length)))
+        return groups.map((group) => outcomes.splice(0, group.length))
       },
     })
     return batcher
@@ -233,11 +232,11 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
      */
     async sweepOverdueHolds(): Promise<number> {
       const { rows } = await database.pool.query(
-        `select hold_id, account_id, on_expiry, t.reference, t.contra
-           from open_holds
-           join transfers t on t.id = hold_id
-          where expires_at < house_now() - make_interval(mins => $1)
-          order by expires_at
+        `select o.hold_id, o.account_id, o.on_expiry, t.reference, t.contra
+           from open_holds o
+           join transfers t on t.id = o.hold_id
+          where o.expires_at < house_now() - make_interval(mins => $1)
+          order by o.expires_at
           limit $2`,
         [OVERDUE_MINUTES, HOLDS_PER_SWEEP_MAX],
       )

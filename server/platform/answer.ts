@@ -28,7 +28,11 @@ export class Refusal extends Error {
 }
 
 /** What http.ts puts into every request's context. */
-export type RequestVariables = { requestId: string }
+export type RequestVariables = {
+  requestId: string
+  /** Where the request came from: the client's address, as far as our own proxies vouch for it. */
+  address: string
+}
 
 export function answerRefusal(c: Context, refused: Refused): Response {
   const { status, title } = refusals[refused.code]

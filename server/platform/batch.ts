@@ -102,7 +102,7 @@ export function createBatcher<Item, Answer>(settings: {
   async function settle(lane: Lane, batch: Waiting<Item, Answer>[]): Promise<void> {
     const outcome = await attempt(lane, batch)
     if (outcome.ok) {
-      batch.forEach((waiting, index) => waiting.resolve(outcome.answers[index]!))
+      for (const [index, waiting] of batch.entries()) waiting.resolve(outcome.answers[index]!)
     } else if (batch.length === 1 || TRANSIENT.test(codeOf(outcome.error))) {
       log.error({ err: outcome.error, batcher: name, items: batch.length }, 'A batch could not be carried out')
       for (const waiting of batch) waiting.reject(outcome.error)

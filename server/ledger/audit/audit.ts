@@ -1,0 +1,206 @@
+/**
+ * Proves the ledger of a database: derives everything anew from the transfers, by queries of its own, and names the first rows that
+ * differ. It only reads, in one snapshot, so it may run beside a busy server; and it shares no code with what it checks.
+ *
+ *   npm run audit        exits 0 when nothing differs, 1 when something does
+ */
+import pg from 'pg'
+
+/** What differs: which check, and the row. */
+export type Difference = { check: string; row: Record<string, unknown> }
+
+const DIFFERENCES_PER_CHECK_MAX = 5
+
+// What each kind of transfer does to the five figures. Written out here on purpose, instead of asking the ledger.
+const effects = `
+  select t.id, t.account_id, t.number, t.kind, t.available_after, t.held_after, t.frozen_after, t.owed_after,
+         case t.kind when 'credit' then t.amount else 0 end as credits,
+         case when t.kind in ('debit', 'clawback_debit', 'capture') then t.amount else 0 end as debits,
+         case when t.kind = 'hold' then t.amount when h.kind = 'hold' then -h.amount else 0 end as held,
+         case when t.kind = 'clawback_hold' then t.amount when h.kind = 'clawback_hold' then -h.amount else 0 end as frozen
+    from transfers t
+    left join transfers h on h.id = t.hold_id`
+
+/** The ledger by itself. */
+const ledgerChecks: Record<string, string> = {
+  "an account's counters are the sums of its transfers": `
+    select a.id as account, a.credits, a.debits, a.held, a.frozen, a.transfer_count,
+           s.credits as credits_derived, s.debits as debits_derived, s.held as held_derived, s.frozen as frozen_derived, s.n as count_derived
+      from ledger_accounts a
+      full join (select account_id, sum(credits) as credits, sum(debits) as debits, sum(held) as held, sum(frozen) as frozen, count(*) as n
+                   from (${effects}) e group by account_id) s on s.account_id = a.id
+     where a.id is null
+        or (a.credits, a.debits, a.held, a.frozen, a.transfer_count)
+           is distinct from (coalesce(s.credits, 0), coalesce(s.debits, 0), coalesce(s.held, 0), coalesce(s.frozen, 0), coalesce(s.n, 0))`,
+
+  'what is owed is exactly what clawbacks took beyond what was there': `
+    select id as account, credits, debits, held, frozen, owed
+      from ledger_accounts
+     where owed <> greatest(0, debits + held + frozen - credits)
+        or least(credits, debits, held, frozen, owed) < 0`,
+
+  'running numbers go 1, 2, 3 … without a gap': `
+    select id as transfer, account_id as account, number, position
+      from (select id, account_id, number, row_number() over (partition by account_id order by number) as position from transfers) s
+     where number <> position`,
+
+  'each row says what was there after it': `
+    select id as transfer, account_id as account, number, available_after, held_after, frozen_after, owed_after, free, held_sum, frozen_sum
+      from (select e.*,
+                   sum(credits - debits - held - frozen) over w as free,
+                   sum(held) over w as held_sum,
+                   sum(frozen) over w as frozen_sum
+              from (${effects}) e
+            window w as (partition by account_id order by number)) s
+     where available_after <> greatest(0, free) or owed_after <> greatest(0, -free) or held_after <> held_sum or frozen_after <> frozen_sum`,
+
+  'a capture or a void resolves one hold of the same account, whole': `
+    select t.id as transfer, t.kind, t.amount, t.returned, t.hold_id as hold, h.amount as hold_amount, h.kind as hold_kind
+      from transfers t
+      left join transfers h on h.id = t.hold_id
+     where t.kind in ('capture', 'void')
+       and (h.id is null or h.kind not in ('hold', 'clawback_hold') or h.account_id <> t.account_id
+            or h.number >= t.number or t.amount + t.returned <> h.amount)`,
+
+  'no hold is resolved twice': `
+    select hold_id as hold, count(*) as resolutions from transfers where hold_id is not null group by hold_id having count(*) > 1`,
+
+  'the open holds are the holds that nothing resolved': `
+    select coalesce(o.hold_id, h.id) as hold, o.amount as open_amount, h.amount as hold_amount, h.account_id as account
+      from open_holds o
+      full join (select h.* from transfers h
+                  where h.kind in ('hold', 'clawback_hold') and not exists (select from transfers r where r.hold_id = h.id)) h
+        on h.id = o.hold_id
+     where o.hold_id is null or h.id is null or (o.account_id, o.code, o.amount) <> (h.account_id, h.code, h.amount)`,
+
+  "an account's count of open holds is right for each cause": `
+    select a.id as account, c.code, c.counted, coalesce(o.n, 0) as open
+      from ledger_accounts a
+     cross join lateral unnest(a.open_holds) with ordinality c(counted, code)
+      left join (select account_id, code, count(*) as n from open_holds group by account_id, code) o on o.account_id = a.id and o.code = c.code
+     where c.counted <> coalesce(o.n, 0)`,
+
+  "a platform account's total is the sum of what moved it": `
+    with derived as (
+      select platform, code, sum(debits) as debits, sum(credits) as credits, sum(entries) as entries
+        from (select contra as platform, code, case kind when 'credit' then amount else 0 end as debits,
+                     case kind when 'credit' then 0 else amount end as credits, 1 as entries
+                from transfers where kind in ('credit', 'debit', 'clawback_debit', 'capture')
+               union all select debit, code, amount, 0, 1 from house_entries
+               union all select credit, code, 0, amount, 1 from house_entries) m
+       group by platform, code
+    ), kept as (
+      select platform, code, sum(debits) as debits, sum(credits) as credits, sum(entries) as entries from platform_deltas group by platform, code
+    )
+    select coalesce(k.platform, d.platform) as platform, coalesce(k.code, d.code) as code,
+           k.debits, k.credits, k.entries, d.debits as debits_derived, d.credits as credits_derived, d.entries as entries_derived
+      from kept k
+      full join derived d using (platform, code)
+     where (k.debits, k.credits, k.entries) is distinct from (d.debits, d.credits, d.entries)`,
+
+  'everything together is zero': `
+    select customers, platform
+      from (select coalesce(sum(credits - debits), 0) as customers from ledger_accounts) a,
+           (select coalesce(sum(credits - debits), 0) as platform from platform_deltas) p
+     where customers + platform <> 0`,
+}
+
+/** What the rooms say happened, against what the ledger says. */
+const roomChecks: Record<string, string> = {
+  "an order's hold stands as the order does: waiting, captured by its code, or given back": `
+    select o.id as "order", o.number, o.status, o.price, h.amount as hold_amount, r.kind as resolution, r.amount as resolved
+      from orders o
+      left join transfers h on h.id = o.hold_id and h.kind = 'hold' and h.account_id = o.account_id and h.reference = o.id
+      left join transfers r on r.hold_id = o.hold_id
+     where h.id is null
+        or h.amount <> o.price
+        or (case o.status when 'waiting' then r.id is null
+                          when 'received' then r.kind = 'capture' and r.amount = o.price
+                          when 'finished' then r.kind = 'capture' and r.amount = o.price
+                          else r.kind = 'void' end) is not true`,
+
+  'a hold for an order has its order': `
+    select h.id as hold, h.account_id as account, h.amount
+      from transfers h
+     where h.kind = 'hold' and h.code = 1
+       and not exists (select from orders o where o.hold_id = h.id)`,
+
+  'a price was taken exactly when a code was accepted before the end': `
+    select o.id as "order", o.number, o.status, o.received_at, o.expires_at, m.first_code
+      from orders o
+      left join (select order_id, min(received_at) as first_code from messages where code is not null and not late group by order_id) m
+        on m.order_id = o.id
+     where (o.received_at is not null) <> (m.first_code is not null)
+        or m.first_code >= o.expires_at`,
+
+  'a number is with one live order at most, and knows it': `
+    select n.id as number_id, n.phone_number, n.order_id, o.id as live_order
+      from numbers n
+      full join (select * from orders where status in ('waiting', 'received')) o on o.number_id = n.id
+     where n.order_id is distinct from o.id`,
+
+  'a top-up was credited exactly when it says so, with its amount': `
+    select p.id as topup, p.status, p.amount, t.amount as credited
+      from topups p
+      full join (select * from transfers where kind = 'credit' and code = 30) t on t.reference = p.id and t.account_id = p.account_id
+     where (p.status = 'credited') is distinct from (t.id is not null)
+        or p.amount <> t.amount`,
+}
+
+/**
+ * Every difference found, at most five a check; none means the books are right. `ledger` asks the ledger by itself only: for books
+ * that no room has written.
+ */
+export async function auditLedger(
+  database: Pick<pg.Pool, 'connect'>,
+  what: 'everything' | 'ledger' = 'everything',
+): Promise<Difference[]> {
+  const checks = what === 'ledger' ? ledgerChecks : { ...ledgerChecks, ...roomChecks }
+  const client = await database.connect()
+  const differences: Difference[] = []
+  try {
+    await client.query('begin transaction isolation level repeatable read read only')
+    await client.query('set local statement_timeout = 0')
+    // Over all rows, hash joins are what one wants, and a plan for these very tables.
+    await client.query("set local plan_cache_mode = 'auto'")
+    for (const [check, query] of Object.entries(checks)) {
+      const { rows } = await client.query(`${query} limit ${DIFFERENCES_PER_CHECK_MAX}`)
+      for (const row of rows) differences.push({ check, row })
+    }
+  } finally {
+    await client.query('rollback')
+    client.release()
+  }
+  return differences
+}
+
+async function main(): Promise<void> {
+  const url = process.env['MIGRATION_DATABASE_URL'] ?? process.env['DATABASE_URL']
+  if (!url) throw new Error('Set DATABASE_URL to the database whose ledger is to be proved.')
+  const pool = new pg.Pool({ connectionString: url, max: 1 })
+  try {
+    const { rows } = await pool.query(
+      `select (select count(*) from ledger_accounts) as accounts, (select count(*) from transfers) as transfers,
+              (select count(*) from open_holds) as open_holds`,
+    )
+    const differences = await auditLedger(pool)
+    const { accounts, transfers, open_holds } = rows[0]
+    console.log(
+      `${accounts} accounts, ${transfers} transfers, ${open_holds} open holds; ${Object.keys(ledgerChecks).length + Object.keys(roomChecks).length} checks.`,
+    )
+    for (const { check, row } of differences) console.log(`DIFFERS: ${check}\n  ${JSON.stringify(row)}`)
+    console.log(
+      differences.length === 0 ? 'Nothing differs: the ledger is right.' : `${differences.length} rows differ.`,
+    )
+    if (differences.length > 0) process.exitCode = 1
+  } finally {
+    await pool.end()
+  }
+}
+
+if (import.meta.main) {
+  await main().catch((error: Error) => {
+    console.error(`The audit could not run: ${error.message}`)
+    process.exitCode = 2
+  })
+}

@@ -1,0 +1,506 @@
+/**
+ * Orders: credit becomes a number, a number becomes a code. The door of the room.
+ *
+ * The hot verbs are one SQL function each (place.sql, accept.sql, close.sql), fed by batchers; the money moves inside them, in the
+ * transaction of the order. This file translates: requests into their arguments, their words into what the caller is told.
+ */
+import { createHash } from 'node:crypto'
+import type { Message, Order } from '../../contract/contract.ts'
+import { displayAmount, micros, printAmount, subtract, type Usd } from '../../contract/money.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { Announce } from '../platform/announce.ts'
+import type { Refused } from '../platform/answer.ts'
+import { createBatcher } from '../platform/batch.ts'
+import type { Database } from '../platform/db.ts'
+import { newId, newOrderNumber, printId } from '../platform/ids.ts'
+import type { Log } from '../platform/log.ts'
+import { readCode } from './sms.ts'
+
+export type OrderSettings = {
+  /** How long an order waits for its code. Unit: seconds. Default 1200. */
+  lifetimeSeconds: number
+  /** Cancelling is possible this long after the number was given, as the field does it. Unit: seconds. Default 120. */
+  cancelAfterSeconds: number
+  /** How long a number rests before it is sold again for the same service. Unit: seconds. Default 86400. */
+  restSeconds: number
+  /** Open orders a customer, at most. Default 20. */
+  openMax: number
+}
+
+export type PlaceRequest = {
+  accountId: bigint
+  service: string
+  country: string
+  maxPrice: Usd | null
+  idempotencyKey: string | null
+}
+
+export type Placed = { ok: true; order: Order; replayed: boolean } | ({ ok: false } & Refused)
+export type Closed = { ok: true; order: Order; replayed: boolean } | ({ ok: false } & Refused)
+
+export type InboundSms = {
+  /** The door it came through: `generic`. */
+  source: string
+  /** The sender's own id of the message: the same id again is the same message. */
+  externalId: string
+  /** E.164. */
+  to: string
+  from: string
+  text: string
+  /** The request as it came, kept as evidence. */
+  body: string
+}
+
+/** What became of a message; accept.sql explains the words. */
+export type Accepted = 'charged' | 'further' | 'no_code' | 'late' | 'other_service' | 'nobody' | 'duplicate' | 'stored'
+
+export type Orders = ReturnType<typeof createOrders>
+
+const LANES = 2
+/** A number that changed hands while we looked is looked up again this often; then the sweep takes over. */
+const MOVED_RETRIES_MAX = 3
+const DUE_ORDERS_PER_ROUND_MAX = 500
+const UNHANDLED_SMS_PER_SWEEP_MAX = 100
+/** A message whose decision failed this often waits for a person: an alarm, and its order stays open. */
+const SMS_ATTEMPTS_MAX = 50
+const CURSOR = /^[0-9a-f-]{36}$/
+
+type PlaceItem = PlaceRequest & { id: string; fingerprint: string }
+type PlaceAnswer = { answer: string; orderId: string; price: Usd | null }
+type CloseItem = {
+  orderId: string
+  /** Null: the house closes, whoever's order it is. */
+  accountId: bigint | null
+  reason: 'cancel' | 'expire'
+  idempotencyKey: string | null
+  fingerprint: string | null
+}
+type CloseAnswer = { answer: string; accountId: bigint | null }
+type SmsAnswer = { answer: Accepted | 'moved'; orderId: string | null; accountId: bigint | null }
+
+export function createOrders(parts: {
+  database: Database
+  ledger: Ledger
+  announce: Announce
+  log: Log
+  settings: OrderSettings
+}) {
+  const { database, ledger, announce, log, settings } = parts
+
+  const placing = createBatcher<PlaceItem, PlaceAnswer>({
+    name: 'orders.place',
+    database,
+    lanes: LANES,
+    log,
+    laneOf: (item) => item.accountId,
+    conflictsOf: (item) => (item.idempotencyKey === null ? [] : [`${item.accountId}:${item.idempotencyKey}`]),
+    async run(connection, items) {
+      const { rows } = await connection.query({
+        name: 'orders_place',
+        text: `select answer, order_id, price
+                 from orders_place($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[],
+                                   $9, $10, $11, $12)`,
+        values: [
+          items.map((item) => item.id),
+          // Drawn anew at each attempt: a number that is taken already fails the attempt.
+          items.map(() => newOrderNumber()),
+          items.map((item) => item.accountId),
+          items.map((item) => item.service),
+          items.map((item) => item.country),
+          items.map((item) => item.maxPrice),
+          items.map((item) => item.idempotencyKey),
+          items.map((item) => item.fingerprint),
+          settings.lifetimeSeconds,
+          settings.cancelAfterSeconds,
+          settings.restSeconds,
+          settings.openMax,
+        ],
+      })
+      return rows.map((row) => ({
+        answer: row.answer,
+        orderId: row.order_id,
+        price: row.price === null ? null : micros(row.price),
+      }))
+    },
+  })
+
+  const closing = createBatcher<CloseItem, CloseAnswer>({
+    name: 'orders.close',
+    database,
+    lanes: LANES,
+    log,
+    laneOf: (item) => item.orderId,
+    conflictsOf: (item) => (item.idempotencyKey === null ? [] : [`${item.accountId}:${item.idempotencyKey}`]),
+    async run(connection, items) {
+      const { rows } = await connection.query({
+        name: 'orders_close',
+        text: 'select answer, account_id from orders_close($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6)',
+        values: [
+          items.map((item) => item.orderId),
+          items.map((item) => item.accountId),
+          items.map((item) => item.reason),
+          items.map((item) => item.idempotencyKey),
+          items.map((item) => item.fingerprint),
+          settings.restSeconds,
+        ],
+      })
+      return rows.map((row) => ({
+        answer: row.answer,
+        accountId: row.account_id === null ? null : BigInt(row.account_id),
+      }))
+    },
+  })
+
+  const accepting = createBatcher<InboundSms, SmsAnswer>({
+    name: 'orders.accept',
+    database,
+    lanes: LANES,
+    log,
+    // By number, because the customer is not known yet: what meets on one order is decided by the order's row.
+    laneOf: (sms) => sms.to,
+    conflictsOf: (sms) => [`${sms.source}:${sms.externalId}`],
+    async run(connection, messages) {
+      const { rows } = await connection.query({
+        name: 'sms_accept',
+        text: `select answer, order_id, account_id
+                 from sms_accept($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9)`,
+        values: [
+          messages.map(() => newId()),
+          messages.map((sms) => `sms:${sms.source}`),
+          messages.map((sms) => sms.externalId),
+          messages.map((sms) => sms.to),
+          messages.map((sms) => sms.from),
+          messages.map((sms) => sms.text),
+          messages.map((sms) => readCode(sms.text)),
+          messages.map((sms) => sms.body),
+          settings.restSeconds,
+        ],
+      })
+      return rows.map((row) => ({
+        answer: row.answer,
+        orderId: row.order_id,
+        accountId: row.account_id === null ? null : BigInt(row.account_id),
+      }))
+    },
+  })
+
+  /** Orders a number: holds its price. Either the order with its number, or a refusal that left no trace. */
+  async function place(request: PlaceRequest): Promise<Placed> {
+    const item: PlaceItem = {
+      ...request,
+      id: newId(),
+      fingerprint: fingerprint(
+        'place',
+        request.service,
+        request.country,
+        request.maxPrice === null ? '' : printAmount(request.maxPrice),
+      ),
+    }
+    let { answer, orderId, price } = await placing.submit(item)
+    if (answer === 'claim_again') ({ answer, orderId, price } = await placing.submit(item))
+    if (answer === 'claim_again') answer = 'no_numbers'
+    if (answer === 'placed' || answer === 'replayed') {
+      if (answer === 'placed') changed(request.accountId, orderId)
+      const order = await get(request.accountId, orderId)
+      if (order) return { ok: true, order, replayed: answer === 'replayed' }
+      // The key belongs to something else of this customer: a top-up.
+      return { ok: false, ...refusedKey }
+    }
+    return { ok: false, ...(await explainRefusal(answer, request, price)) }
+  }
+
+  async function explainRefusal(answer: string, request: PlaceRequest, price: Usd | null): Promise<Refused> {
+    switch (answer) {
+      case 'insufficient_credits': {
+        const available = (await ledger.balance(database.pool, request.accountId))?.available ?? micros(0n)
+        const missing = price !== null && price > available ? subtract(price, available) : micros(0n)
+        return {
+          code: 'insufficient_credits',
+          detail: `This number costs ${show(price ?? micros(0n))} and you have ${show(available)} to spend. Top up ${show(missing)} or more, then order again. Nothing was held.`,
+          extra: {
+            price: printAmount(price ?? micros(0n)),
+            available: printAmount(available),
+            missing: printAmount(missing),
+          },
+        }
+      }
+      case 'too_many_open_orders':
+        return {
+          code: 'too_many_open_orders',
+          detail: `You have ${settings.openMax} orders open, which is the most at a time. Wait for one to end, or cancel one, then order again. Nothing was held.`,
+          extra: { limit: settings.openMax },
+        }
+      case 'no_numbers':
+        return {
+          code: 'no_numbers',
+          detail:
+            'No number is free for this service and country at the moment. Try another country, or try again later. Nothing was held.',
+        }
+      case 'above_max_price':
+        return {
+          code: 'above_max_price',
+          detail: `This number costs ${show(price ?? micros(0n))}, which is above your maximum of ${show(request.maxPrice ?? micros(0n))}. Raise the maximum or leave it out. Nothing was held.`,
+          field: 'max_price',
+          extra: { price: printAmount(price ?? micros(0n)) },
+        }
+      case 'unknown_service':
+        return {
+          code: 'unknown_service',
+          detail: `There is no service "${clip(request.service)}". GET /api/v1/services lists them.`,
+          field: 'service',
+        }
+      case 'unknown_country':
+        return {
+          code: 'unknown_country',
+          detail: `There is no country "${clip(request.country)}". Use two capital letters such as GB; GET /api/v1/countries lists them.`,
+          field: 'country',
+        }
+      case 'account_suspended':
+        return {
+          code: 'account_suspended',
+          detail: 'This account is suspended, so it cannot order numbers. Your credits are not lost.',
+        }
+      case 'idempotency_key_reused':
+        return refusedKey
+      default:
+        throw new Error(`orders_place answered "${answer}"`)
+    }
+  }
+
+  /** Ends an order before its time; the whole hold returns. Refused in the first two minutes and once a code has arrived. */
+  async function cancel(request: {
+    accountId: bigint
+    orderId: string
+    idempotencyKey: string | null
+  }): Promise<Closed> {
+    const item: CloseItem = { ...request, reason: 'cancel', fingerprint: fingerprint('cancel', request.orderId) }
+    let { answer } = await closing.submit(item)
+    if (answer === 'message_waiting') {
+      // A message for this number is stored and not decided yet. It came first, so it goes first.
+      await sweepUnhandledSms()
+      ;({ answer } = await closing.submit(item))
+    }
+    if (answer === 'cancelled' || answer === 'expired') changed(request.accountId, request.orderId)
+    const order = await get(request.accountId, request.orderId)
+    if (!order || answer === 'not_found') return { ok: false, ...refusedOrder }
+    switch (answer) {
+      case 'cancelled':
+      case 'expired':
+        return { ok: true, order, replayed: false }
+      case 'replayed':
+        return { ok: true, order, replayed: true }
+      case 'cancel_too_early':
+        return {
+          ok: false,
+          code: 'cancel_too_early',
+          detail: `This order can be cancelled from ${order.cancel_from} on. Its price is held, not charged; without a code it returns by itself.`,
+          extra: { cancel_from: order.cancel_from },
+        }
+      case 'already_received':
+        return {
+          ok: false,
+          code: 'already_received',
+          detail: `A code arrived at ${order.received_at} and ${displayAmount(order.price)} was deducted, so this order cannot be cancelled any more.`,
+        }
+      case 'already_closed':
+        return {
+          ok: false,
+          code: 'already_closed',
+          detail: `This order ended at ${order.ended_at} (${order.status}). There is nothing left to cancel.`,
+          extra: { status: order.status },
+        }
+      case 'idempotency_key_reused':
+        return { ok: false, ...refusedKey }
+      case 'message_waiting':
+        return {
+          ok: false,
+          code: 'temporarily_unavailable',
+          detail:
+            'A message for this number has just arrived and is being read. Nothing was cancelled; try again in a moment.',
+        }
+      default:
+        throw new Error(`orders_close answered "${answer}" to a cancellation`)
+    }
+  }
+
+  /** Ends every order whose time is over: waiting ones are given back, received ones are finished. Returns how many ended. */
+  async function expireDue(signal?: AbortSignal): Promise<number> {
+    let ended = 0
+    let after: string | null = null
+    while (!signal?.aborted) {
+      const { rows }: { rows: { id: string; account_id: string }[] } = await database.pool.query(
+        `select id, account_id from orders
+          where status in ('waiting', 'received') and expires_at <= house_now() and ($2::uuid is null or id > $2)
+          order by id limit $1`,
+        [DUE_ORDERS_PER_ROUND_MAX, after],
+      )
+      const answers = await Promise.all(
+        rows.map(async (row) => {
+          const { answer } = await closing.submit({
+            orderId: row.id,
+            accountId: null,
+            reason: 'expire',
+            idempotencyKey: null,
+            fingerprint: null,
+          })
+          if (answer === 'expired' || answer === 'finished') changed(BigInt(row.account_id), row.id)
+          return answer
+        }),
+      )
+      ended += answers.filter((answer) => answer === 'expired' || answer === 'finished').length
+      if (rows.length < DUE_ORDERS_PER_ROUND_MAX) break
+      after = rows.at(-1)!.id
+    }
+    return ended
+  }
+
+  /**
+   * Takes an SMS in: stored once, charged exactly when it carries a code in time for an order that waits. Answers only after the
+   * commit. `stored`: it is safe in the inbox but could not be decided now; the sweep decides it.
+   */
+  async function accept(sms: InboundSms): Promise<Accepted> {
+    try {
+      for (let attempt = 0; attempt < MOVED_RETRIES_MAX; attempt++) {
+        const { answer, orderId, accountId } = await accepting.submit(sms)
+        if (answer === 'moved') continue
+        if (orderId !== null && accountId !== null && answer !== 'duplicate') changed(accountId, orderId)
+        return answer
+      }
+    } catch (error) {
+      // Whatever went wrong with the order, the message itself must not be lost: then it alone is stored.
+      log.error(
+        { err: error, source: sms.source },
+        'An SMS could not be decided; it is stored and the sweep will try again',
+      )
+      const { rows } = await database.pool.query('select handled from inbox_store($1, $2, $3, $4)', [
+        [`sms:${sms.source}`],
+        [sms.externalId],
+        [sms.to],
+        [sms.body],
+      ])
+      return rows[0].handled ? 'duplicate' : 'stored'
+    }
+    return 'stored'
+  }
+
+  /** Decides the messages that are stored but were not decided. Returns how many are done. */
+  async function sweepUnhandledSms(): Promise<number> {
+    const { rows } = await database.pool.query(
+      `update inbox set attempts = attempts + 1
+        where id in (select id from inbox where source like 'sms:%' and handled_at is null and attempts < $2 order by id limit $1)
+       returning id, source, external_id, body, attempts`,
+      [UNHANDLED_SMS_PER_SWEEP_MAX, SMS_ATTEMPTS_MAX],
+    )
+    let done = 0
+    for (const row of rows) {
+      const { to, from, text } = JSON.parse(row.body)
+      const answer = await accept({
+        source: row.source.slice('sms:'.length),
+        externalId: row.external_id,
+        to,
+        from,
+        text,
+        body: row.body,
+      })
+      if (answer !== 'stored') done++
+      else if (row.attempts >= SMS_ATTEMPTS_MAX)
+        log.error({ inbox: row.id }, 'Alarm: an SMS could not be decided; a person must look')
+    }
+    return done
+  }
+
+  function changed(accountId: bigint, orderId: string): void {
+    announce.publish({ what: 'order', accountId, id: orderId })
+    announce.publish({ what: 'balance', accountId })
+  }
+
+  /** Null: there is no such order, or it is somebody else's. */
+  async function get(accountId: bigint, orderId: string): Promise<Order | null> {
+    return (await read('id = $2 and account_id = $1', [accountId, orderId], 1))[0] ?? null
+  }
+
+  /** A customer's orders, newest first. `before` is the id at which the page before ended. */
+  async function list(
+    accountId: bigint,
+    page: { limit: number; before: string | null; which?: 'open' | 'ended' | undefined },
+  ): Promise<Order[]> {
+    return read(
+      `account_id = $1 and ($2::uuid is null or id < $2)
+       and ($3::text is null or (status in ('waiting', 'received')) = ($3 = 'open'))`,
+      [accountId, page.before, page.which ?? null],
+      page.limit,
+    )
+  }
+
+  async function read(where: string, values: unknown[], limit: number): Promise<Order[]> {
+    const { rows } = await database.pool.query(
+      `select o.*, coalesce(m.messages, '[]') as messages
+         from (select * from orders where ${where} order by id desc limit ${limit}) o
+         left join lateral (
+           select json_agg(json_build_object('text', text, 'code', code, 'from', sender, 'late', late, 'received_at', received_at)
+                           order by received_at, id) as messages
+             from messages where order_id = o.id) m on true
+        order by o.id desc`,
+      values,
+    )
+    return rows.map((row) => ({
+      id: printId('ord', row.id),
+      number: Number(row.number),
+      phone_number: row.phone_number,
+      service: row.service,
+      country: row.country,
+      price: printAmount(micros(row.price)),
+      status: row.status,
+      created_at: row.given_at.toISOString(),
+      expires_at: row.expires_at.toISOString(),
+      cancel_from: row.cancel_from.toISOString(),
+      ended_at: row.ended_at?.toISOString() ?? null,
+      received_at: row.received_at?.toISOString() ?? null,
+      messages: (row.messages as Message[]).map((message) => ({
+        ...message,
+        received_at: new Date(message.received_at).toISOString(),
+      })),
+    }))
+  }
+
+  return {
+    place,
+    cancel,
+    expireDue,
+    accept,
+    sweepUnhandledSms,
+    get,
+    list,
+    /** What a cursor of `list` looks like: the id at which a page ended. */
+    cursorPattern: CURSOR,
+    async close() {
+      await Promise.all([placing.close(), closing.close(), accepting.close()])
+    },
+  }
+}
+
+const refusedKey: Refused = {
+  code: 'idempotency_key_reused',
+  detail:
+    'This Idempotency-Key already belongs to another request of yours. Use a fresh key for a new request. Nothing was done.',
+  field: 'Idempotency-Key',
+}
+
+const refusedOrder: Refused = {
+  code: 'not_found',
+  detail: 'There is no such order among yours. Check the id.',
+  field: 'id',
+}
+
+function fingerprint(...parts: string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+}
+
+function show(amount: Usd): string {
+  return displayAmount(printAmount(amount))
+}
+
+/** What people sent, quoted back to them: short, and without control characters. */
+function clip(text: string): string {
+  return text.replace(/[^\p{L}\p{N} _-]/gu, '').slice(0, 32)
+}

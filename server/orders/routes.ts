@@ -1,0 +1,204 @@
+/** The catalogue, orders, and the door through which SMS come in, over HTTP. */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { Hono } from 'hono'
+import { z } from 'zod'
+import { readAmount } from '../../contract/money.ts'
+import type { Accounts } from '../accounts/accounts.ts'
+import {
+  answerRefusal,
+  printCursor,
+  type Refused,
+  readBody,
+  readCursor,
+  readIdempotencyKey,
+  readJson,
+  readLimit,
+  readQuery,
+} from '../platform/answer.ts'
+import type { WireClock } from '../platform/clock.ts'
+import { readId } from '../platform/ids.ts'
+import { REQUEST_BODY_BYTES_MAX } from '../platform/limits.ts'
+import type { Catalogue } from './catalogue.ts'
+import type { Orders } from './orders.ts'
+import { SMS_TEXT_CHARACTERS_MAX } from './sms.ts'
+
+const placeBody = z.object({
+  service: z.string(),
+  country: z.string(),
+  max_price: z.unknown().optional(),
+})
+
+const notFound: Refused = {
+  code: 'not_found',
+  detail: 'There is no such order among yours. Check the id.',
+  field: 'id',
+}
+
+export function ordersRoutes(orders: Orders, accounts: Accounts) {
+  const routes = new Hono()
+  routes.use(accounts.signedIn)
+
+  routes.post('/', async (c) => {
+    const body = await readJson(c, placeBody)
+    const maxPrice = body.max_price === undefined || body.max_price === null ? null : readAmount(body.max_price)
+    if (body.max_price !== undefined && body.max_price !== null && maxPrice === null) {
+      return answerRefusal(c, {
+        code: 'invalid_amount',
+        detail:
+          'The maximum price is a decimal string in dollars with at most two decimals, such as "1.20". Nothing was held.',
+        field: 'max_price',
+      })
+    }
+    const placed = await orders.place({
+      accountId: c.get('caller').accountId,
+      service: body.service,
+      country: body.country,
+      maxPrice,
+      idempotencyKey: readIdempotencyKey(c),
+    })
+    if (!placed.ok) return answerRefusal(c, placed)
+    if (placed.replayed) c.header('Idempotent-Replayed', 'true')
+    return c.json(placed.order, 201)
+  })
+
+  routes.get('/', async (c) => {
+    const { status } = readQuery(c, z.object({ status: z.enum(['open', 'ended']).optional() }))
+    const limit = readLimit(c)
+    const before = readCursor(c, orders.cursorPattern)
+    const items = await orders.list(c.get('caller').accountId, { limit: limit + 1, before, which: status })
+    const more = items.length > limit
+    const page = items.slice(0, limit)
+    return c.json({ items: page, next_cursor: more ? printCursor(readId('ord', page.at(-1)!.id)!) : null })
+  })
+
+  routes.get('/:id', async (c) => {
+    const id = readId('ord', c.req.param('id'))
+    const order = id === null ? null : await orders.get(c.get('caller').accountId, id)
+    return order ? c.json(order) : answerRefusal(c, notFound)
+  })
+
+  routes.post('/:id/cancel', async (c) => {
+    const id = readId('ord', c.req.param('id'))
+    if (id === null) return answerRefusal(c, notFound)
+    const closed = await orders.cancel({
+      accountId: c.get('caller').accountId,
+      orderId: id,
+      idempotencyKey: readIdempotencyKey(c),
+    })
+    if (!closed.ok) return answerRefusal(c, closed)
+    if (closed.replayed) c.header('Idempotent-Replayed', 'true')
+    return c.json(closed.order)
+  })
+
+  return routes
+}
+
+/** What is for sale, readable by anybody. */
+export function catalogueRoutes(catalogue: Catalogue) {
+  const routes = new Hono()
+  routes.get('/services', async (c) => c.json({ items: await catalogue.services(), next_cursor: null }))
+  routes.get('/countries', async (c) => c.json({ items: await catalogue.countries(), next_cursor: null }))
+  routes.get('/prices', async (c) => {
+    const filter = readQuery(
+      c,
+      z.object({ service: z.string().max(64).optional(), country: z.string().max(8).optional() }),
+    )
+    const prices = await catalogue.prices(filter)
+    if (prices === 'unknown_service') {
+      return answerRefusal(c, {
+        code: prices,
+        detail: 'There is no such service. GET /api/v1/services lists them.',
+        field: 'service',
+      })
+    }
+    if (prices === 'unknown_country') {
+      return answerRefusal(c, {
+        code: prices,
+        detail: 'There is no such country. GET /api/v1/countries lists them.',
+        field: 'country',
+      })
+    }
+    return c.json({ items: prices, next_cursor: null })
+  })
+  return routes
+}
+
+/** How far a message's timestamp may be from ours, to both sides. Unit: seconds. */
+const SIGNATURE_TOLERANCE_SECONDS = 300
+
+const smsBody = z.object({
+  id: z.string().min(1).max(128),
+  to: z.string().regex(/^\+[1-9]\d{6,14}$/, 'write the number as +, country code and digits'),
+  from: z.string().min(1).max(64),
+  text: z.string().max(SMS_TEXT_CHARACTERS_MAX),
+})
+
+/**
+ * `POST /webhooks/sms/generic`: JSON `{id, to, from, text}`, signed over the raw body:
+ * `X-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`. Answers 2xx only after the message is stored.
+ * Without a secret the door is shut (404), or anybody could send codes.
+ */
+export function smsWebhook(orders: Orders, settings: { secrets: readonly string[]; clock: WireClock }) {
+  const routes = new Hono()
+  routes.post('/generic', async (c) => {
+    if (settings.secrets.length === 0) {
+      return answerRefusal(c, { code: 'not_found', detail: 'No secret is set for this source, so it is closed.' })
+    }
+    const raw = await readBody(c, REQUEST_BODY_BYTES_MAX)
+    const wrong = verifySignature(c.req.header('x-signature') ?? '', raw, settings)
+    if (wrong) return answerRefusal(c, { code: 'invalid_signature', detail: wrong, field: 'X-Signature' })
+    let value: unknown
+    try {
+      value = JSON.parse(raw.toString('utf8'))
+    } catch {
+      return answerRefusal(c, { code: 'invalid_request', detail: 'The body is not JSON. Nothing was stored.' })
+    }
+    const body = smsBody.safeParse(value)
+    if (!body.success) {
+      const issue = body.error.issues[0]!
+      return answerRefusal(c, {
+        code: 'invalid_request',
+        detail: `The field "${issue.path.join('.')}" cannot be used: ${issue.message}. Nothing was stored.`,
+        field: issue.path.join('.'),
+      })
+    }
+    const { id, to, from, text } = body.data
+    const outcome = await orders.accept({
+      source: 'generic',
+      externalId: id,
+      to,
+      // PostgreSQL's text cannot hold a zero character; a phone network can send one.
+      from: from.replaceAll('\0', ''),
+      text: text.replaceAll('\0', ''),
+      body: JSON.stringify({ id, to, from: from.replaceAll('\0', ''), text: text.replaceAll('\0', '') }),
+    })
+    return c.json({ status: outcome === 'duplicate' ? 'duplicate' : 'accepted', outcome })
+  })
+  return routes
+}
+
+/** Null: the signature is right. Otherwise what is wrong with it, in words for the sender's developer. */
+export function verifySignature(
+  header: string,
+  raw: Buffer,
+  settings: { secrets: readonly string[]; clock: WireClock },
+): string | null {
+  const stamp = /(?:^|,)\s*t=(\d{1,12})(?:,|$)/.exec(header)?.[1]
+  const given = [...header.matchAll(/(?:^|,)\s*v1=([0-9a-f]{64})(?=,|$)/g)].map((match) =>
+    Buffer.from(match[1]!, 'hex'),
+  )
+  if (stamp === undefined || given.length === 0) {
+    return 'The header X-Signature must read t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">. Nothing was stored.'
+  }
+  const ageSeconds = Math.abs(settings.clock.now().getTime() / 1000 - Number(stamp))
+  if (ageSeconds > SIGNATURE_TOLERANCE_SECONDS) {
+    return `The timestamp of the signature is more than ${SIGNATURE_TOLERANCE_SECONDS} seconds from now. Sign again with the current time. Nothing was stored.`
+  }
+  const right = settings.secrets.some((secret) => {
+    const expected = createHmac('sha256', secret).update(`${stamp}.`).update(raw).digest()
+    return given.some((candidate) => timingSafeEqual(candidate, expected))
+  })
+  return right
+    ? null
+    : 'The signature does not match the body. Sign the bytes exactly as they are sent. Nothing was stored.'
+}
