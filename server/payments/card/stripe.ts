@@ -1,0 +1,154 @@
+/**
+ * Stripe, through its official SDK: the five calls that a card top-up makes, and the signature of its webhooks.
+ *
+ * Each call that changes something carries an idempotency key derived from the top-up's id, so that a repetition is the same call.
+ * What the caller must act upon is a value: the answer, a refusal, or that the outcome is not known.
+ */
+import Stripe from 'stripe'
+import { printId } from '../../platform/ids.ts'
+
+/** The version whose types the SDK ships; webhooks of other versions are read for ids only. */
+export const API_VERSION = '2026-10-28.endive'
+
+const TIMEOUT_MS = 15_000
+const NETWORK_RETRIES_MAX = 2
+/** A webhook's timestamp may differ from our clock by this much, in both directions. */
+const SIGNATURE_TOLERANCE_SECONDS = 300
+const SIGNATURE_HEADER_CHARACTERS_MAX = 4_096
+
+export type Answer<Value> =
+  | { ok: true; value: Value }
+  /** Stripe says no; a repetition would say the same. */
+  | { ok: false; why: 'refused'; code: string; message: string }
+  /** It may have happened or not: repeat the same call later. Never decide anything on it. */
+  | { ok: false; why: 'unknown'; code: string; message: string }
+
+export type SessionCall = Stripe.Checkout.SessionCreateParams
+
+/** A session read together with its payment and the last charge. */
+export type Session = Stripe.Checkout.Session
+export type PaymentIntent = Stripe.PaymentIntent
+
+export type CardCompany = ReturnType<typeof openStripe>
+
+/**
+ * `apiUrl`: where the API is when it is not at its usual place (http://127.0.0.1:3001); refused together with a live key, because
+ * that would hand a key that moves real money to whoever answers there.
+ */
+export function openStripe(settings: { secretKey: string; apiUrl: string | null }) {
+  if (settings.apiUrl && /^[a-z]+_live_/.test(settings.secretKey)) {
+    throw new Error('STRIPE_API_URL must not be set together with a live STRIPE_SECRET_KEY. Remove one of them.')
+  }
+  const stripe = new Stripe(settings.secretKey, {
+    apiVersion: API_VERSION,
+    timeout: TIMEOUT_MS,
+    maxNetworkRetries: NETWORK_RETRIES_MAX,
+    telemetry: false,
+    ...(settings.apiUrl ? placeOf(settings.apiUrl) : {}),
+  })
+  return {
+    createSession(topupId: string, call: SessionCall): Promise<Answer<Session>> {
+      return answer(stripe.checkout.sessions.create(call, { idempotencyKey: keyOf(topupId, 'session') }))
+    },
+
+    readSession(sessionId: string): Promise<Answer<Session>> {
+      return answer(stripe.checkout.sessions.retrieve(sessionId, { expand: ['payment_intent.latest_charge'] }))
+    },
+
+    /** Closes the payment page; refused when the customer has paid in the meantime. */
+    expireSession(topupId: string, sessionId: string): Promise<Answer<Session>> {
+      return answer(stripe.checkout.sessions.expire(sessionId, {}, { idempotencyKey: keyOf(topupId, 'expire') }))
+    },
+
+    /** Takes the authorised amount. */
+    capture(topupId: string, paymentIntentId: string): Promise<Answer<PaymentIntent>> {
+      return answer(
+        stripe.paymentIntents.capture(
+          paymentIntentId,
+          { expand: ['latest_charge'] },
+          { idempotencyKey: keyOf(topupId, 'capture') },
+        ),
+      )
+    },
+
+    /** Lets the authorised amount go: no money moves, and no refund is made. */
+    cancel(topupId: string, paymentIntentId: string): Promise<Answer<PaymentIntent>> {
+      return answer(
+        stripe.paymentIntents.cancel(
+          paymentIntentId,
+          { cancellation_reason: 'abandoned' },
+          { idempotencyKey: keyOf(topupId, 'cancel') },
+        ),
+      )
+    },
+  }
+}
+
+/** What the outside knows a top-up by: the id that people see. */
+export function referenceOf(topupId: string): string {
+  return printId('top', topupId)
+}
+
+function keyOf(topupId: string, purpose: 'session' | 'expire' | 'capture' | 'cancel'): string {
+  return `topup:${topupId}:${purpose}`
+}
+
+function placeOf(apiUrl: string): { host: string; port: string; protocol: 'http' | 'https' } {
+  const url = new URL(apiUrl)
+  const protocol = url.protocol.slice(0, -1)
+  if ((protocol !== 'http' && protocol !== 'https') || url.pathname !== '/') {
+    throw new Error(`STRIPE_API_URL must be http(s)://host:port without a path, not ${apiUrl}`)
+  }
+  return { host: url.hostname, port: url.port || (protocol === 'https' ? '443' : '80'), protocol }
+}
+
+async function answer<Value>(call: Promise<Value>): Promise<Answer<Value>> {
+  try {
+    return { ok: true, value: await call }
+  } catch (error) {
+    if (!(error instanceof Stripe.errors.StripeError)) throw error
+    const { statusCode = 0, message } = error
+    const code = error.code ?? error.rawType ?? error.type
+    // 4xx was read and refused. 401 and 403 are about our key, 409 about a repetition that came too early, 429 about our pace:
+    // after any of these the same call may pass later. Everything else (no answer, half an answer, 5xx) says nothing at all.
+    const definite = statusCode >= 400 && statusCode < 500 && ![401, 403, 409, 429].includes(statusCode)
+    return { ok: false, why: definite ? 'refused' : 'unknown', code, message }
+  }
+}
+
+/**
+ * Whether the signature over exactly these bytes was made with one of the secrets, not more than 300 seconds ago or ahead (the
+ * SDK checks for old timestamps only). A signed body that is not JSON has the event null.
+ */
+export function readEvent(received: {
+  body: Buffer
+  signature: string | undefined
+  secrets: readonly string[]
+  now: Date
+}): { signed: true; event: unknown } | { signed: false } {
+  const { body, signature, secrets, now } = received
+  if (!signature || signature.length > SIGNATURE_HEADER_CHARACTERS_MAX) return { signed: false }
+  const stamps = signature.split(',').filter((part) => part.startsWith('t='))
+  if (stamps.length !== 1 || !/^t=\d{1,12}$/.test(stamps[0]!)) return { signed: false }
+  const aheadSeconds = Number(stamps[0]!.slice(2)) - now.getTime() / 1000
+  if (aheadSeconds > SIGNATURE_TOLERANCE_SECONDS) return { signed: false }
+  for (const secret of secrets) {
+    try {
+      const scheme = Stripe.webhooks.signature!
+      scheme.verifyHeader(body, signature, secret, SIGNATURE_TOLERANCE_SECONDS, undefined, now.getTime())
+      // Not by `constructEvent`, which throws on the kinds of events that the SDK has another method for.
+      return { signed: true, event: parse(body) }
+    } catch (error) {
+      if (!(error instanceof Stripe.errors.StripeSignatureVerificationError)) throw error
+    }
+  }
+  return { signed: false }
+}
+
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    return null
+  }
+}

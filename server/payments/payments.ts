@@ -1,0 +1,491 @@
+/**
+ * Payments: outside money becomes credit. Here: top-ups by card. README.md tells what is always true.
+ */
+import type { Topup } from '../../contract/contract.ts'
+import { displayAmount, micros, printAmount, readAmount, type Usd } from '../../contract/money.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { Announce } from '../platform/announce.ts'
+import { printCursor, type Refused } from '../platform/answer.ts'
+import type { WireClock } from '../platform/clock.ts'
+import type { Database, Queryable } from '../platform/db.ts'
+import { newId, readId } from '../platform/ids.ts'
+import type { Log } from '../platform/log.ts'
+import type { Queue, QueueDefinition, Tick } from '../platform/queue.ts'
+import { createSettle, find } from './card/settle.ts'
+import { API_VERSION, type CardCompany, openStripe, readEvent, referenceOf, type SessionCall } from './card/stripe.ts'
+import { ABANDONED_AFTER_SECONDS, isEnded, printTopup, readRow, TOPUP_COLUMNS, type TopupRow } from './topup.ts'
+
+export type Payments = ReturnType<typeof createPayments>
+
+/** Finds out what became of a card payment, and acts on it. Its work is `payments.settleJob`. */
+export const settleQueue: QueueDefinition = {
+  name: 'payments_settle',
+  retriesMax: 8,
+  retryDelaySeconds: 2,
+  timeoutSeconds: 60,
+}
+export type SettleJob = { topupId: string; inboxId: string }
+
+/**
+ * How long the payment page stays open. Unit: seconds. Stripe allows 30 minutes to 24 hours, counted from the call: the rest of the
+ * 45 minutes is how long the call may be repeated.
+ */
+const LIFE_SECONDS = 45 * 60
+/** The customer waits with us; what is not known by then, the page is told by announcement. Unit: milliseconds. */
+const START_WAIT_MS = 10_000
+const RETURN_WAIT_MS = 4_000
+const JOB_WAIT_MS = 5_000
+const SWEEP_TOPUPS_MAX = 100
+const SWEEP_AT_ONCE = 4
+const SWEEP_EVENTS_MAX = 20
+/** A webhook that its job did not deal with in this time is dealt with by the sweeper. */
+const EVENT_LEFT_AFTER_SECONDS = 120
+const CLOSE_WAIT_MS = 3_000
+const SUBJECT_CHARACTERS_MAX = 255
+
+export type Started = { ok: true; topup: Topup } | { ok: false; refused: Refused }
+
+export type Received =
+  /** There is no secret to check a signature with: the endpoint is switched off. */
+  | 'off'
+  | 'invalid_signature'
+  /** Signed, but nothing that can be told apart from others. */
+  | 'unreadable'
+  | 'accepted'
+  | 'duplicate'
+
+export function createPayments(dependencies: {
+  database: Database
+  ledger: Ledger
+  announce: Announce
+  queue: Pick<Queue, 'send'>
+  log: Log
+  clock: WireClock
+  settings: {
+    /** Where the customer's browser finds us. */
+    publicUrl: string
+    /** As it stands on the payment page. */
+    brandName: string
+    minimum: Usd
+    maximum: Usd
+    /** Real money: what the card company's objects must say, too. */
+    livemode: boolean
+    stripe: { secretKey: string; webhookSecrets: readonly string[]; apiUrl: string | null }
+    /** Also accept cards whose bank does not take part in the confirmation. Default: no. */
+    acceptAttempted?: boolean
+    /** How long a look at a payment may be silent before another takes over. Unit: seconds. */
+    claimSeconds?: number
+  }
+  /** The card company, when it is not the one of the settings. */
+  card?: CardCompany
+}) {
+  const { database, queue, log, clock, settings } = dependencies
+  const card = dependencies.card ?? openStripe(settings.stripe)
+  const { settle, close } = createSettle({
+    ...dependencies,
+    card,
+    livemode: settings.livemode,
+    acceptAttempted: settings.acceptAttempted ?? false,
+    ...(settings.claimSeconds === undefined ? {} : { claimSeconds: settings.claimSeconds }),
+  })
+
+  /**
+   * Begins a top-up: writes down what will be asked of the card company, asks it for a payment page, and answers with its address.
+   * With an idempotency key, a repetition answers with the same top-up; it is safe, and of use, after `temporarily_unavailable`.
+   */
+  async function start(request: {
+    accountId: bigint
+    method: unknown
+    amount: unknown
+    idempotencyKey: string | null
+  }): Promise<Started> {
+    if (request.method !== 'card') {
+      return refuse({
+        code: 'invalid_request',
+        detail: 'Choose a way to pay: "method" is "card". Nothing was charged.',
+        field: 'method',
+      })
+    }
+    const amount = readAmount(request.amount)
+    const outside = amount === null ? notAnAmount(request.amount) : outsideLimits(amount)
+    if (amount === null || outside) return refuse(outside!)
+
+    const topupId = await intend(request.accountId, amount, request.idempotencyKey)
+    if (topupId === null) {
+      return refuse({
+        code: 'idempotency_key_reused',
+        detail:
+          'This Idempotency-Key belongs to another request. Send a new key for a new top-up; nothing was charged.',
+        field: 'Idempotency-Key',
+      })
+    }
+    const { row } = (await settle(topupId, 'start', START_WAIT_MS))!
+    if (row.handedOut) return { ok: true, topup: printTopup(row) }
+    return refuse({
+      code: 'temporarily_unavailable',
+      detail:
+        'The card payment page cannot be opened at the moment. No money moved and no card was asked. Try again in a minute.',
+    })
+  }
+
+  /** The intent, committed before anybody outside hears of it. Null: the key belongs to another request. */
+  function intend(accountId: bigint, amount: Usd, idempotencyKey: string | null): Promise<string | null> {
+    const fingerprint = `topup card ${amount}`
+    return database.transaction(async (tx) => {
+      const id = newId(clock.now())
+      if (idempotencyKey !== null) {
+        const { rowCount } = await tx.query(
+          `insert into idempotency_keys (account_id, key, fingerprint, subject) values ($1, $2, $3, $4) on conflict do nothing`,
+          [accountId, idempotencyKey, fingerprint, id],
+        )
+        if (rowCount === 0) {
+          const { rows } = await tx.query<{ fingerprint: string; subject: string }>(
+            'select fingerprint, subject from idempotency_keys where account_id = $1 and key = $2 for update',
+            [accountId, idempotencyKey],
+          )
+          const known = rows[0]!
+          if (known.fingerprint !== fingerprint) return null
+          if (!(await giveUp(tx, known.subject))) return known.subject
+          await tx.query('update idempotency_keys set subject = $3 where account_id = $1 and key = $2', [
+            accountId,
+            idempotencyKey,
+            id,
+          ])
+        }
+      }
+      await tx.query(
+        `insert into topups (id, account_id, amount, session_call, created_at, expires_at, next_look_at)
+         values ($1, $2, $3, $4, house_now(), house_now() + make_interval(secs => $5), now() + make_interval(secs => $6))`,
+        [id, accountId, amount, JSON.stringify(sessionCall(id, amount)), LIFE_SECONDS, ABANDONED_AFTER_SECONDS + 1],
+      )
+      return id
+    })
+  }
+
+  /**
+   * A key binds to the first success. A top-up whose payment page was never handed out, and now is too old to be, was none: the key
+   * may begin another one. Whoever still works on the old one is fenced off, so that only one address can leave the house.
+   */
+  async function giveUp(tx: Queryable, topupId: string): Promise<boolean> {
+    const { rowCount } = await tx.query(
+      `update topups
+          set look = look + 1,
+              look_done = look + 1,
+              claimed_until = null,
+              next_look_at = case when status = 'awaiting_payment' then now() else next_look_at end
+        where id = $1
+          and not handed_out
+          and (status = 'expired' or asked_at < now() - make_interval(secs => $2))`,
+      [topupId, ABANDONED_AFTER_SECONDS],
+    )
+    return rowCount === 1
+  }
+
+  /** Every parameter of the call, times included: written down, and sent as it was written. */
+  function sessionCall(topupId: string, amount: Usd): SessionCall {
+    const reference = referenceOf(topupId)
+    const page = `${settings.publicUrl}/topups/${reference}`
+    return {
+      mode: 'payment',
+      client_reference_id: reference,
+      metadata: { topup_id: reference },
+      line_items: [
+        {
+          quantity: 1,
+          price_data: {
+            currency: 'usd',
+            unit_amount: Number(amount / CENT),
+            product_data: { name: `${settings.brandName} prepaid credits` },
+          },
+        },
+      ],
+      allowed_payment_method_types: ['card'],
+      payment_method_options: { card: { request_three_d_secure: 'any' } },
+      payment_intent_data: {
+        capture_method: 'manual',
+        metadata: { topup_id: reference },
+        description: `${settings.brandName} prepaid credits`,
+      },
+      adaptive_pricing: { enabled: false },
+      wallet_options: { link: { display: 'never' } },
+      expires_at: Math.floor(clock.now().getTime() / 1000) + LIFE_SECONDS,
+      success_url: `${page}/return?session_id={CHECKOUT_SESSION_ID}`,
+      cancel_url: `${page}/cancelled`,
+    }
+  }
+
+  function outsideLimits(amount: Usd): Refused | null {
+    const { minimum, maximum } = settings
+    const asked = displayAmount(printAmount(amount))
+    const limits = { minimum: printAmount(minimum), maximum: printAmount(maximum) }
+    if (amount < minimum) {
+      return {
+        code: 'amount_below_minimum',
+        detail: `${asked} is below the minimum of ${displayAmount(limits.minimum)}. Choose ${displayAmount(limits.minimum)} or more; nothing was charged.`,
+        field: 'amount',
+        extra: limits,
+      }
+    }
+    if (amount > maximum) {
+      return {
+        code: 'amount_above_maximum',
+        detail: `${asked} is above the maximum of ${displayAmount(limits.maximum)}. Choose ${displayAmount(limits.maximum)} or less; nothing was charged.`,
+        field: 'amount',
+        extra: limits,
+      }
+    }
+    return null
+  }
+
+  /**
+   * The customer's browser came back from the payment page. Looks at the card company at once, and answers what is known after a few
+   * seconds at most. Null: no such top-up of this customer, or the session is not this top-up's.
+   */
+  async function returned(request: {
+    accountId: bigint
+    topupId: string
+    sessionId: string | null
+  }): Promise<Topup | null> {
+    const row = await owned(request.accountId, request.topupId)
+    if (!row || (request.sessionId !== null && request.sessionId !== row.sessionId)) return null
+    const settling = settle(row.id, 'return', RETURN_WAIT_MS)
+    // Whether or not the answer is waited for, a failure is this one's to report; the sweeper looks again.
+    settling.catch((error: unknown) => log.error({ err: error, topup: row.id }, 'A top-up could not be settled'))
+    await Promise.race([settling.catch(() => {}), waitUnref(RETURN_WAIT_MS)])
+    return get(request.accountId, row.id)
+  }
+
+  async function get(accountId: bigint, topupId: string): Promise<Topup | null> {
+    const row = await owned(accountId, topupId)
+    return row && printTopup(row)
+  }
+
+  async function owned(accountId: bigint, topupId: string): Promise<TopupRow | null> {
+    const row = await find(database.pool, topupId)
+    return row?.accountId === accountId ? row : null
+  }
+
+  /** Newest first. `before`: the id at which the page before ended. */
+  async function list(
+    accountId: bigint,
+    page: { limit: number; before: string | null },
+  ): Promise<{ items: Topup[]; next_cursor: string | null }> {
+    const { rows } = await database.pool.query(
+      `select ${TOPUP_COLUMNS}
+         from topups
+        where account_id = $1
+          and ($2::uuid is null or id < $2)
+        order by id desc
+        limit $3`,
+      [accountId, page.before, page.limit + 1],
+    )
+    const items = rows.slice(0, page.limit).map(readRow)
+    return {
+      items: items.map(printTopup),
+      next_cursor: rows.length > page.limit ? printCursor(items.at(-1)!.id) : null,
+    }
+  }
+
+  /** On its way to the balance: what the bank has said yes to and is not credited yet. */
+  async function pending(accountId: bigint): Promise<Usd> {
+    const { rows } = await database.pool.query<{ sum: string }>(
+      `select coalesce(sum(amount), 0) as sum from topups where account_id = $1 and status = 'confirming'`,
+      [accountId],
+    )
+    return micros(rows[0]!.sum)
+  }
+
+  /**
+   * A webhook, as it came. It is stored, and its job sent, in one transaction; what it says is never believed: settling asks the card
+   * company itself. Answer 2xx on `accepted` and `duplicate` only.
+   */
+  async function event(received: { body: Buffer; signature: string | undefined }): Promise<Received> {
+    const secrets = settings.stripe.webhookSecrets.filter((secret) => secret.trim() !== '')
+    if (secrets.length === 0) return 'off'
+    const read = readEvent({ ...received, secrets, now: clock.now() })
+    if (!read.signed) return 'invalid_signature'
+    const told = eventOf(read.event)
+    if (!told) return 'unreadable'
+    if (told.apiVersion !== null && told.apiVersion !== API_VERSION) {
+      log.info({ stripe_event: told.id, api_version: told.apiVersion }, 'A webhook speaks another version of the API')
+    }
+    return database.transaction(async (tx) => {
+      const { rows } = await tx.query<{ id: string; fresh: boolean }>(
+        'select id, fresh from inbox_store($1, $2, $3, $4)',
+        [['stripe'], [told.id], [told.subject], [received.body.toString('utf8')]],
+      )
+      const stored = rows[0]!
+      if (!stored.fresh) return 'duplicate'
+      if (told.livemode !== settings.livemode) {
+        log.error({ alarm: true, stripe_event: told.id }, 'Alarm: a webhook of the other mode (test or live) came here')
+        await handled(tx, stored.id, 'wrong_mode')
+        return 'accepted'
+      }
+      const topupId = await topupOf(tx, told)
+      if (topupId === null) await handled(tx, stored.id, 'not_ours')
+      else await queue.send(tx, settleQueue.name, { topupId, inboxId: stored.id } satisfies SettleJob)
+      return 'accepted'
+    })
+  }
+
+  /** Which top-up an event leads to: by what we wrote on the object, else by the directory. Null: none of ours. */
+  async function topupOf(db: Queryable, told: StripeEvent): Promise<string | null> {
+    const { rows } = await db.query<{ id: string }>(
+      `select id from topups where id = any ($1::uuid[])
+       union all
+       select subject from directory
+        where (source, external_id) in (select 'stripe:session', unnest($2::text[])
+                                        union all select 'stripe:payment_intent', unnest($2::text[])
+                                        union all select 'stripe:charge', unnest($2::text[]))
+       limit 1`,
+      [told.topupIds, told.externalIds],
+    )
+    return rows[0]?.id ?? null
+  }
+
+  async function handled(db: Queryable, inboxId: string, outcome: string): Promise<void> {
+    await db.query(
+      `update inbox
+          set handled_at = house_now(), outcome = $2, attempts = attempts + 1, last_error = null
+        where id = $1
+          and handled_at is null`,
+      [inboxId, outcome],
+    )
+  }
+
+  /** The work of `settleQueue`. Throws when nothing could be found out: the queue tries again. */
+  async function settleJob(job: SettleJob): Promise<void> {
+    const settled = await settle(job.topupId, 'event', JOB_WAIT_MS)
+    if (!settled) return handled(database.pool, job.inboxId, 'not_ours')
+    if (settled.fresh) return handled(database.pool, job.inboxId, settled.row.status)
+    const why = settled.row.lastError ?? 'somebody else is looking'
+    await database.pool.query('update inbox set attempts = attempts + 1, last_error = $2 where id = $1', [
+      job.inboxId,
+      why,
+    ])
+    throw new Error(`Top-up ${job.topupId} could not be settled: ${why}`)
+  }
+
+  /**
+   * The net under everything: looks at every top-up that is not ended and was not looked at for a while, closes what is over, and
+   * deals with webhooks that were left. Alone it brings every top-up to its right end. Bounded; the longest unseen come first.
+   */
+  async function sweep(signal?: AbortSignal): Promise<void> {
+    const { rows } = await database.pool.query<{ id: string }>(
+      `select id
+         from topups
+        where next_look_at is not null
+          and (next_look_at <= now() or (status = 'awaiting_payment' and handed_out and expires_at <= house_now()))
+          and (claimed_until is null or claimed_until <= now())
+        order by next_look_at
+        limit $1`,
+      [SWEEP_TOPUPS_MAX],
+    )
+    const left = rows.map((row) => row.id)
+    await Promise.all(
+      Array.from({ length: SWEEP_AT_ONCE }, async () => {
+        for (let id = left.shift(); id !== undefined && !signal?.aborted; id = left.shift()) {
+          await settle(id, 'sweeper', 0).catch((error: unknown) =>
+            log.error({ err: error, topup: id }, 'A top-up could not be settled; the sweeper comes again'),
+          )
+        }
+      }),
+    )
+    if (!signal?.aborted) await sweepEvents()
+  }
+
+  async function sweepEvents(): Promise<void> {
+    const { rows } = await database.pool.query<{ id: string; body: string }>(
+      `select id, body
+         from inbox
+        where source = 'stripe'
+          and handled_at is null
+          and received_at < house_now() - make_interval(secs => $1)
+        order by attempts, id
+        limit $2`,
+      [EVENT_LEFT_AFTER_SECONDS, SWEEP_EVENTS_MAX],
+    )
+    for (const row of rows) {
+      const told = eventOf(JSON.parse(row.body))
+      const topupId = told && (await topupOf(database.pool, told))
+      if (!topupId) await handled(database.pool, row.id, 'not_ours')
+      else {
+        await settleJob({ topupId, inboxId: row.id }).catch((error: unknown) =>
+          log.warn({ err: error, topup: topupId }, 'A webhook could not be dealt with; the sweeper comes again'),
+        )
+      }
+    }
+  }
+
+  return {
+    start,
+    returned,
+    settle: async (topupId: string): Promise<boolean> => {
+      const settled = await settle(topupId, 'event', JOB_WAIT_MS)
+      return settled !== null && isEnded(settled.row)
+    },
+    get,
+    list,
+    pending,
+    event,
+    settleJob,
+    sweep,
+    /** Every 20 seconds of wire time, and after house time was moved. */
+    sweepTick: { name: 'payments_sweep', everySeconds: 20, run: sweep } satisfies Tick,
+    /** Lets the looks under way end (3 seconds at most). Nothing is lost: the next start takes them over. */
+    close: () => close(CLOSE_WAIT_MS),
+  }
+}
+
+const CENT = 10_000n
+
+function refuse(refused: Refused): Started {
+  return { ok: false, refused }
+}
+
+function notAnAmount(sent: unknown): Refused {
+  const shown = typeof sent === 'string' && sent.length > 0 && sent.length <= 32 ? `"${sent}" is not an amount. ` : ''
+  return {
+    code: 'invalid_amount',
+    detail: `${shown}Send dollars as a string with at most two decimals, such as "10.00"; nothing was charged.`,
+    field: 'amount',
+  }
+}
+
+type StripeEvent = {
+  id: string
+  livemode: boolean
+  apiVersion: string | null
+  /** The object's id. */
+  subject: string
+  /** Our own ids, as far as they stand on the object and are written as we write them. */
+  topupIds: string[]
+  /** The object's id and its payment's. */
+  externalIds: string[]
+}
+
+/** What we need of an event, whatever its kind and version. Null: it has no id. */
+function eventOf(value: unknown): StripeEvent | null {
+  if (!isRecord(value) || typeof value['id'] !== 'string' || value['id'] === '') return null
+  const inner = isRecord(value['data']) ? value['data']['object'] : undefined
+  const object = isRecord(inner) ? inner : {}
+  const metadata = isRecord(object['metadata']) ? object['metadata'] : {}
+  const references = [metadata['topup_id'], object['client_reference_id']].filter((item) => typeof item === 'string')
+  const externalIds = [object['id'], object['payment_intent']].filter((item) => typeof item === 'string')
+  return {
+    id: value['id'].slice(0, SUBJECT_CHARACTERS_MAX),
+    livemode: value['livemode'] === true,
+    apiVersion: typeof value['api_version'] === 'string' ? value['api_version'] : null,
+    subject: (externalIds[0] ?? value['id']).slice(0, SUBJECT_CHARACTERS_MAX),
+    topupIds: references.flatMap((reference) => readId('top', reference) ?? []),
+    externalIds,
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function waitUnref(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref())
+}
