@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { usd } from '../contract/money.ts'
 import { readConfig } from './config.ts'
@@ -45,6 +46,7 @@ test('what the launcher gives is enough, and the rest has its default', () => {
     topup: { minimum: usd('5.00'), maximum: usd('1000.00') },
     order: { lifetimeSeconds: 1200, cancelAfterSeconds: 120, restSeconds: 86_400, openMax: 20 },
     brand: { name: 'MobileSMS', linkColour: null },
+    webFolder: join(import.meta.dirname, '../dist/web'),
     logLevel: 'info',
   })
 })

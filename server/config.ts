@@ -3,6 +3,7 @@
  * that names the variable and says what to do.
  */
 import { isIP } from 'node:net'
+import { join } from 'node:path'
 import { printAmount, readAmount, type Usd, usd } from '../contract/money.ts'
 
 export type Config = {
@@ -61,6 +62,8 @@ export type Config = {
     /** BRAND_LINK_COLOUR: #rrggbb, at least 4.5:1 on the pages' paper (WCAG 2.2, 1.4.3). Default: null, the look's own. */
     linkColour: string | null
   }
+  /** WEB_DIST: the folder of the built pages. Default: dist/web in the checkout. */
+  webFolder: string
   /** LOG_LEVEL: trace, debug, info, warn, error, fatal or silent; default info. */
   logLevel: string
 }
@@ -211,6 +214,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       topup,
       order: { lifetimeSeconds, cancelAfterSeconds, restSeconds, openMax },
       brand: { name: brandName, linkColour },
+      webFolder: text('WEB_DIST') ?? join(import.meta.dirname, '../dist/web'),
       logLevel,
     },
   }

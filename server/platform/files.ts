@@ -76,7 +76,7 @@ export function readFiles(folder: string, hashedUnder: string) {
 function list(folder: string): string[] {
   try {
     return readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
+      .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
       .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
   } catch (error) {
     if ((error as { code?: string }).code === 'ENOENT') return []

@@ -1,0 +1,232 @@
+/**
+ * Accounts: who is asking. People sign in and get a session in a cookie; programs bring an API key. Either leads to one account, and
+ * an account is opened with the first request of a login that has none, so that a crash between the two costs nobody anything.
+ */
+import { createHash } from 'node:crypto'
+import type { Context, MiddlewareHandler } from 'hono'
+import { getSignedCookie } from 'hono/cookie'
+import { Refusal, type RequestVariables } from '../platform/answer.ts'
+import type { WireClock } from '../platform/clock.ts'
+import type { Database } from '../platform/db.ts'
+import type { Log } from '../platform/log.ts'
+import { comesFromOurPages } from './origin.ts'
+import { createSignIn } from './sign-in.ts'
+import { createThrottle } from './throttle.ts'
+
+export type Role = 'customer' | 'admin' | 'approver'
+
+/** Who makes a request. */
+export type Caller = {
+  accountId: bigint
+  username: string
+  role: Role
+  /** IANA name. */
+  timeZone: string
+  via: 'session' | 'key'
+}
+
+/** The context of every route behind `signedIn`. */
+export type SignedIn = { Variables: RequestVariables & { caller: Caller } }
+
+export type Accounts = ReturnType<typeof createAccounts>
+
+/** Sign-ins from one address that may fail within a minute. Source: enough for an office with bad memories, too few to guess. */
+const SIGN_IN_FAILURES_MAX = 30
+const SIGN_IN_WINDOW_SECONDS = 60
+
+const keyPattern = /^msk_[A-Za-z0-9_]{8,80}$/
+const KEY_PREFIX_LENGTH = 8
+
+export type SignInOutcome =
+  | { ok: true; caller: Caller; setCookie: string[] }
+  | { ok: false; why: 'wrong_name_or_password' | 'too_many_attempts' | 'not_from_our_pages' }
+
+export function createAccounts(settings: {
+  database: Database
+  /** The same database as `mobilesms_auth`, for the sign-in library alone. */
+  authDatabase: Database
+  authSecret: string
+  publicUrl: string
+  clock: WireClock
+  log: Log
+}) {
+  const { database, publicUrl } = settings
+  const entrance = createSignIn(settings)
+  const throttle = createThrottle({
+    attemptsMax: SIGN_IN_FAILURES_MAX,
+    windowSeconds: SIGN_IN_WINDOW_SECONDS,
+    clock: settings.clock,
+  })
+
+  type AccountRow = { account_id: string; username: string; role: Role; time_zone: string }
+
+  async function openAccount(userId: string): Promise<AccountRow> {
+    await database.pool.query('select account_open($1)', [userId])
+    const { rows } = await database.pool.query<AccountRow>(
+      'select id as account_id, username, role, time_zone from accounts where user_id = $1',
+      [userId],
+    )
+    return rows[0]!
+  }
+
+  async function holderOfSession(token: string): Promise<Caller | null> {
+    const { rows } = await database.pool.query<
+      { user_id: string } & (AccountRow | { [column in keyof AccountRow]: null })
+    >({
+      name: 'session_holder',
+      text: 'select user_id, account_id, username, role, time_zone from session_holder($1)',
+      values: [token],
+    })
+    const row = rows[0]
+    if (!row) return null
+    return callerOf(row.account_id === null ? await openAccount(row.user_id) : row, 'session')
+  }
+
+  async function holderOfKey(key: string): Promise<Caller | 'revoked' | null> {
+    if (!keyPattern.test(key)) return null
+    const { rows } = await database.pool.query<AccountRow & { revoked: boolean }>({
+      name: 'key_holder',
+      text: `
+        select a.id as account_id, a.username, a.role, a.time_zone, k.revoked_at is not null as revoked
+          from api_keys k
+          join accounts a on a.id = k.account_id
+         where k.sha256 = $1`,
+      values: [digest(key)],
+    })
+    const row = rows[0]
+    if (!row) return null
+    return row.revoked ? 'revoked' : callerOf(row, 'key')
+  }
+
+  async function sessionToken(c: Context): Promise<string | null> {
+    return (await getSignedCookie(c, settings.authSecret, entrance.cookie.name)) || null
+  }
+
+  /** Who holds the key or the cookie of this request; a sentence that says what is missing, where nobody does. */
+  async function identify(c: Context): Promise<Caller | string> {
+    const authorization = c.req.header('authorization')
+    if (authorization !== undefined) {
+      const key = /^Bearer ([^\s]{1,200})$/i.exec(authorization)?.[1]
+      if (!key) return 'The header Authorization is written "Bearer <API key>". Correct it and send the request again.'
+      const holder = await holderOfKey(key)
+      if (holder === 'revoked') return 'This API key was revoked. Use another one.'
+      return holder ?? 'This API key is not known. Check that it was copied whole; it begins with msk_.'
+    }
+    const token = await sessionToken(c)
+    const holder = token && (await holderOfSession(token))
+    return holder || 'Sign in first, or send an API key in the header Authorization: Bearer <API key>.'
+  }
+
+  /** Lets a request pass only when it is known who makes it; `c.get('caller')` is that account. */
+  const signedIn: MiddlewareHandler<SignedIn> = async (c, next) => {
+    const caller = await identify(c)
+    if (typeof caller === 'string') throw new Refusal({ code: 'unauthenticated', detail: caller })
+    if (caller.via === 'session' && !/^(GET|HEAD)$/.test(c.req.method) && !comesFromOurPages(c, publicUrl)) {
+      throw new Refusal({
+        code: 'forbidden',
+        detail: `This request came from another site's page, so it was not carried out. Open ${publicUrl} and repeat it there.`,
+      })
+    }
+    c.set('caller', caller)
+    await next()
+  }
+
+  return {
+    signedIn,
+
+    /** Asks again, later, what `signedIn` asked: an open stream ends when its session or key did. */
+    async stillSignedIn(c: Context): Promise<boolean> {
+      return typeof (await identify(c)) !== 'string'
+    },
+
+    /** Opens a session for who knows the password. */
+    async signIn(c: Context, who: { username: string; password: string }): Promise<SignInOutcome> {
+      // Or another site could sign its visitors in as somebody of its choice, and read what they then do here.
+      if (!comesFromOurPages(c, publicUrl)) return { ok: false, why: 'not_from_our_pages' }
+      const address: string = c.get('address')
+      if (!throttle.attempt(address)) return { ok: false, why: 'too_many_attempts' }
+      const session = await entrance.enter(who, { address, userAgent: c.req.header('user-agent') ?? '' })
+      if (!session) return { ok: false, why: 'wrong_name_or_password' }
+      throttle.forgive(address)
+      const caller = await holderOfSession(session.token)
+      if (!caller) throw new Error('The session that was just opened is not there')
+      return { ok: true, caller, setCookie: session.setCookie }
+    },
+
+    /** Ends the session of this request; that there is none (any more) is fine. */
+    async signOut(c: Context): Promise<'signed_out' | 'not_from_our_pages'> {
+      if (!comesFromOurPages(c, publicUrl)) return 'not_from_our_pages'
+      const token = await sessionToken(c)
+      if (token) await entrance.leave(token)
+      return 'signed_out'
+    },
+
+    cookie: entrance.cookie,
+
+    /**
+     * Makes a login with its account; a login of that name that is there already stays as it is. Returns the account.
+     * Names: 3 to 30 of a-z, 0-9, dot and underscore. There is no sign-up: nothing a visitor sends leads here.
+     */
+    async createLogin(login: { username: string; password: string; role: Role }): Promise<bigint> {
+      const { username, role } = login
+      const known = await settings.authDatabase.pool.query<{ id: string }>(
+        'select "id" from "user" where "username" = $1',
+        [username],
+      )
+      const userId =
+        known.rows[0]?.id ?? (await insertLogin(username, role, await entrance.hashPassword(login.password)))
+      return BigInt((await openAccount(userId)).account_id)
+    },
+
+    /** Gives an account an API key; the same key again changes nothing. */
+    async giveKey(accountId: bigint, key: string): Promise<void> {
+      if (!keyPattern.test(key)) throw new Error('An API key is msk_ and 8 to 80 letters, digits and underscores')
+      await database.pool.query(
+        'insert into api_keys (account_id, prefix, sha256) values ($1, $2, $3) on conflict (sha256) do nothing',
+        [accountId, key.slice(0, KEY_PREFIX_LENGTH), digest(key)],
+      )
+    },
+
+    /** For the test that asserts that the library wants nothing that the migrations do not give it. */
+    libraryOptions: entrance.options,
+  }
+
+  /** Two processes may make the same login at once: the second finds the first's. */
+  function insertLogin(username: string, role: Role, passwordHash: string): Promise<string> {
+    return settings.authDatabase.transaction(async (tx) => {
+      const inserted = await tx.query<{ id: string }>(
+        `insert into "user" ("name", "email", "emailVerified", "username", "role")
+         values ($1, $1 || '@sandbox.invalid', false, $1, $2)
+         on conflict ("username") do nothing
+         returning "id"`,
+        [username, role],
+      )
+      const userId = inserted.rows[0]?.id
+      if (!userId) {
+        const { rows } = await tx.query<{ id: string }>('select "id" from "user" where "username" = $1', [username])
+        return rows[0]!.id
+      }
+      await tx.query(
+        `insert into "account" ("accountId", "providerId", "userId", "password", "updatedAt")
+         values ($1, 'credential', $2, $3, now())`,
+        [userId, userId, passwordHash],
+      )
+      return userId
+    })
+  }
+
+  function callerOf(row: AccountRow, via: Caller['via']): Caller {
+    return {
+      accountId: BigInt(row.account_id),
+      username: row.username,
+      role: row.role,
+      timeZone: row.time_zone,
+      via,
+    }
+  }
+}
+
+/** Keys are long and random, so a plain hash is enough: nobody can try them all. */
+function digest(key: string): Buffer {
+  return createHash('sha256').update(key).digest()
+}

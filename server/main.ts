@@ -1,0 +1,266 @@
+/** Builds everything from the settings and starts it; ends it within five seconds when asked to. */
+import { readdirSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { type AddressInfo, isIPv6 } from 'node:net'
+import { join } from 'node:path'
+import { createAdaptorServer } from '@hono/node-server'
+import { printAmount } from '../contract/money.ts'
+import { createAccounts } from './accounts/accounts.ts'
+import { seedSandboxLogins } from './accounts/sandbox-logins.ts'
+import { type Config, readConfig } from './config.ts'
+import { answerWhileStarting, createHttp } from './http.ts'
+import { queues, startJobs } from './jobs.ts'
+import { createLedger } from './ledger/ledger.ts'
+import { createLive } from './live.ts'
+import { createCatalogue, seedCatalogue } from './orders/catalogue.ts'
+import { createOrders } from './orders/orders.ts'
+import { createAnnounce } from './platform/announce.ts'
+import { advanceHouseClock, houseNow, pause, wireClock } from './platform/clock.ts'
+import { openDatabase } from './platform/db.ts'
+import { readFiles } from './platform/files.ts'
+import { type Log, openLog } from './platform/log.ts'
+import { CannotMigrate, migrate } from './platform/migrate.ts'
+import { openQueue } from './platform/queue.ts'
+
+const CONNECTIONS_MAX = 24
+const AUTH_CONNECTIONS_MAX = 6
+/** To receive a request whole; what is slower is not a customer. Source: Node's own default is 300. */
+const REQUEST_SECONDS_MAX = 30
+const HEADERS_SECONDS_MAX = 10
+const STOP_REQUESTS_MS_MAX = 3_000
+const STOP_MS_MAX = 4_800
+
+/** Why the server does not start, as the sentence for whoever started it. */
+export class CannotStart extends Error {}
+
+export type RunningServer = Awaited<ReturnType<typeof startServer>>
+
+/** `overrides` are for tests: another log. With port 0, PUBLIC_URL's port is the one that was found. */
+export async function startServer(settings: Config, overrides: { log?: Log } = {}) {
+  const log = overrides.log ?? openLog({ level: settings.logLevel })
+
+  // The port first: when it is taken nothing else has been touched, and whoever waits for readiness gets an answer from now on.
+  let answer: (request: Request, env: object) => Response | Promise<Response> = answerWhileStarting
+  const server = createAdaptorServer({
+    fetch: (request: Request, env: object) => answer(request, env),
+    overrideGlobalObjects: false,
+  }) as Server
+  server.requestTimeout = REQUEST_SECONDS_MAX * 1000
+  server.headersTimeout = HEADERS_SECONDS_MAX * 1000
+  const port = await listen(server, settings)
+  const config = { ...settings, port, publicUrl: settings.publicUrl.replace(/:0$/, `:${port}`) }
+
+  // What was opened, in order; closed in the reverse order, also when the start fails halfway.
+  const opened: { name: string; close: () => Promise<void> }[] = []
+  let draining = false
+  let stopping: Promise<void> | null = null
+
+  async function stop(): Promise<void> {
+    draining = true
+    const closing = (async () => {
+      for (const part of opened.splice(0).reverse()) {
+        await part.close().catch((error: unknown) => log.error({ err: error, part: part.name }, 'A part did not close'))
+      }
+    })()
+    await Promise.race([closing, pause(STOP_MS_MAX)])
+    log.info('Stopped')
+  }
+
+  try {
+    await prepareDatabase(config)
+    const onIdleError = (error: Error) => log.warn({ err: error }, 'An idle database connection broke')
+    const database = openDatabase({
+      url: config.databaseUrl,
+      role: 'mobilesms_app',
+      connectionsMax: CONNECTIONS_MAX,
+      onIdleError,
+    })
+    opened.push({ name: 'database', close: database.close })
+    const authDatabase = openDatabase({
+      url: config.databaseUrl,
+      role: 'mobilesms_auth',
+      connectionsMax: AUTH_CONNECTIONS_MAX,
+      onIdleError,
+    })
+    opened.push({ name: 'auth database', close: authDatabase.close })
+
+    const announce = createAnnounce()
+    const ledger = createLedger({ database, log })
+    opened.push({ name: 'ledger', close: ledger.close })
+    const accounts = createAccounts({
+      database,
+      authDatabase,
+      authSecret: config.authSecret,
+      publicUrl: config.publicUrl,
+      clock: wireClock,
+      log,
+    })
+    const orders = createOrders({ database, ledger, announce, log, settings: config.order })
+    opened.push({ name: 'orders', close: orders.close })
+    const catalogue = createCatalogue({ database })
+
+    if (config.mode === 'sandbox') {
+      await seedCatalogue({ database })
+      await seedSandboxLogins(accounts)
+    }
+
+    const queue = await openQueue({ url: config.databaseUrl, log })
+    opened.push({ name: 'queue', close: queue.stop })
+    const jobs = await startJobs({ queue, ledger, orders })
+
+    const live = createLive({
+      database,
+      announce,
+      accounts,
+      log,
+      read: {
+        order: orders.get,
+        topup: async () => null,
+        balance: async (accountId) => {
+          const balance = await ledger.balance(database.pool, accountId)
+          if (!balance) throw new Error('There is no such account')
+          return {
+            currency: 'USD',
+            available: printAmount(balance.available),
+            held: printAmount(balance.held),
+            frozen: printAmount(balance.frozen),
+            pending: '0.00',
+            owed: printAmount(balance.owed),
+          }
+        },
+      },
+    })
+    const migrations = readdirSync(join(import.meta.dirname, '../db/migrations')).filter((name) =>
+      name.endsWith('.sql'),
+    )
+
+    const http = createHttp({
+      config,
+      database,
+      accounts,
+      orders,
+      catalogue,
+      live,
+      pages: readFiles(config.webFolder, '/assets/'),
+      log,
+      async notReady() {
+        if (draining) return ['The server is stopping.']
+        try {
+          const { rows } = await database.pool.query<{ name: string }>('select name from migrations')
+          const applied = new Set(rows.map((row) => row.name))
+          const current = rows.length === migrations.length && migrations.every((name) => applied.has(name))
+          return current ? [] : ['The database was migrated by another version of the server.']
+        } catch {
+          return ['The database does not answer.']
+        }
+      },
+      async advanceClock(seconds) {
+        await advanceHouseClock(database.pool, seconds)
+        await jobs.runDue()
+        announce.publish({ what: 'clock' })
+        return houseNow(database.pool)
+      },
+    })
+    // Last opened, first closed: open pages and requests end while everything they need is still there.
+    opened.push({ name: 'requests', close: () => endRequests(server, () => live.close()) })
+    answer = http.fetch
+    log.info({ url: config.publicUrl, mode: config.mode }, 'Serving')
+    return {
+      url: `http://${isIPv6(config.host) ? `[${config.host}]` : config.host}:${port}`,
+      config,
+      /** Ends what is under way, then everything else; within five seconds. */
+      stop: () => (stopping ??= stop()),
+      parts: { database, authDatabase, announce, ledger, accounts, orders, queue, jobs, live },
+    }
+  } catch (error) {
+    opened.push({ name: 'requests', close: () => endRequests(server, () => {}) })
+    await stop()
+    throw error
+  }
+}
+
+function listen(server: Server, { host, port }: Config): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: Error & { code?: string }) =>
+      reject(new CannotStart(whyNotListening(error, host, port))),
+    )
+    server.listen(port, host, () => {
+      server.removeAllListeners('error')
+      resolve((server.address() as AddressInfo).port)
+    })
+  })
+}
+
+function whyNotListening(error: Error & { code?: string }, host: string, port: number): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `Port ${port} is in use: set PORT to another one, or end the program that holds it.`
+    case 'EACCES':
+      return `This user may not listen on port ${port}: set PORT to one above 1023.`
+    case 'EADDRNOTAVAIL':
+      return `HOST is ${host}, which is no address of this machine: set it to 127.0.0.1 or to one that it has.`
+    default:
+      return `The server cannot listen on ${host}:${port}: ${error.message}.`
+  }
+}
+
+async function prepareDatabase(config: Config): Promise<void> {
+  try {
+    await migrate({
+      ownerUrl: config.migrationDatabaseUrl,
+      serverUrl: config.databaseUrl,
+      mode: config.mode,
+      queues,
+    })
+  } catch (error) {
+    if (error instanceof CannotMigrate) throw new CannotStart(error.message)
+    const { code, message } = error as { code?: string; message: string }
+    const { hostname, port, pathname } = new URL(config.migrationDatabaseUrl)
+    const where = `${hostname}:${port || 5432}${pathname}`
+    if (code && /^(E[A-Z]+|08...|57P0.)$/.test(code))
+      throw new CannotStart(`The database at ${where} does not answer: start it, or correct DATABASE_URL.`)
+    if (code && /^(28...|3D000)$/.test(code))
+      throw new CannotStart(`The database at ${where} refuses this login (${message}): correct DATABASE_URL.`)
+    throw error
+  }
+}
+
+/** Takes no new connection, ends the streams, lets the requests under way finish, three seconds at most. */
+async function endRequests(server: Server, endStreams: () => void): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  endStreams()
+  // A connection is idle only once its last answer has gone out, and Node does not look again by itself.
+  const looking = setInterval(() => server.closeIdleConnections(), 20)
+  const patience = setTimeout(() => server.closeAllConnections(), STOP_REQUESTS_MS_MAX)
+  await closed
+  clearInterval(looking)
+  clearTimeout(patience)
+}
+
+if (import.meta.main) {
+  const read = readConfig(process.env)
+  if (!read.ok) giveUp(read.problems)
+  else {
+    process.on('uncaughtException', (error) => {
+      openLog({ level: 'fatal' }).fatal({ err: error }, 'A bug ended the server')
+      process.exit(1)
+    })
+    try {
+      const server = await startServer(read.config)
+      const end = () => void server.stop().then(() => process.exit(0))
+      process.once('SIGTERM', end)
+      process.once('SIGINT', end)
+      // The launcher died; nobody would ever end this program.
+      process.once('disconnect', end)
+      if (process.send && !process.connected) end()
+    } catch (error) {
+      if (!(error instanceof CannotStart)) throw error
+      giveUp([error.message])
+    }
+  }
+}
+
+function giveUp(sentences: string[]): never {
+  for (const sentence of sentences) process.stderr.write(`${sentence}\n`)
+  process.exit(1)
+}
