@@ -16,6 +16,8 @@ import type { Live } from './live.ts'
 import type { Catalogue } from './orders/catalogue.ts'
 import type { Orders } from './orders/orders.ts'
 import { catalogueRoutes, ordersRoutes, smsWebhook } from './orders/routes.ts'
+import type { Payments } from './payments/payments.ts'
+import { paymentsRoutes, stripeWebhook } from './payments/routes.ts'
 import { answerRefusal, Refusal, type RequestVariables, readJson } from './platform/answer.ts'
 import { Overloaded } from './platform/batch.ts'
 import { houseNow, wireClock } from './platform/clock.ts'
@@ -31,6 +33,7 @@ export function createHttp(house: {
   config: Config
   database: Database
   accounts: Accounts
+  payments: Payments
   orders: Orders
   catalogue: Catalogue
   live: Live
@@ -57,11 +60,13 @@ export function createHttp(house: {
   const api = new Hono<SignedIn>()
   api.get('/site', async (c) => c.json(siteOf(config, await houseNow(database.pool))))
   api.route('/', accountsRoutes(accounts))
+  api.route('/', paymentsRoutes(house.payments, accounts))
   api.route('/', catalogueRoutes(house.catalogue))
   api.route('/orders', ordersRoutes(house.orders, accounts))
   api.get('/events', accounts.signedIn, (c) => live.open(c))
   http.route('/api/v1', api)
 
+  http.route('/', stripeWebhook(house.payments))
   http.route('/webhooks/sms', smsWebhook(house.orders, { secrets: config.smsWebhookSecrets, clock: wireClock }))
 
   if (config.mode === 'sandbox') {

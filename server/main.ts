@@ -14,6 +14,7 @@ import { createLedger } from './ledger/ledger.ts'
 import { createLive } from './live.ts'
 import { createCatalogue, seedCatalogue } from './orders/catalogue.ts'
 import { createOrders } from './orders/orders.ts'
+import { createPayments } from './payments/payments.ts'
 import { createAnnounce } from './platform/announce.ts'
 import { advanceHouseClock, houseNow, pause, wireClock } from './platform/clock.ts'
 import { openDatabase } from './platform/db.ts'
@@ -50,19 +51,25 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
   const port = await listen(server, settings)
   const config = { ...settings, port, publicUrl: settings.publicUrl.replace(/:0$/, `:${port}`) }
 
-  // What was opened, in order; closed in the reverse order, also when the start fails halfway.
-  const opened: { name: string; close: () => Promise<void> }[] = []
+  // What ends when the server does, step by step: no request may need what is gone already.
+  const ends = {
+    requests: (): Promise<void> => endRequests(server, () => {}),
+    jobs: [] as (() => Promise<void>)[],
+    rooms: [] as (() => Promise<void>)[],
+    databases: [] as (() => Promise<void>)[],
+  }
   let draining = false
   let stopping: Promise<void> | null = null
 
   async function stop(): Promise<void> {
     draining = true
-    const closing = (async () => {
-      for (const part of opened.splice(0).reverse()) {
-        await part.close().catch((error: unknown) => log.error({ err: error, part: part.name }, 'A part did not close'))
+    const ending = (async () => {
+      for (const step of [[ends.requests], ends.jobs, ends.rooms, ends.databases]) {
+        for (const { reason } of (await Promise.allSettled(step.map((end) => end()))).filter(isRejected))
+          log.error({ err: reason }, 'A part did not end')
       }
     })()
-    await Promise.race([closing, pause(STOP_MS_MAX)])
+    await Promise.race([ending, pause(STOP_MS_MAX)])
     log.info('Stopped')
   }
 
@@ -75,18 +82,18 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       connectionsMax: CONNECTIONS_MAX,
       onIdleError,
     })
-    opened.push({ name: 'database', close: database.close })
+    ends.databases.push(database.close)
     const authDatabase = openDatabase({
       url: config.databaseUrl,
       role: 'mobilesms_auth',
       connectionsMax: AUTH_CONNECTIONS_MAX,
       onIdleError,
     })
-    opened.push({ name: 'auth database', close: authDatabase.close })
+    ends.databases.push(authDatabase.close)
 
     const announce = createAnnounce()
     const ledger = createLedger({ database, log })
-    opened.push({ name: 'ledger', close: ledger.close })
+    ends.rooms.push(ledger.close)
     const accounts = createAccounts({
       database,
       authDatabase,
@@ -96,7 +103,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       log,
     })
     const orders = createOrders({ database, ledger, announce, log, settings: config.order })
-    opened.push({ name: 'orders', close: orders.close })
+    ends.rooms.push(orders.close)
     const catalogue = createCatalogue({ database })
 
     if (config.mode === 'sandbox') {
@@ -105,8 +112,24 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
     }
 
     const queue = await openQueue({ url: config.databaseUrl, log })
-    opened.push({ name: 'queue', close: queue.stop })
-    const jobs = await startJobs({ queue, ledger, orders })
+    ends.jobs.push(queue.stop)
+    const payments = createPayments({
+      database,
+      ledger,
+      announce,
+      queue,
+      log,
+      clock: wireClock,
+      settings: {
+        publicUrl: config.publicUrl,
+        brandName: config.brand.name,
+        ...config.topup,
+        livemode: config.mode === 'production',
+        stripe: config.stripe,
+      },
+    })
+    ends.rooms.push(payments.close)
+    const jobs = await startJobs({ queue, ledger, orders, payments })
 
     const live = createLive({
       database,
@@ -115,7 +138,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       log,
       read: {
         order: orders.get,
-        topup: async () => null,
+        topup: payments.get,
         balance: async (accountId) => {
           const balance = await ledger.balance(database.pool, accountId)
           if (!balance) throw new Error('There is no such account')
@@ -124,7 +147,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
             available: printAmount(balance.available),
             held: printAmount(balance.held),
             frozen: printAmount(balance.frozen),
-            pending: '0.00',
+            pending: printAmount(await payments.pending(accountId)),
             owed: printAmount(balance.owed),
           }
         },
@@ -138,6 +161,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       config,
       database,
       accounts,
+      payments,
       orders,
       catalogue,
       live,
@@ -155,14 +179,12 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
         }
       },
       async advanceClock(seconds) {
-        await advanceHouseClock(database.pool, seconds)
-        await jobs.runDue()
+        await jobs.afterMovingTime(() => advanceHouseClock(database.pool, seconds))
         announce.publish({ what: 'clock' })
         return houseNow(database.pool)
       },
     })
-    // Last opened, first closed: open pages and requests end while everything they need is still there.
-    opened.push({ name: 'requests', close: () => endRequests(server, () => live.close()) })
+    ends.requests = () => endRequests(server, () => live.close())
     answer = http.fetch
     log.info({ url: config.publicUrl, mode: config.mode }, 'Serving')
     return {
@@ -170,13 +192,16 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       config,
       /** Ends what is under way, then everything else; within five seconds. */
       stop: () => (stopping ??= stop()),
-      parts: { database, authDatabase, announce, ledger, accounts, orders, queue, jobs, live },
+      parts: { database, authDatabase, announce, ledger, accounts, payments, orders, queue, jobs, live },
     }
   } catch (error) {
-    opened.push({ name: 'requests', close: () => endRequests(server, () => {}) })
     await stop()
     throw error
   }
+}
+
+function isRejected(result: PromiseSettledResult<void>): result is PromiseRejectedResult {
+  return result.status === 'rejected'
 }
 
 function listen(server: Server, { host, port }: Config): Promise<number> {
