@@ -59,7 +59,7 @@ export function Movements({
       narrow: 'second-right',
       cell: (row) => (
         <>
-          <span className="text-quiet sm:hidden">Balance </span>
+          <span className="text-note text-quiet sm:hidden">Balance </span>
           <Money amount={row.balance} />
         </>
       ),
@@ -87,19 +87,25 @@ export function Movements({
 
 /** The sentence of a row; it opens what caused the movement. */
 function Cause({ row }: { row: HistoryRow }) {
+  const text = unbroken(row.text)
   if (row.order_id)
     return (
       <Link {...paths.order(row.order_id)} className={rowLinkClass}>
-        {row.text}
+        {text}
       </Link>
     )
   if (row.topup_id)
     return (
       <Link {...paths.topup(row.topup_id)} className={rowLinkClass}>
-        {row.text}
+        {text}
       </Link>
     )
-  return row.text
+  return text
+}
+
+/** Keeps the groups of an order number on one line. */
+function unbroken(text: string): string {
+  return text.replace(/(\d) (?=\d{3})/g, '$1\u00a0')
 }
 
 /** Holds and releases leave what the customer owns as it was. */

@@ -3,9 +3,10 @@ import { getRouteApi, Link } from '@tanstack/react-router'
 import type { Order } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
 import { paths } from '../paths.ts'
-import { orderRead, useNames } from '../reads.ts'
+import { orderRead } from '../reads.ts'
 import { ReadFailed } from '../shell/Broken.tsx'
 import { Page } from '../shell/Page.tsx'
+import { Code } from '../ui/Code.tsx'
 import { EdgeText } from '../ui/Edge.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { InkFigure, Money } from '../ui/Money.tsx'
@@ -17,14 +18,18 @@ import { chargedMessage, stageOf, veiled } from './order.ts'
 export function OrderPage() {
   const { orderId } = getRouteApi('/numbers/$orderId').useParams()
   const read = useQuery(orderRead(orderId))
-  const names = useNames()
   const zone = useZone()
   if (read.isPending) return <Loading />
   if (read.isError && !read.data) return <ReadFailed error={read.error} again={() => read.refetch()} />
   const order = read.data
   return (
     <Page
-      title={`${names.service(order.service)}, ${names.country(order.country)}`}
+      title={`Order ${order.number}`}
+      heading={
+        <>
+          Order <Code text={String(order.number)} />
+        </>
+      }
       width="reading"
       above={
         <nav aria-label="Where this page stands" className="pb-4 text-label text-quiet">

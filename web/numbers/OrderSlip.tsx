@@ -1,5 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
+import { type ReactNode, useState } from 'react'
 import type { Message, Order } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
 import { api } from '../api.ts'
@@ -16,32 +17,32 @@ import { Notice } from '../ui/Notice.tsx'
 import { Time } from '../ui/Time.tsx'
 import { Until } from '../ui/Until.tsx'
 import { OrderButton, OrderRefused, refusalFor, useOrdering } from './OrderButton.tsx'
-import { type Stage, stageOf } from './order.ts'
+import { type Stage, stageOf, tellingMessage } from './order.ts'
 
-/** One order: its number, what it waits for, its code, and what it cost. `linked`: it opens the order's own page. */
+/** One order: its number, what it waits for, its code, and what it cost. `linked`: on another page than its own, which it opens. */
 export function OrderSlip({ order, linked = false }: { order: Order; linked?: boolean }) {
   const names = useNames()
   const stage = stageOf(order, useNow())
-  const orderNumber = <Code text={String(order.number)} />
+  const words = <StageWords order={order} stage={stage} />
+  const carrier = tellingMessage(order)
+  const lastCode = order.messages.findLast((message) => message.code !== null)
   return (
     <Slip label={`Order ${order.number}`}>
       <EdgeRow money={<PriceNow order={order} stage={stage} />}>
-        <p>
+        <p className={linked ? '' : 'text-lead font-medium'}>
           {names.service(order.service)}, {names.country(order.country)}
         </p>
-        <p className="text-lead font-medium">
-          Order{' '}
-          {linked ? (
+        {linked && (
+          <p className="text-lead font-medium">
+            Order{' '}
             <Link
               {...paths.order(order.id)}
               className="underline decoration-edge underline-offset-4 hover:no-underline"
             >
-              {orderNumber}
+              <Code text={String(order.number)} />
             </Link>
-          ) : (
-            orderNumber
-          )}
-        </p>
+          </p>
+        )}
       </EdgeRow>
       {stage.is !== 'requested' && order.phone_number && (
         <EdgeText className="mt-12 flex flex-wrap items-center gap-x-16 gap-y-4">
@@ -49,12 +50,16 @@ export function OrderSlip({ order, linked = false }: { order: Order; linked?: bo
           <Copy text={order.phone_number} named="the phone number" />
         </EdgeText>
       )}
-      <Messages order={order} hotkey={!linked} />
-      <EdgeText className="mt-12 max-w-reading">
-        <p role="status">
-          <StageWords order={order} stage={stage} />
-        </p>
-      </EdgeText>
+      {!carrier && <Said>{words}</Said>}
+      {order.messages.map((message) => (
+        <MessageShown
+          key={`${message.received_at} ${message.text}`}
+          message={message}
+          said={message === carrier ? words : null}
+          hotkey={!linked && message === lastCode}
+        />
+      ))}
+      <Announced text={lastCode ? `Code received: ${lastCode.code}` : stage.is} />
       <Actions order={order} stage={stage} />
     </Slip>
   )
@@ -84,7 +89,7 @@ function StageWords({ order, stage }: { order: Order; stage: Stage }) {
           Held, not charged: {price} is kept for this number until <Time at={order.expires_at} precision="minutes" />.
           No code, no charge.{' '}
           {stage.textsWithoutCode && 'A message came without a code. We show it and charge nothing. '}
-          <Until at={order.expires_at} />
+          <Until at={order.expires_at} />.
         </>
       )
     case 'received':
@@ -99,41 +104,57 @@ function StageWords({ order, stage }: { order: Order; stage: Stage }) {
         </>
       )
     case 'no_code':
-      return stage.why === 'failed'
-        ? `No number could be given. The ${price} is yours again; nothing was charged.`
+      if (stage.why === 'failed') return `No number could be given. The ${price} is yours again; nothing was charged.`
+      return order.messages.some((message) => message.late && message.code)
+        ? 'This code came after the order had ended. It is free.'
         : `No code came. The ${price} is yours again; nothing was charged.`
   }
 }
 
-function Messages({ order, hotkey }: { order: Order; hotkey: boolean }) {
-  const lastCode = order.messages.findLast((message) => message.code !== null)
-  return order.messages.map((message) => (
-    <MessageShown
-      key={`${message.received_at} ${message.text}`}
-      message={message}
-      hotkey={hotkey && message === lastCode}
-    />
-  ))
-}
-
-function MessageShown({ message, hotkey }: { message: Message; hotkey: boolean }) {
+/** One message: its code large, what became of the order right under it, and the text as it came. */
+function MessageShown({ message, said, hotkey }: { message: Message; said: ReactNode; hotkey: boolean }) {
   return (
-    <EdgeText className="mt-12">
+    <>
       {message.code !== null && (
-        <p className="flex flex-wrap items-center gap-x-16 gap-y-4">
+        <EdgeText className="mt-12 flex flex-wrap items-center gap-x-16 gap-y-4">
           <Code text={message.code} size="figure" />
           <Copy text={message.code} named="the code" {...(hotkey ? { hotkey: 'c' } : {})} />
           {hotkey && <span className="hidden text-note text-quiet lg:inline">or press C</span>}
-        </p>
+        </EdgeText>
       )}
-      <blockquote className="max-w-reading break-words whitespace-pre-line">{message.text}</blockquote>
-      <p className="text-note text-quiet">
-        From {message.from}, <Time at={message.received_at} />
-        {message.late && (message.code ? '. This code' : '. This message')}
-        {message.late && ' came after the order had ended. It is free.'}
-      </p>
+      {said && <Said>{said}</Said>}
+      <EdgeText className="mt-12">
+        <blockquote className="max-w-reading break-words whitespace-pre-line">{message.text}</blockquote>
+        <p className="text-note text-quiet">
+          From {message.from}, <Time at={message.received_at} />
+          {message.late && ', after the order had ended'}
+        </p>
+      </EdgeText>
+    </>
+  )
+}
+
+function Said({ children }: { children: ReactNode }) {
+  return (
+    <EdgeText className="mt-8">
+      <p className="max-w-reading">{children}</p>
     </EdgeText>
   )
+}
+
+/** Says to a screen reader what changed while the slip is open; silent about what it was at first. */
+function Announced({ text }: { text: string }) {
+  const [first] = useState(text)
+  return (
+    <span role="status" className="sr-only">
+      {text === first ? '' : (announcements[text] ?? text)}
+    </span>
+  )
+}
+
+const announcements: Record<string, string> = {
+  received: 'Code received',
+  no_code: 'No code came; nothing was charged',
 }
 
 function Actions({ order, stage }: { order: Order; stage: Stage }) {
@@ -175,7 +196,7 @@ function Cancel({ order, from }: { order: Order; from: string | null }) {
         )}
       </EdgeText>
       {press.state === 'refused' && (
-        <div className="edge-all mt-12">
+        <div className="edge-block mt-12">
           <Notice tone="held" takesFocus>
             <p>{press.refusal.detail}</p>
           </Notice>
@@ -208,7 +229,7 @@ function SameAgain({ order, kind }: { order: Order; kind: 'primary' | 'plain' })
         </Link>
       </EdgeText>
       {refusal && (
-        <div className="edge-all mt-12">
+        <div className="edge-block mt-12">
           <OrderRefused refusal={refusal} />
         </div>
       )}

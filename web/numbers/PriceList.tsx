@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { useId, useState } from 'react'
+import { useState } from 'react'
 import type { Price } from '../../contract/contract.ts'
 import { pricesRead, useNames } from '../reads.ts'
 import { ReadProblem } from '../shell/Broken.tsx'
@@ -27,7 +27,6 @@ export function PriceList({
   const prices = useQuery(pricesRead)
   const names = useNames()
   const ordering = useOrdering()
-  const suggestions = useId()
   const [all, setAll] = useState(false)
   const called = (price: Price) => `${names.service(price.service)}, ${names.country(price.country)}`
 
@@ -85,20 +84,13 @@ export function PriceList({
           <Field
             label="Service or country"
             type="search"
-            list={suggestions}
             defaultValue={typed}
             onChange={(event) => type(event.currentTarget.value)}
-            // biome-ignore lint/a11y/noAutofocus: the search is what the page is for
             autoFocus={takesFocus}
             autoComplete="off"
             spellCheck={false}
           />
         </div>
-        <datalist id={suggestions}>
-          {[...new Set((prices.data ?? []).map((price) => names.service(price.service)))].map((name) => (
-            <option key={name} value={name} />
-          ))}
-        </datalist>
       </EdgeText>
       {prices.isPending && <Loading />}
       {prices.isError && !prices.data && <ReadProblem error={prices.error} again={() => prices.refetch()} />}

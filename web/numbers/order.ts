@@ -39,3 +39,8 @@ export function chargedMessage(order: Order): Message | null {
   if (!order.received_at) return null
   return order.messages.find((message) => message.code !== null && !message.late) ?? null
 }
+
+/** The message under whose code the order's own sentence stands: the charged one, else the first code that came too late. */
+export function tellingMessage(order: Order): Message | null {
+  return chargedMessage(order) ?? order.messages.find((message) => message.late && message.code !== null) ?? null
+}

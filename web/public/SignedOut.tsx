@@ -17,7 +17,7 @@ export function SignedOut() {
   const { pathname } = useLocation()
   const brand = site?.brand.name
   return (
-    <main className="flex min-h-dvh justify-center px-16 pb-48 sm:px-32">
+    <main className="flex min-h-dvh justify-center px-16 sm:px-32">
       <Edge width="reading">
         <title>{brand ? `Sign in · ${brand}` : 'Sign in'}</title>
         <EdgeText className="flex items-center gap-12 py-24 font-strong">
@@ -27,7 +27,7 @@ export function SignedOut() {
           <h1 className="text-title font-strong">Phone numbers for one code each</h1>
           <p className="mt-8 text-lead font-medium">You pay for a number only when its code arrives.</p>
         </EdgeText>
-        <div className="edge-all pb-32">
+        <div className="edge-block pb-32">
           <Edge width="reading">
             <Example minutes={site ? Math.round(site.order.lifetime_seconds / 60) : 20} />
           </Edge>
@@ -109,7 +109,7 @@ function SignInSlip({ forPage }: { forPage: boolean }) {
         </EdgeText>
       )}
       {state.kind === 'refused' && (
-        <div className="edge-all pt-16">
+        <div className="edge-block pt-16">
           <Notice tone="refused" takesFocus key={state.refusal.detail} requestId={state.refusal.requestId}>
             <p>{state.refusal.detail}</p>
           </Notice>

@@ -12,12 +12,15 @@ let pathOfLastPage: string | null = null
  */
 export function Page({
   title,
+  heading,
   width = 'page',
   above,
   ownFocus = false,
   children,
 }: {
   title: string
+  /** The title as it stands on the page, where that is more than words. */
+  heading?: ReactNode
   width?: 'page' | 'reading'
   above?: ReactNode
   ownFocus?: boolean
@@ -25,19 +28,19 @@ export function Page({
 }) {
   const brand = useQuery(siteRead).data?.brand.name
   const { pathname } = useLocation()
-  const heading = useRef<HTMLHeadingElement>(null)
+  const headingBox = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     const moved = pathOfLastPage !== null && pathOfLastPage !== pathname
     pathOfLastPage = pathname
-    if (moved && !ownFocus) heading.current?.focus({ preventScroll: true })
+    if (moved && !ownFocus) headingBox.current?.focus({ preventScroll: true })
   }, [pathname, ownFocus])
   return (
     <Edge width={width}>
       <title>{brand ? `${title} · ${brand}` : title}</title>
       <EdgeText className="pt-24 pb-16">
         {above}
-        <h1 ref={heading} tabIndex={-1} className="text-title font-strong">
-          {title}
+        <h1 ref={headingBox} tabIndex={-1} className="text-title font-strong">
+          {heading ?? title}
         </h1>
       </EdgeText>
       {children}

@@ -47,7 +47,7 @@ export function TopUpPage() {
   return (
     <Page title="Top-Up" width="reading">
       {refusal && (
-        <div className="edge-all pb-16">
+        <div className="edge-block pb-16">
           <Notice tone="refused" takesFocus key={refusal.detail} requestId={ofAmount ? null : refusal.requestId}>
             <p>{ofAmount ? `${refusal.title}. Nothing was paid.` : refusal.detail}</p>
           </Notice>

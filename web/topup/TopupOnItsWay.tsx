@@ -15,13 +15,13 @@ export function TopupOnItsWay({ topup }: { topup: Topup }) {
       <Slip label={`Top-up of ${amount}`}>
         <EdgeRow
           className="pb-8"
-          money={topup.status === 'confirming' && <InkFigure ink="coming" word="on its way" amount={topup.amount} />}
+          money={topup.status === 'confirming' && <InkFigure ink="coming" word="" amount={topup.amount} />}
         >
           <Link
             {...paths.topup(topup.id)}
             className="font-medium underline decoration-edge underline-offset-4 hover:no-underline"
           >
-            Top-up of {amount} by card
+            Top-up of {amount} by card{topup.status === 'confirming' && ', on its way'}
           </Link>
         </EdgeRow>
         <TopupTrace topup={topup} />

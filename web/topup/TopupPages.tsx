@@ -51,7 +51,7 @@ function Topped({ id, asked }: { id: string; asked?: Topup | undefined }) {
   return (
     <Page title={`Top-up of ${displayAmount(topup.amount)}`} width="reading">
       <TopupTrace topup={topup} />
-      <div className="edge-all pt-24">
+      <div className="edge-block pt-24">
         <What topup={topup} />
       </div>
     </Page>

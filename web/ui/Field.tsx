@@ -1,7 +1,7 @@
 import { type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, useId } from 'react'
 
 const box =
-  'h-row w-full rounded-control border border-edge bg-sheet px-8 text-body text-ink transition-colors hover:border-ink aria-invalid:border-refused'
+  'h-row w-full min-w-0 rounded-control border border-edge bg-sheet px-8 text-body text-ink transition-colors hover:border-ink aria-invalid:border-refused'
 
 type Frame = { label: ReactNode; hint?: ReactNode; problem?: ReactNode }
 
@@ -9,7 +9,7 @@ type Frame = { label: ReactNode; hint?: ReactNode; problem?: ReactNode }
 export function Field({ label, hint, problem, ...input }: Frame & InputHTMLAttributes<HTMLInputElement>) {
   const id = useId()
   return (
-    <div className="grid content-start gap-4">
+    <div className="grid min-w-0 content-start gap-4">
       <label htmlFor={id} className="text-label font-medium">
         {label}
       </label>
@@ -23,7 +23,7 @@ export function Field({ label, hint, problem, ...input }: Frame & InputHTMLAttri
 export function AmountField({ label, hint, problem, ...input }: Frame & InputHTMLAttributes<HTMLInputElement>) {
   const id = useId()
   return (
-    <div className="grid content-start gap-4">
+    <div className="grid min-w-0 content-start gap-4">
       <label htmlFor={id} className="text-label font-medium">
         {label}
       </label>
@@ -52,7 +52,7 @@ export function Select({
 }: { label: string; options: { value: string; text: string }[] } & SelectHTMLAttributes<HTMLSelectElement>) {
   const id = useId()
   return (
-    <div className="grid content-start gap-4">
+    <div className="grid min-w-0 content-start gap-4">
       <label htmlFor={id} className="text-label font-medium">
         {label}
       </label>

@@ -18,7 +18,12 @@ export function Money({ amount, signed = false }: { amount: string; signed?: boo
 
 /** The small square beside a word that says which ink it is drawn in. */
 export function Swatch({ ink }: { ink: InkName }) {
-  return <span aria-hidden="true" className={`inline-block size-ink forced-color-adjust-none ${inks[ink]}`} />
+  return (
+    <span
+      aria-hidden="true"
+      className={`inline-block size-ink align-[-0.05em] forced-color-adjust-none ${inks[ink]}`}
+    />
+  )
 }
 
 /** An amount with its ink and its word, where it is not simply spent or received: `▨ held +$1.20`. */
@@ -34,8 +39,11 @@ export function InkFigure({
   signed?: boolean
 }) {
   return (
-    <span className="whitespace-nowrap">
-      <Swatch ink={ink} /> {word} <Money amount={amount} signed={signed} />
+    <span>
+      <span className="whitespace-nowrap">
+        <Swatch ink={ink} /> {word}
+      </span>{' '}
+      <Money amount={amount} signed={signed} />
     </span>
   )
 }

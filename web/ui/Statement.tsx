@@ -17,8 +17,8 @@ export type Column<Row> = {
 const narrowPlaces: Record<Narrow, string> = {
   first: 'max-sm:col-start-1 max-sm:row-start-1',
   'first-right': 'max-sm:col-start-2 max-sm:row-start-1 max-sm:text-right',
-  second: 'max-sm:col-start-1 max-sm:row-start-2 max-sm:text-label max-sm:text-quiet',
-  'second-right': 'max-sm:col-start-2 max-sm:row-start-2 max-sm:text-right max-sm:text-label',
+  second: 'max-sm:col-start-1 max-sm:row-start-2 max-sm:text-left max-sm:text-quiet',
+  'second-right': 'max-sm:col-start-2 max-sm:row-start-2 max-sm:text-right',
   hidden: 'max-sm:hidden',
 }
 
@@ -61,7 +61,6 @@ export function Statement<Row>({
         <tr {...as('row')}>
           {columns.map((column, index) => (
             <th
-              // biome-ignore lint/suspicious/noArrayIndexKey: columns do not move
               key={index}
               scope="col"
               {...as('columnheader')}
@@ -105,7 +104,6 @@ export function Statement<Row>({
               >
                 {columns.map((column, index) => (
                   <td
-                    // biome-ignore lint/suspicious/noArrayIndexKey: columns do not move
                     key={index}
                     {...as('cell')}
                     className={`py-4 align-middle text-label sm:h-row max-sm:py-0 ${align(column)} ${narrowPlaces[column.narrow]}`}
@@ -137,9 +135,9 @@ function as(role: string) {
 function align(column: Column<never>): string {
   switch (column.kind) {
     case 'text':
-      return 'text-left pr-16'
+      return 'text-left sm:pr-16'
     case 'figure':
-      return 'text-right pl-8 pr-16'
+      return 'text-right sm:pl-8 sm:pr-16'
     case 'edge':
       return 'text-right sm:w-edge'
   }

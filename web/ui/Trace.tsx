@@ -16,13 +16,13 @@ export function Trace({ label, steps }: { label: string; steps: Step[] }) {
   return (
     <ol aria-label={label} className="edge-block">
       {steps.map((step, index) => (
-        <li key={step.key} className="edge-row py-4">
+        <li key={step.key} className="edge-row items-start py-4">
           <div className={`flex gap-12 ${step.state === 'to_come' || step.state === 'cannot' ? 'text-quiet' : ''}`}>
-            <span className="relative flex h-[1lh] items-center">
-              <Mark state={step.state} />
-              {index < steps.length - 1 && (
-                <span aria-hidden="true" className="absolute top-[1lh] -bottom-8 left-1/2 border-l border-rule" />
-              )}
+            <span className="relative flex items-start">
+              <span className="flex h-[1lh] items-center">
+                <Mark state={step.state} />
+              </span>
+              {index < steps.length - 1 && <span aria-hidden="true" className="trace-line" />}
             </span>
             <span className="flex min-w-0 flex-1 flex-col gap-x-16 sm:flex-row">
               <span className="min-w-0 flex-1">{step.text}</span>
