@@ -9,6 +9,9 @@ import { Hono } from 'hono'
 import { assets } from './assets.ts'
 import { openBooks } from './books.ts'
 import type { Clock } from './clock.ts'
+import { openLog } from './page/log.ts'
+import { openDesk } from './page/page.ts'
+import { openPhones } from './phones/phones.ts'
 import type { Settings } from './settings.ts'
 import { openStripe } from './stripe/stripe.ts'
 import { type Bindings, onlyOurOwnPages, problem } from './web.ts'
@@ -43,21 +46,45 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
   const books = openBooks(join(settings.dataDir, 'sandbox.sqlite'))
   let url = ''
 
+  const serverUrl = () => settings.serverUrl
+  const log = openLog(books, clock)
   const stripe = openStripe({
     books,
     clock,
     url: () => url,
-    serverUrl: () => settings.serverUrl,
+    serverUrl,
     secretKey: settings.stripeKey,
     webhookSecret: settings.webhookSecret,
-    changed: () => {},
-    note: () => {},
+    note: log.note,
+  })
+  const phones = openPhones({
+    books,
+    clock,
+    serverUrl,
+    orderPage: (order) => `${settings.publicUrl}/numbers/${order.id}`,
+    secret: settings.smsSecret,
+    key: settings.demoKey,
+    autoSeconds: settings.autoSmsSeconds,
+    note: log.note,
+  })
+  const desk = openDesk({
+    view: () => ({
+      phones: phones.view(),
+      bank: stripe.view(),
+      log: log.newest(),
+      publicUrl: settings.publicUrl,
+      now: clock(),
+    }),
+    serverUrl,
+    note: log.note,
   })
 
   const app = new Hono<Bindings>()
   app.get('/healthz', (c) => c.json({ status: 'ok' }))
   app.use('*', onlyOurOwnPages)
   app.route('/assets', assets())
+  app.route('/phones', phones.routes)
+  app.route('/', desk.routes)
   app.route('/', stripe.routes)
   app.notFound((c) => problem(c, 404, 'not_found', `There is no ${c.req.method} ${c.req.path}.`))
   app.onError((error, c) => {
@@ -73,10 +100,14 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
   try {
     url = `http://127.0.0.1:${await listen(server, settings.port)}`
   } catch (error) {
+    await phones.stop()
     books.close()
     throw error
   }
-  const ticking = setInterval(() => stripe.tick(), TICK_MILLISECONDS)
+  const ticking = setInterval(() => {
+    stripe.tick()
+    phones.tick()
+  }, TICK_MILLISECONDS)
 
   return {
     url,
@@ -90,7 +121,8 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
       const closed = new Promise((resolve) => server.close(resolve))
       server.closeIdleConnections()
       const patience = setTimeout(() => server.closeAllConnections(), STOP_MILLISECONDS_MAX)
-      await stripe.stop()
+      desk.stop()
+      await Promise.all([stripe.stop(), phones.stop()])
       await closed
       clearTimeout(patience)
       books.close()

@@ -6,17 +6,18 @@ import type { Bindings } from '../web.ts'
 import { defineAnswers, forgetOldAnswers, stripeApi } from './api.ts'
 import { type Bank, settleDue } from './bank.ts'
 import { checkoutPages } from './checkout.ts'
-import { controls } from './controls.ts'
+import { type BankView, bankView, controls } from './controls.ts'
 import { defineEvents } from './events.ts'
 import { openFaults } from './faults.ts'
 import { defineRecords } from './records.ts'
 import { courier } from './webhooks.ts'
 
-export { type BankView, bankView } from './controls.ts'
+export type { BankView } from './controls.ts'
 export { type DeliveryMode, deliveryModes } from './events.ts'
 
 export type StripeStandIn = {
-  bank: Bank
+  /** What the desk shows of it. */
+  view: () => BankView
   /** `/v1/…`, `/c/…` (what customers see), `/stripe/…` (what the real Stripe does not have). */
   routes: Hono<Bindings>
   /** Works off what time has made due; called a few times a second. */
@@ -31,8 +32,6 @@ export function openStripe(world: {
   serverUrl: () => string
   secretKey: string
   webhookSecret: string
-  /** Something that the desk shows has changed. */
-  changed: () => void
   /** One sentence for the desk's log. */
   note: (sentence: string, link?: string) => void
 }): StripeStandIn {
@@ -47,7 +46,6 @@ export function openStripe(world: {
     clock,
     serverUrl: world.serverUrl,
     webhookSecret: world.webhookSecret,
-    moved: world.changed,
   })
 
   const routes = new Hono<Bindings>()
@@ -64,8 +62,7 @@ export function openStripe(world: {
     settleDue(bank)
     forgetOldAnswers(bank)
     sender.send()
-    world.changed()
   }
 
-  return { bank, routes, tick, stop: sender.stop }
+  return { view: () => bankView(bank), routes, tick, stop: sender.stop }
 }

@@ -26,8 +26,6 @@ export function courier(world: {
   clock: Clock
   serverUrl: () => string
   webhookSecret: string
-  /** Told after each attempt, so that an open desk shows it. */
-  moved: () => void
 }): Courier {
   const { books, clock } = world
   const stripe = new Stripe('sk_test_sandbox')
@@ -54,10 +52,7 @@ export function courier(world: {
       if (busy.has(delivery.session)) continue
       const attempt = deliver(delivery).finally(() => {
         busy.delete(delivery.session)
-        if (!stopping.signal.aborted) {
-          world.moved()
-          setImmediate(send)
-        }
+        if (!stopping.signal.aborted) setImmediate(send)
       })
       busy.set(delivery.session, attempt)
     }

@@ -1,0 +1,300 @@
+/** What the desk shows. Each part is drawn here and nowhere else; an open page gets changed parts whole. */
+import { html } from 'hono/html'
+import type { Order } from '../../contract/contract.ts'
+import { type Html, layout } from '../layout.ts'
+import { dollars } from '../money.ts'
+import type { PhonesView } from '../phones/phones.ts'
+import type { BankView, DeliveryMode } from '../stripe/stripe.ts'
+import type { Entry } from './log.ts'
+
+export type DeskView = { phones: PhonesView; bank: BankView; log: Entry[]; publicUrl: string; now: number }
+
+export function parts(view: DeskView): Record<'phones' | 'bank' | 'clock' | 'log' | 'said', string> {
+  return {
+    phones: String(phones(view)),
+    bank: String(bank(view)),
+    clock: String(clock(view)),
+    log: String(log(view)),
+    said: view.log[0] ? `${view.log[0].seq} ${view.log[0].sentence}` : '',
+  }
+}
+
+export function desk(view: DeskView, to: string): Html {
+  return layout({
+    title: 'Control desk · MobileSMS sandbox',
+    name: 'Control desk',
+    sheet: 'desk.css',
+    script: 'desk.js',
+    side: html`<p class="to-product"><a href="${view.publicUrl}">MobileSMS</a></p>`,
+    main: html`
+      <h1>The outside world in a box</h1>
+      <p class="lead">You are the phone network, the bank and the clock. MobileSMS sees only what they do.</p>
+      <p class="said" role="status" id="said"></p>
+      <noscript><p class="quiet">Without JavaScript this page shows what was true when it was loaded.</p></noscript>
+      <div class="columns">
+        <section aria-labelledby="phones" class="column">
+          <h2 id="phones">Phones</h2>
+          <div data-part="phones">${phones(view)}</div>
+          ${otherNumber(to)}
+        </section>
+        <section aria-labelledby="bank" class="column">
+          <h2 id="bank">Bank</h2>
+          <div data-part="bank">${bank(view)}</div>
+        </section>
+        <section aria-labelledby="clock" class="column">
+          <h2 id="clock">Clock</h2>
+          <div data-part="clock">${clock(view)}</div>
+          <h2 id="log">Log</h2>
+          <div data-part="log">${log(view)}</div>
+        </section>
+      </div>`,
+  })
+}
+
+function phones(view: DeskView): Html {
+  const { phones } = view
+  const byItself =
+    phones.autoSeconds === 0
+      ? 'It sends nothing by itself (SANDBOX_AUTO_SMS_SECONDS is 0).'
+      : phones.silent
+        ? 'It sends nothing by itself.'
+        : `It sends the demo customer a code by itself, ${phones.autoSeconds} seconds after an order.`
+  return html`
+    ${
+      phones.connected
+        ? ''
+        : html`<div class="notice waiting"><p>The server does not answer. Trying again; orders appear when it does.</p></div>`
+    }
+    <div class="row">
+      <p>${byItself}</p>
+      ${
+        phones.autoSeconds === 0
+          ? ''
+          : press(
+              '/phones/silence',
+              { silent: String(!phones.silent) },
+              phones.silent ? 'Answer again' : 'Stay silent',
+              {
+                id: 'silence-all',
+                more: ' for all orders',
+              },
+            )
+      }
+    </div>
+    ${phones.waiting > 0 ? html`<p class="quiet">${phones.waiting} SMS on the way; repeated until the server takes them.</p>` : ''}
+    <h3>Open orders of the demo customer</h3>
+    ${
+      phones.open.length === 0
+        ? html`<p class="empty">A number that the demo customer orders will stand here.
+          <a href="${view.publicUrl}/numbers">Order one</a></p>`
+        : html`<ul class="slips">${phones.open.map((each) => openOrder(view, each))}</ul>`
+    }
+    <h3>Ended lately</h3>
+    ${
+      phones.ended.length === 0
+        ? html`<p class="empty">Ended orders will stand here, for a code that comes too late.</p>`
+        : html`<ul class="lines">${phones.ended.map((order) => endedOrder(view, order))}</ul>`
+    }`
+}
+
+function openOrder(view: DeskView, each: PhonesView['open'][number]): Html {
+  const { order, silent, codeDueAt } = each
+  const waiting = order.status === 'waiting'
+  const state = waiting
+    ? html`Waits until ${time(view, Date.parse(order.expires_at))}.`
+    : order.status === 'received'
+      ? html`Has its code.`
+      : html`The number is being fetched.`
+  const plan = !waiting
+    ? ''
+    : codeDueAt !== null
+      ? ` A code comes by itself at ${time(view, codeDueAt + (view.phones.houseAhead ?? 0))}.`
+      : silent
+        ? ' Silenced.'
+        : ''
+  const about = ` to ${order.phone_number}`
+  return html`<li class="slip">
+    <p class="tel">${order.phone_number}</p>
+    <p>${named(order.service)}, ${order.country}, order <a href="${orderPage(view, order)}">${spaced(order.number)}</a></p>
+    <p class="quiet">${state}${plan}</p>
+    <div class="buttons">
+      ${press('/phones/send', { order_id: order.id, kind: 'code' }, 'Send a code', { id: `code-${order.id}`, more: about, primary: true })}
+      ${press('/phones/send', { order_id: order.id, kind: 'no_code' }, 'Send a text without a code', { id: `text-${order.id}`, more: about })}
+      ${
+        waiting && view.phones.autoSeconds > 0 && !view.phones.silent
+          ? press(
+              '/phones/silence',
+              { order_id: order.id, silent: String(!silent) },
+              silent ? 'Answer again' : 'Stay silent',
+              {
+                id: `silence-${order.id}`,
+                more: about,
+              },
+            )
+          : ''
+      }
+    </div>
+  </li>`
+}
+
+function endedOrder(view: DeskView, order: Order): Html {
+  const how: Partial<Record<Order['status'], string>> = {
+    finished: 'finished with a code',
+    cancelled: 'cancelled',
+    expired: 'ended without a code',
+    failed: 'failed',
+  }
+  return html`<li class="row">
+    <p><span class="tel small">${order.phone_number}</span> ${named(order.service)}, ${how[order.status] ?? order.status},
+      order <a href="${orderPage(view, order)}">${spaced(order.number)}</a></p>
+    ${press('/phones/send', { order_id: order.id, kind: 'code' }, 'Send a late code', { id: `late-${order.id}`, more: ` to ${order.phone_number}` })}
+  </li>`
+}
+
+function otherNumber(to: string): Html {
+  return html`<h3 id="other">Any other number</h3>
+    <form method="post" action="/phones/sms" class="sms">
+      <div class="field"><label for="to">To</label>
+        <input id="to" name="to" type="tel" required maxlength="20" placeholder="+44 7700 900123" value="${to}"></div>
+      <div class="field"><label for="from">From</label>
+        <input id="from" name="from" required maxlength="40" value="Telegram"></div>
+      <div class="field"><label for="text">Text</label>
+        <textarea id="text" name="text" required maxlength="1600" rows="2">Your code is 48 27 71</textarea></div>
+      <button>Send this SMS</button>
+    </form>`
+}
+
+const modes: { mode: DeliveryMode; word: string; does: string }[] = [
+  { mode: 'on', word: 'On', does: 'sent at once' },
+  { mode: 'off', word: 'Lost', does: 'never sent, also not later' },
+  { mode: 'double', word: 'Doubled', does: 'each sent twice' },
+  { mode: 'late', word: 'Late', does: 'sent after 5 seconds' },
+  { mode: 'reordered', word: 'Reordered', does: 'the last one first' },
+]
+
+function bank(view: DeskView): Html {
+  const { bank } = view
+  const now = modes.find((each) => each.mode === bank.mode)!
+  return html`
+    <form method="post" action="/stripe/webhooks">
+      <fieldset class="choice">
+        <legend>Webhooks: ${now.does}</legend>
+        ${modes.map(
+          ({ mode, word }) =>
+            html`<button name="mode" value="${mode}" id="mode-${mode}" aria-pressed="${mode === bank.mode ? 'true' : 'false'}">${word}</button>`,
+        )}
+      </fieldset>
+    </form>
+    ${bank.waiting > 0 ? html`<p class="quiet">${bank.waiting} on the way; repeated until the server takes them.</p>` : ''}
+    <h3>Payments</h3>
+    ${
+      bank.payments.length === 0
+        ? html`<p class="empty">Payments will stand here. <a href="${view.publicUrl}/top-up">Top up</a> with the card
+          4000 0000 0000 3220.</p>`
+        : html`<ul class="lines payments">${bank.payments.map((payment) => paymentRow(view, payment))}</ul>`
+    }`
+}
+
+const paymentStates: Record<BankView['payments'][number]['state'], { word: string; ink: string }> = {
+  open: { word: 'Not paid yet', ink: 'quiet' },
+  asked: { word: 'The bank waits for the customer', ink: 'held' },
+  failed: { word: 'No card worked yet', ink: 'refused' },
+  reserved: { word: 'Reserved, not taken', ink: 'held' },
+  captured: { word: 'Taken', ink: 'arrived' },
+  released: { word: 'Let go, nothing taken', ink: 'refused' },
+  expired: { word: 'Closed unpaid', ink: 'quiet' },
+}
+
+function paymentRow(view: DeskView, payment: BankView['payments'][number]): Html {
+  const { word, ink } = paymentStates[payment.state]
+  return html`<li>
+    <p class="edge"><span class="${ink}">${word}</span> <span class="amount">${dollars(payment.amount)}</span></p>
+    <p class="quiet">${payment.card ? `${named(payment.card)}. ` : ''}${payment.reason ? `${payment.reason.replace(/\.$/, '')}. ` : ''}${
+      payment.topup ? html`<a href="${view.publicUrl}/topups/${payment.topup}">Top-up</a>` : ''
+    }${payment.page ? html` <a href="${payment.page}">Payment page</a>` : ''}</p>
+  </li>`
+}
+
+const leaps = [
+  { seconds: 120, word: '+2 min', does: 'A number can be cancelled.' },
+  { seconds: 1_200, word: '+20 min', does: 'Open orders end; their money is free again.' },
+  { seconds: 604_800, word: '+7 days', does: 'A week passes.' },
+]
+
+function clock(view: DeskView): Html {
+  const ahead = view.phones.houseAhead
+  return html`
+    ${
+      ahead === null
+        ? html`<p class="empty">The server has not said its time yet.</p>`
+        : html`<p class="time"><time data-ahead="${ahead}" data-zone="${view.phones.timeZone}">${time(view, view.now + ahead, false)}</time></p>
+          <p class="quiet">${aheadInWords(ahead)} Times in ${view.phones.timeZone}.</p>`
+    }
+    <ul class="lines">
+      ${leaps.map(
+        ({ seconds, word, does }) => html`<li class="row"><p>${does}</p>
+          ${press('/clock', { advance_seconds: String(seconds) }, word, { id: `leap-${seconds}` })}</li>`,
+      )}
+    </ul>`
+}
+
+function log(view: DeskView): Html {
+  if (view.log.length === 0) return html`<p class="empty">Each press will leave a sentence here.</p>`
+  return html`<ol class="log">
+    ${view.log.map(
+      (entry) => html`<li><span class="quiet">${time(view, entry.at)}</span> ${entry.sentence}
+        ${entry.link ? html`<a href="${entry.link}">What the customer sees</a>` : ''}</li>`,
+    )}
+  </ol>
+  <p class="quiet">In real time, which the buttons do not move.</p>`
+}
+
+function press(
+  action: string,
+  fields: Record<string, string>,
+  word: string,
+  more: { id: string; more?: string; primary?: boolean },
+): Html {
+  return html`<form method="post" action="${action}">
+    ${Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}
+    <button id="${more.id}"${more.primary ? html` class="primary"` : ''}>${word}${more.more ? html`<span class="unseen">${more.more}</span>` : ''}</button>
+  </form>`
+}
+
+function orderPage(view: DeskView, order: Order): string {
+  return `${view.publicUrl}/numbers/${order.id}`
+}
+
+function time(view: DeskView, at: number, withSeconds = true): string {
+  return new Intl.DateTimeFormat('en-GB', {
+    timeZone: view.phones.timeZone,
+    hour: '2-digit',
+    minute: '2-digit',
+    ...(withSeconds && { second: '2-digit' }),
+    // Another day than today's must say so.
+    ...(Math.abs(at - view.now) > 12 * 3_600_000 && { day: 'numeric', month: 'short' }),
+  }).format(at)
+}
+
+function aheadInWords(ahead: number): string {
+  const minutes = Math.round(ahead / 60_000)
+  if (minutes === 0) return 'House time is real time.'
+  const days = Math.floor(minutes / 1_440)
+  const hours = Math.floor((minutes % 1_440) / 60)
+  const said = [
+    [days, 'day'],
+    [hours, 'hour'],
+    [minutes % 60, 'minute'],
+  ]
+    .filter(([count]) => count !== 0)
+    .map(([count, unit]) => `${count} ${unit}${count === 1 ? '' : 's'}`)
+  return `House time is ${said.join(' ')} ahead of real time.`
+}
+
+function named(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1)
+}
+
+function spaced(number: number): string {
+  return String(number).replace(/\B(?=(\d{3})+$)/g, '\u00a0')
+}
