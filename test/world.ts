@@ -1,0 +1,499 @@
+/**
+ * A world for a test file: a database of its own, the sandbox, and the whole server over both, in this process or in one of its own
+ * (`asProcess`, for tests that kill it). Spoken to as customers, the bank and the phone network do: from outside.
+ */
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Balance, HistoryRow, Order, Page, Topup } from '../contract/contract.ts'
+import { micros, printAmount, type Usd, usd } from '../contract/money.ts'
+import type { Problem } from '../contract/refusals.ts'
+import { type Sandbox, startSandbox } from '../sandbox/sandbox.ts'
+import { createAccounts, type Role } from '../server/accounts/accounts.ts'
+import { readConfig } from '../server/config.ts'
+import { auditLedger } from '../server/ledger/audit/audit.ts'
+import { type PlatformAccount, platformAccounts } from '../server/ledger/chart.ts'
+import { createLedger } from '../server/ledger/ledger.ts'
+import { type RunningServer, startServer } from '../server/main.ts'
+import { wireClock } from '../server/platform/clock.ts'
+import { openDatabase } from '../server/platform/db.ts'
+import { newId } from '../server/platform/ids.ts'
+import { type Log, openLog } from '../server/platform/log.ts'
+import { freshDatabase } from './database.ts'
+
+const AUTH_SECRET = 'the-secret-of-a-test-world-0123456789'
+const SMS_SECRET = 'sms_sandbox'
+const PASSWORD = 'a-long-password'
+/** For what the world waits for: a start, an event, a condition. */
+const PATIENCE_MS = 15_000
+
+/** What a call was answered. `body` is what the test expects it to be; a refusal reads as a `Problem`. */
+export type Answer<Body> = { status: number; body: Body; headers: Headers }
+export type Customer = Awaited<ReturnType<World['customer']>>
+export type Client = ReturnType<typeof createClient>
+export type World = Awaited<ReturnType<typeof startWorld>>
+
+type Signing = { secret?: string; at?: Date; body?: string; signature?: string }
+
+export async function startWorld(
+  options: {
+    /** Settings of the server beyond the world's own, such as ORDER_OPEN_MAX. */
+    env?: Record<string, string>
+    /** The phone network answers the demo customer's orders by itself after this long; 0, the default: never. Unit: seconds. */
+    autoSmsSeconds?: number
+    /** The server runs in a process of its own, which `world.server.kill()` ends as kill -9 does. */
+    asProcess?: boolean
+  } = {},
+) {
+  const db = await freshDatabase()
+  const dataDir = mkdtempSync(join(tmpdir(), 'world-'))
+  const alarms: { sentence: string; about: unknown }[] = []
+  const log = quietLog(alarms)
+  const port = options.asProcess ? await freePort() : 0
+  const sandbox: Sandbox = await startSandbox({
+    port: 0,
+    dataDir,
+    serverUrl: `http://127.0.0.1:${port || 1}`,
+    autoSmsSeconds: options.autoSmsSeconds ?? 0,
+  })
+  const env = {
+    MODE: 'sandbox',
+    PORT: String(port),
+    SANDBOX_PORT: String(sandbox.port),
+    DATABASE_URL: db.url,
+    AUTH_SECRET,
+    STRIPE_SECRET_KEY: 'sk_test_sandbox',
+    STRIPE_WEBHOOK_SECRETS: 'whsec_sandbox',
+    STRIPE_API_URL: sandbox.url,
+    SMS_WEBHOOK_SECRETS: SMS_SECRET,
+    LOG_LEVEL: 'warn',
+    ...options.env,
+  }
+  const server = options.asProcess ? serverProcess(env, port) : serverHere(env, log)
+  await server.start()
+  sandbox.serverMovedTo(server.url, server.publicUrl)
+
+  // The world's own hands in the books: rooms over the same database, so that they work while the server is dead, too.
+  const authDatabase = openDatabase({ url: db.url, role: 'mobilesms_auth', connectionsMax: 2, onIdleError: () => {} })
+  const ledger = createLedger({ database: db.database, log })
+  const accounts = createAccounts({
+    database: db.database,
+    authDatabase,
+    authSecret: AUTH_SECRET,
+    publicUrl: server.publicUrl,
+    clock: wireClock,
+    log,
+  })
+  const customers = new Map<string, bigint>()
+  const streams: { end: () => void }[] = []
+
+  /** A customer with an API key, and with credit where it is said how much. */
+  async function customer(who: { name?: string; credit?: string; role?: Role } = {}) {
+    const name = who.name ?? `customer${customers.size + 1}`
+    const accountId = await accounts.createLogin({ username: name, password: PASSWORD, role: who.role ?? 'customer' })
+    const key = `msk_test_${newId().replaceAll('-', '')}`
+    await accounts.giveKey(accountId, key)
+    customers.set(name, accountId)
+    if (who.credit) await giveCredit(accountId, usd(who.credit))
+    return { name, password: PASSWORD, key, accountId, ...keyClient(key) }
+  }
+
+  async function giveCredit(accountId: bigint, amount: Usd): Promise<void> {
+    const outcome = await ledger.submit({
+      id: newId(),
+      kind: 'credit',
+      accountId,
+      code: 'gift',
+      contra: 'goodwill',
+      amount,
+      reference: newId(),
+    })
+    assert.deepEqual(outcome, { done: true, result: 'ok' })
+  }
+
+  function keyClient(key: string) {
+    return createClient(() => server.url, { authorization: `Bearer ${key}` })
+  }
+
+  /** A figure of the books: a customer's (`ana available`), or a platform account's total (`revenue`). */
+  async function figure(name: string): Promise<string> {
+    const [who, which] = name.split(' ')
+    if (which === undefined) {
+      const { rows } = await db.database.pool.query<{ debits: string; credits: string }>(
+        `select coalesce(sum(debits), 0) as debits, coalesce(sum(credits), 0) as credits
+           from platform_totals where platform = $1`,
+        [platformAccounts[who as PlatformAccount] ?? assert.fail(`The chart has no account ${who}`)],
+      )
+      const grown = BigInt(rows[0]!.credits) - BigInt(rows[0]!.debits)
+      // What the house earns grows by credits; what it has, and what it spends, by debits.
+      return printAmount(micros(who === 'revenue' ? grown : -grown))
+    }
+    const accountId = customers.get(who!) ?? assert.fail(`Nobody is called ${who}`)
+    const balance = (await ledger.balance(db.database.pool, accountId))!
+    assert.ok(which in balance && which !== 'suspended', `A balance has no figure ${which}`)
+    return printAmount(balance[which as 'available' | 'held' | 'frozen' | 'owed'])
+  }
+
+  return {
+    db,
+    sandbox,
+    server,
+    ledger,
+    /** What the server here reported as errors; nothing, when all went well. Of another process: see its standard error. */
+    alarms,
+    customer,
+    giveCredit,
+
+    /** The sandbox's own customer, by his key. */
+    async demo() {
+      const { rows } = await db.database.pool.query<{ id: string }>("select id from accounts where username = 'demo'")
+      const accountId = BigInt(rows[0]!.id)
+      customers.set('demo', accountId)
+      return {
+        name: 'demo',
+        password: 'demo-password',
+        key: 'msk_sandbox_demo',
+        accountId,
+        ...keyClient('msk_sandbox_demo'),
+      }
+    },
+
+    /** Nobody: without key and cookie. */
+    stranger: () => createClient(() => server.url, {}),
+
+    /** The same customer in a browser, which says where its requests come from. */
+    async signIn(who: { name: string; password: string }) {
+      const answer = await fetch(`${server.url}/api/auth/sign-in/username`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', origin: server.publicUrl },
+        body: JSON.stringify({ username: who.name, password: who.password }),
+      })
+      assert.equal(answer.status, 200, await answer.text())
+      const cookie = answer.headers.getSetCookie().map((line) => line.split(';')[0]!)
+      return {
+        cookie: cookie.join('; '),
+        ...createClient(() => server.url, { cookie: cookie.join('; '), origin: server.publicUrl }),
+      }
+    },
+
+    /** The phone network carries a message, and answers as `POST /phones/sms` does. */
+    sms(message: { to: string; from?: string; text: string; id?: string }): Promise<Answer<Record<string, unknown>>> {
+      return call(`${sandbox.url}/phones/sms`, { from: 'SMS', ...message })
+    },
+
+    /** A message straight to the server's door, signed well unless it is said otherwise. */
+    async sendSms(
+      message: { id: string; to: string; from: string; text: string },
+      signing: Signing = {},
+    ): Promise<Answer<{ status: string; outcome: string } & Problem>> {
+      const body = signing.body ?? JSON.stringify(message)
+      return answerOf(
+        await fetch(`${server.url}/webhooks/sms/generic`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'x-signature': signing.signature ?? signSms(body, signing) },
+          body,
+        }),
+      )
+    },
+
+    /** The card is typed in on the bank's page; answers with the outcome there. */
+    async pay(topup: Topup, card: string, challenge?: 'complete' | 'fail' | 'close'): Promise<string> {
+      const session = new URL(topup.checkout_url!).pathname.split('/').at(-1)
+      const paid = await call<{ outcome: string }>(`${sandbox.url}/stripe/pay`, {
+        session,
+        card,
+        ...(challenge ? { challenge } : {}),
+      })
+      assert.equal(paid.status, 200, JSON.stringify(paid.body))
+      return paid.body.outcome
+    },
+
+    /** The sandbox's controls, as its desk uses them. Without a question it is a GET. */
+    async control(path: string, asked?: object): Promise<Record<string, unknown>> {
+      const answer = await call<Record<string, unknown>>(sandbox.url + path, asked)
+      assert.equal(answer.status, 200, JSON.stringify(answer.body))
+      return answer.body
+    },
+
+    /** Moves house time and returns the new one, when what became due has run. */
+    async advance(seconds: number): Promise<Date> {
+      const moved = await call<{ now: string }>(`${server.url}/api/sandbox/clock`, { advance_seconds: seconds })
+      assert.equal(moved.status, 200, JSON.stringify(moved.body))
+      return new Date(moved.body.now)
+    },
+
+    /** An open page of the customer's: what it was told, in order. */
+    async live(who: { key: string }) {
+      const ended = new AbortController()
+      const answer = await fetch(`${server.url}/api/v1/events`, {
+        headers: { authorization: `Bearer ${who.key}` },
+        signal: ended.signal,
+      })
+      assert.equal(answer.status, 200)
+      const told: { event: string; data: Record<string, unknown>; at: number }[] = []
+      let open = true
+      const reading = (async () => {
+        let text = ''
+        for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream())) {
+          text += chunk
+          const blocks = text.split('\n\n')
+          text = blocks.pop()!
+          for (const block of blocks) {
+            const event = /^event: (.*)$/m.exec(block)?.[1]
+            const data = /^data: (.*)$/m.exec(block)?.[1]
+            if (event && data) told.push({ event, data: JSON.parse(data), at: performance.now() })
+          }
+        }
+      })()
+        .catch(() => {})
+        .finally(() => {
+          open = false
+        })
+      const stream = {
+        told,
+        isOpen: () => open,
+        /** Waits until the page was told of this. */
+        hears: (event: string, of: (data: Record<string, unknown>) => boolean = () => true) =>
+          until(async () => told.find((each) => each.event === event && of(each.data))),
+        end: () => {
+          ended.abort()
+          return reading
+        },
+      }
+      streams.push(stream)
+      return stream
+    },
+
+    figure,
+
+    /**
+     * What stands in the books, a line each: `ana available 5.00`, `ana held 0.00`, `revenue 1.20`. Only what is named is looked at.
+     */
+    async expectBooks(expected: string): Promise<void> {
+      const lines = expected
+        .trim()
+        .split('\n')
+        .map((line) => line.trim().replace(/\s+/g, ' '))
+      const found = await Promise.all(
+        lines.map(async (line) => {
+          const name = line.slice(0, line.lastIndexOf(' '))
+          return `${name} ${await figure(name)}`
+        }),
+      )
+      assert.deepEqual(found, lines)
+    },
+
+    /** Nothing differs between what the ledger says and what follows from its rows. */
+    async audit(): Promise<void> {
+      assert.deepEqual(await auditLedger(db.database.pool), [])
+    },
+
+    /** The bank's own books and ours: what was taken there, and only that, was credited here. */
+    async expectBankAgrees(): Promise<void> {
+      const { totals } = (await (await fetch(`${sandbox.url}/stripe/books`)).json()) as {
+        totals: { captured: number; captured_charges: number }
+      }
+      const { rows } = await db.database.pool.query<{ amount: string; credits: number }>(
+        `select coalesce(sum(t.amount), 0) as amount, count(*)::int as credits
+           from transfers t where t.kind = 'credit' and t.contra = $1`,
+        [platformAccounts.card_clearing],
+      )
+      assert.deepEqual(
+        { taken: printAmount(micros(rows[0]!.amount)), payments: rows[0]!.credits },
+        { taken: printAmount(micros(BigInt(totals.captured) * 10_000n)), payments: totals.captured_charges },
+      )
+    },
+
+    async stop(): Promise<void> {
+      for (const stream of streams) stream.end()
+      await server.stop()
+      await sandbox.stop()
+      await ledger.close()
+      await authDatabase.close()
+      await db.close()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The server in this process. */
+function serverHere(env: Record<string, string>, log: Log) {
+  let running: RunningServer | null = null
+  return {
+    get url() {
+      return running!.url
+    },
+    get publicUrl() {
+      return running!.config.publicUrl
+    },
+    get parts() {
+      return running!.parts
+    },
+    async start(): Promise<void> {
+      running = await startServer(configOf(env), { log })
+    },
+    async stop(): Promise<void> {
+      await running?.stop()
+    },
+    /** There is no process to kill here: start the world with `asProcess`. */
+    kill(): Promise<void> {
+      throw new Error('This server shares the process of the test')
+    },
+  }
+}
+
+/** The server as `npm start` runs it, without the launcher. */
+function serverProcess(env: Record<string, string>, port: number) {
+  const url = `http://127.0.0.1:${port}`
+  let child: ChildProcess | null = null
+  let said = ''
+
+  async function end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    await exited
+  }
+
+  return {
+    url,
+    publicUrl: `http://localhost:${port}`,
+    get parts(): never {
+      throw new Error('The parts are in the other process')
+    },
+    /** What it wrote, to look at after a failure. */
+    said: () => said,
+    async start(): Promise<void> {
+      const started = spawn(process.execPath, [join(import.meta.dirname, '../server/main.ts')], {
+        env: { ...process.env, ...env },
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      })
+      child = started
+      for (const stream of [started.stdout!, started.stderr!]) {
+        stream.setEncoding('utf8').on('data', (text: string) => {
+          said = (said + text).slice(-100_000)
+        })
+      }
+      await until(async () => {
+        assert.equal(started.exitCode, null, `The server ended at its start:\n${said}`)
+        const answer = await fetch(`${url}/readyz`).catch(() => null)
+        await answer?.body?.cancel()
+        return answer?.status === 200
+      })
+    },
+    /** As `kill -9`: nothing is finished, nothing is told. */
+    kill: () => end('SIGKILL'),
+    stop: () => end('SIGTERM'),
+  }
+}
+
+function configOf(env: Record<string, string>) {
+  const read = readConfig(env)
+  assert.ok(read.ok, read.ok ? '' : read.problems.join('\n'))
+  return read.config
+}
+
+/** Calls the API as one caller; paths begin after /api/v1. */
+function createClient(serverUrl: () => string, headers: Record<string, string>) {
+  function request<Body>(
+    method: string,
+    path: string,
+    body: unknown,
+    more: Record<string, string>,
+  ): Promise<Answer<Body>> {
+    return call(`${serverUrl()}${/^\/(api|webhooks)\//.test(path) ? '' : '/api/v1'}${path}`, body, {
+      method,
+      headers: { ...headers, ...more },
+    })
+  }
+  const client = {
+    get: <Body = Record<string, unknown>>(path: string, more: Record<string, string> = {}) =>
+      request<Body>('GET', path, undefined, more),
+    post: <Body = Record<string, unknown>>(path: string, body: unknown = {}, more: Record<string, string> = {}) =>
+      request<Body>('POST', path, body, more),
+    request,
+
+    /** Places an order; fails the test when it is refused. */
+    async order(what: { service?: string; country?: string } = {}): Promise<Order> {
+      const placed = await client.post<Order>('/orders', { service: 'telegram', country: 'GB', ...what })
+      assert.equal(placed.status, 201, JSON.stringify(placed.body))
+      return placed.body
+    },
+    orderNow: async (id: string): Promise<Order> => (await client.get<Order>(`/orders/${id}`)).body,
+    balance: async (): Promise<Balance> => (await client.get<Balance>('/balance')).body,
+    history: async (query = ''): Promise<HistoryRow[]> =>
+      (await client.get<Page<HistoryRow>>(`/billing/history${query}`)).body.items,
+
+    /** Starts a top-up by card; fails the test when it is refused. */
+    async startTopup(amount = '10.00'): Promise<Topup> {
+      const started = await client.post<Topup>('/topups', { method: 'card', amount })
+      assert.equal(started.status, 201, JSON.stringify(started.body))
+      return started.body
+    },
+  }
+  return client
+}
+
+async function call<Body>(
+  url: string,
+  body?: unknown,
+  init: { method?: string; headers?: Record<string, string> } = {},
+): Promise<Answer<Body>> {
+  return answerOf<Body>(
+    await fetch(url, {
+      method: init.method ?? (body === undefined ? 'GET' : 'POST'),
+      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...init.headers },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    }),
+  )
+}
+
+async function answerOf<Body>(answer: Response): Promise<Answer<Body>> {
+  const text = await answer.text()
+  const isJson = /json/.test(answer.headers.get('content-type') ?? '')
+  return { status: answer.status, body: (isJson ? JSON.parse(text) : text) as Body, headers: answer.headers }
+}
+
+/** The header `X-Signature` of a body. */
+export function signSms(body: string, { secret = SMS_SECRET, at = wireClock.now() }: Signing = {}): string {
+  const stamp = Math.floor(at.getTime() / 1000)
+  return `t=${stamp},v1=${createHmac('sha256', secret).update(`${stamp}.${body}`).digest('hex')}`
+}
+
+/** Asks until the answer is something. */
+export async function until<T>(look: () => Promise<T | null | undefined | false>): Promise<T> {
+  const end = performance.now() + PATIENCE_MS
+  for (;;) {
+    const seen = await look()
+    if (seen) return seen
+    if (performance.now() > end) throw new Error(`Did not become true within ${PATIENCE_MS} ms: ${look}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Says nothing, and remembers what it would have said of errors. */
+function quietLog(alarms: { sentence: string; about: unknown }[]): Log {
+  const log = openLog({ level: 'silent' })
+  const remember = ((about: unknown, sentence?: string) => {
+    alarms.push({ sentence: sentence ?? String(about), about })
+  }) as Log['error']
+  log.error = remember
+  // The parts of the server speak through children of this log.
+  log.child = (() => log) as unknown as Log['child']
+  return log
+}
