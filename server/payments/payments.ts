@@ -11,7 +11,7 @@ import type { Database, Queryable } from '../platform/db.ts'
 import { newId, readId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import type { Queue, QueueDefinition, Tick } from '../platform/queue.ts'
-import { createSettle, find } from './card/settle.ts'
+import { atMost, createSettle, find } from './card/settle.ts'
 import { API_VERSION, type CardCompany, openStripe, readEvent, referenceOf, type SessionCall } from './card/stripe.ts'
 import { ABANDONED_AFTER_SECONDS, isEnded, printTopup, readRow, TOPUP_COLUMNS, type TopupRow } from './topup.ts'
 
@@ -251,7 +251,7 @@ export function createPayments(dependencies: {
     const settling = settle(row.id, 'return', RETURN_WAIT_MS)
     // Whether or not the answer is waited for, a failure is this one's to report; the sweeper looks again.
     settling.catch((error: unknown) => log.error({ err: error, topup: row.id }, 'A top-up could not be settled'))
-    await Promise.race([settling.catch(() => {}), waitUnref(RETURN_WAIT_MS)])
+    await atMost(settling, RETURN_WAIT_MS)
     return get(request.accountId, row.id)
   }
 
@@ -484,8 +484,4 @@ function eventOf(value: unknown): StripeEvent | null {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function waitUnref(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref())
 }

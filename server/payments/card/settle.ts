@@ -426,9 +426,17 @@ export function createSettle(settings: {
     settle,
     /** Waits for the looks under way, `waitMs` at most; what is left is taken over by whoever comes next. */
     async close(waitMs: number): Promise<void> {
-      await Promise.race([Promise.all(underWay), pause(waitMs)])
+      await atMost(Promise.all(underWay), waitMs)
     },
   }
+}
+
+/** Waits until the work has ended, well or not, or the time is over. */
+export async function atMost(work: Promise<unknown>, milliseconds: number): Promise<void> {
+  const ended = new AbortController()
+  const end = () => ended.abort()
+  work.then(end, end)
+  await pause(milliseconds, ended.signal)
 }
 
 /** Money that arrives after the end is credited all the same, so who comes with news is listened to. */

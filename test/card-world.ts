@@ -1,0 +1,277 @@
+/**
+ * A world for stories about card payments: a database, the payments room over it as `server/http.ts` mounts it, and the sandbox's
+ * bank. Nothing looks by itself here unless the story asks for it: webhooks come when the bank is told to send them.
+ */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createAdaptorServer } from '@hono/node-server'
+import { Hono } from 'hono'
+import type { Topup } from '../contract/contract.ts'
+import { MICROS_PER_CENT, micros, printAmount, usd } from '../contract/money.ts'
+import type { Problem } from '../contract/refusals.ts'
+import { type Sandbox, startSandbox } from '../sandbox/sandbox.ts'
+import type { Accounts, SignedIn } from '../server/accounts/accounts.ts'
+import { createLedger } from '../server/ledger/ledger.ts'
+import { openStripe } from '../server/payments/card/stripe.ts'
+import { createPayments, type Payments, settleQueue } from '../server/payments/payments.ts'
+import { paymentsRoutes, stripeWebhook } from '../server/payments/routes.ts'
+import { type Announcement, createAnnounce } from '../server/platform/announce.ts'
+import { answerRefusal, Refusal } from '../server/platform/answer.ts'
+import { wireClock } from '../server/platform/clock.ts'
+import { newId, readId } from '../server/platform/ids.ts'
+import { type Log, openLog } from '../server/platform/log.ts'
+import { openQueue } from '../server/platform/queue.ts'
+import { freshDatabase } from './database.ts'
+
+export const cards = {
+  confirms: '4000000000003220',
+  frictionless: '4000000032200000',
+  notEnrolled: '4242424242424242',
+  without3ds: '378282246310005',
+  attemptErrs: '4000000000003097',
+  declinedAfterwards: '4000008400001629',
+  declined: '4000000000000002',
+  insufficientFunds: '4000000000009995',
+  processingError: '4000000000000119',
+}
+
+export type CardCompany = ReturnType<typeof openStripe>
+export type CardWorld = Awaited<ReturnType<typeof startCardWorld>>
+type Json = Record<string, unknown>
+
+const SECRETS = ['whsec_rotated_out', 'whsec_sandbox']
+
+export async function startCardWorld() {
+  const db = await freshDatabase({ connectionsMax: 16 })
+  const dataDir = mkdtempSync(join(tmpdir(), 'card-world-'))
+  const alarms: string[] = []
+  const log = quietLog(alarms)
+  const announce = createAnnounce()
+  const announced: Announcement[] = []
+  announce.subscribe((announcement) => announced.push(announcement))
+  const ledger = createLedger({ database: db.database, log })
+  const queue = await openQueue({ url: db.url, log })
+  const rooms: Payments[] = []
+
+  let app = new Hono()
+  const server = createAdaptorServer({ fetch: (request: Request) => app.fetch(request) }) as Server
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const serverUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const sandbox: Sandbox = await startSandbox({ port: 0, dataDir, serverUrl, autoSmsSeconds: 0 })
+  const stripe = openStripe({ secretKey: 'sk_test_sandbox', apiUrl: sandbox.url })
+
+  /** Another payments room over the same database, as a second process has one; or with another card company. */
+  function room(
+    card: CardCompany = stripe,
+    settings: { claimSeconds?: number; acceptAttempted?: boolean; webhookSecrets?: string[]; livemode?: boolean } = {},
+  ): Payments {
+    const { webhookSecrets = SECRETS, livemode = false, ...more } = settings
+    const payments = createPayments({
+      database: db.database,
+      ledger,
+      announce,
+      queue,
+      log,
+      clock: wireClock,
+      card,
+      settings: {
+        publicUrl: 'http://localhost:4499',
+        brandName: 'MobileSMS',
+        minimum: usd('5.00'),
+        maximum: usd('1000.00'),
+        livemode,
+        stripe: { secretKey: 'sk_test_sandbox', webhookSecrets, apiUrl: sandbox.url },
+        ...more,
+      },
+    })
+    rooms.push(payments)
+    return payments
+  }
+
+  const payments = room()
+  app = mount(payments)
+  await queue.work(settleQueue.name, payments.settleJob)
+
+  /** Who is signed in stands in a header here; how that is found out is the story of the accounts room. */
+  function mount(over: Payments) {
+    const http = new Hono<SignedIn>()
+    http.use(async (c, next) => {
+      c.set('requestId', newId())
+      await next()
+    })
+    const signedIn: Accounts['signedIn'] = async (c, next) => {
+      const accountId = c.req.header('x-account')
+      if (!accountId) throw new Refusal({ code: 'unauthenticated', detail: 'Sign in first.' })
+      c.set('caller', {
+        accountId: BigInt(accountId),
+        username: 'ana',
+        role: 'customer',
+        timeZone: 'Europe/Berlin',
+        via: 'session',
+      })
+      await next()
+    }
+    http.route('/api/v1', paymentsRoutes(over, { signedIn }))
+    http.route('/', stripeWebhook(over))
+    http.onError((error, c) => {
+      if (error instanceof Refusal) return answerRefusal(c, error.refused)
+      throw error
+    })
+    return http as unknown as Hono
+  }
+
+  async function control(path: string, asked?: unknown): Promise<Json> {
+    const answer = await fetch(sandbox.url + path, {
+      ...(asked === undefined
+        ? {}
+        : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(asked) }),
+    })
+    const body = (await answer.json()) as Json
+    assert.equal(answer.status, 200, JSON.stringify(body))
+    return body
+  }
+
+  let accountsOpened = 0n
+  async function customer() {
+    const accountId = ++accountsOpened
+    await ledger.open(db.database.pool, accountId)
+
+    async function call<Body = Topup>(path: string, asked?: unknown, headers: Record<string, string> = {}) {
+      const answer = await app.request(`/api/v1${path}`, {
+        method: asked === undefined ? 'GET' : 'POST',
+        headers: { 'x-account': String(accountId), 'content-type': 'application/json', ...headers },
+        ...(asked === undefined ? {} : { body: JSON.stringify(asked) }),
+      })
+      return { status: answer.status, body: (await answer.json()) as Body }
+    }
+
+    return {
+      accountId,
+      call,
+      refused: (path: string, asked: unknown, headers?: Record<string, string>) => call<Problem>(path, asked, headers),
+      async startsTopup(amount = '10.00', headers: Record<string, string> = {}): Promise<Topup> {
+        const { status, body } = await call('/topups', { method: 'card', amount }, headers)
+        assert.equal(status, 201, JSON.stringify(body))
+        assert.ok(body.checkout_url)
+        return body
+      },
+      looksAt: async (topup: Topup) => (await call(`/topups/${topup.id}`)).body,
+      comesBack: async (topup: Topup) =>
+        (await call(`/topups/${topup.id}/return`, { session_id: sessionOf(topup) })).body,
+      leaves: async (topup: Topup) => (await call(`/topups/${topup.id}/return`, {})).body,
+      async has(): Promise<string> {
+        const balance = await ledger.balance(db.database.pool, accountId)
+        const pending = await payments.pending(accountId)
+        return `${printAmount(balance!.available)}, on its way ${printAmount(pending)}`
+      },
+    }
+  }
+
+  /** The card is typed in on the payment page. */
+  async function pay(topup: Topup, card: string, challenge?: 'complete' | 'fail' | 'close'): Promise<string> {
+    const session = sessionOf(topup)
+    return (await control('/stripe/pay', { session, card, ...(challenge ? { challenge } : {}) }))['outcome'] as string
+  }
+
+  type BankBooks = {
+    totals: { captured: number; captured_charges: number; capturable: number; received: number; canceled: number }
+    sessions: { id: string; status: string; metadata: { topup_id?: string } }[]
+  }
+
+  async function bankBooks(): Promise<BankBooks> {
+    return (await control('/stripe/books')) as unknown as BankBooks
+  }
+
+  return {
+    db,
+    payments,
+    room,
+    stripe,
+    sandbox,
+    serverUrl,
+    alarms,
+    announced,
+    customer,
+    pay,
+    control,
+    bankBooks,
+    /** Replaces what answers the world's HTTP calls. */
+    serve(over: Payments): void {
+      app = mount(over)
+    },
+    webhooks: (mode: 'on' | 'off' | 'double' | 'late' | 'reordered') => control('/stripe/webhooks', { mode }),
+    row: async (topup: Topup): Promise<Json> => {
+      const { rows } = await db.database.pool.query('select * from topups where id = $1', [readId('top', topup.id)])
+      return rows[0] as Json
+    },
+    /** Makes every open top-up due for the sweeper, as if its minute had passed. */
+    async aMinuteLater(): Promise<void> {
+      await db.database.pool.query(
+        'update topups set next_look_at = now() where next_look_at is not null and next_look_at <= now() + interval $$61 s$$',
+      )
+    },
+    async houseTimePasses(seconds: number): Promise<void> {
+      await db.database.pool.query('select house_clock_advance($1)', [seconds])
+    },
+    /** The bank's books and ours: what was taken there is what was credited here, and nothing else. */
+    async booksAgree(expected: { taken: string; payments: number; reserved?: string }): Promise<void> {
+      const { totals } = await bankBooks()
+      const { rows } = await db.database.pool.query<{ credited: string; credits: number; pending: number }>(
+        `select coalesce(sum(amount), 0) as credited, count(*)::int as credits from transfers where code = 30 and kind = 'credit'`,
+      )
+      const ours = rows[0]!
+      assert.deepEqual(
+        {
+          bank: printAmount(micros(BigInt(totals.captured) * MICROS_PER_CENT)),
+          bankPayments: totals.captured_charges,
+          bankReserves: printAmount(micros(BigInt(totals.capturable) * MICROS_PER_CENT)),
+          ours: printAmount(micros(ours.credited)),
+          ourCredits: ours.credits,
+        },
+        {
+          bank: expected.taken,
+          bankPayments: expected.payments,
+          bankReserves: expected.reserved ?? '0.00',
+          ours: expected.taken,
+          ourCredits: expected.payments,
+        },
+      )
+    },
+    async stop(): Promise<void> {
+      await queue.stop()
+      await Promise.all(rooms.map((each) => each.close()))
+      await sandbox.stop()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await ledger.close()
+      await db.close()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+export function sessionOf(topup: Topup): string {
+  return new URL(topup.checkout_url!).pathname.split('/').at(-1)!
+}
+
+/** Polls until `look` answers with something; 10 seconds at most. */
+export async function until<T>(look: () => Promise<T | null | undefined | false>): Promise<T> {
+  for (let tries = 0; tries < 200; tries++) {
+    const seen = await look()
+    if (seen) return seen
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`Did not become true within 10 seconds: ${look}`)
+}
+
+function quietLog(alarms: string[]): Log {
+  const log = openLog({ level: 'silent' })
+  log.error = ((first: { alarm?: boolean }, sentence: string) => {
+    if (first.alarm) alarms.push(sentence)
+  }) as Log['error']
+  return log
+}

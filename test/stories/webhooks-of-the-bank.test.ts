@@ -1,0 +1,238 @@
+/**
+ * The bank's webhooks: only what is signed is stored, each event once, and what it says is never believed: the bank is asked.
+ */
+import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
+import { after, afterEach, before, test } from 'node:test'
+import Stripe from 'stripe'
+import type { Topup } from '../../contract/contract.ts'
+import type { Problem } from '../../contract/refusals.ts'
+import { type CardWorld, cards, sessionOf, startCardWorld, until } from '../card-world.ts'
+
+let world: CardWorld
+before(async () => {
+  world = await startCardWorld()
+  await world.webhooks('off')
+})
+after(() => world?.stop())
+afterEach(() => assert.deepEqual(world.alarms, []))
+
+const now = () => Math.floor(Date.now() / 1000)
+let events = 0
+
+function event(object: object, more: object = {}): { id: string; body: string } {
+  const id = `evt_test_${++events}`
+  const whole = {
+    id,
+    object: 'event',
+    api_version: '2026-10-28.endive',
+    created: now(),
+    livemode: false,
+    type: 'checkout.session.completed',
+    data: { object },
+    ...more,
+  }
+  return { id, body: JSON.stringify(whole, null, 2) }
+}
+
+function sign(body: string, { timestamp = now(), secret = 'whsec_sandbox' } = {}): string {
+  return Stripe.webhooks.generateTestHeaderString({ payload: body, secret, timestamp })
+}
+
+async function send(body: string, signature?: string): Promise<{ status: number; body: Problem }> {
+  const answer = await fetch(`${world.serverUrl}/webhooks/stripe`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(signature ? { 'stripe-signature': signature } : {}) },
+    body,
+  })
+  return { status: answer.status, body: (await answer.json()) as Problem }
+}
+
+async function stored(id?: string) {
+  const { rows } = await world.db.database.pool.query(
+    `select external_id, subject, outcome, handled_at is not null as handled from inbox where source = 'stripe' and ($1::text is null or external_id = $1)`,
+    [id ?? null],
+  )
+  return rows as { external_id: string; subject: string; outcome: string | null; handled: boolean }[]
+}
+
+async function jobs(): Promise<number> {
+  const { rows } = await world.db.database.pool.query(
+    `select count(*)::int as count from pgboss.job where name = 'payments_settle'`,
+  )
+  return rows[0].count
+}
+
+test('what is not signed by the bank, now, over exactly these bytes, is refused and not stored', async () => {
+  const { body } = event({ id: 'cs_1' })
+  const [before, sent] = [await stored(), await jobs()]
+  const good = sign(body)
+  const mac = (content: string, secret = 'whsec_sandbox') => createHmac('sha256', secret).update(content).digest('hex')
+  for (const [name, bytes, signature] of [
+    ['no signature', body, undefined],
+    ['empty', body, ''],
+    ['not a signature', body, 'v1=abc'],
+    ['another secret', body, sign(body, { secret: 'whsec_other' })],
+    ['an empty secret', body, `t=${now()},v1=${mac(`${now()}.${body}`, '')}`],
+    ['too old', body, sign(body, { timestamp: now() - 302 })],
+    ['too far ahead', body, sign(body, { timestamp: now() + 302 })],
+    ['no time', body, `v1=${mac(body)}`],
+    ['two times', body, `t=${now()},${sign(body, { timestamp: now() - 4000 })}`],
+    ['another scheme', body, good.replace('v1=', 'v0=')],
+    ['a changed byte', body.replace('cs_1', 'cs_2'), good],
+    ['a byte more', `${body} `, good],
+    ['the time changed', body, good.replace(/t=\d+/, `t=${now() + 1}`)],
+    ['endless', body, `${good},${'v1=00,'.repeat(2_000)}`],
+  ] as const) {
+    const answer = await send(bytes, signature)
+    assert.equal(answer.status, 400, name)
+    assert.equal(answer.body.code, 'invalid_signature', name)
+    assert.ok(!JSON.stringify(answer.body).includes('at '), name)
+  }
+  assert.deepEqual(await stored(), before)
+  assert.equal(await jobs(), sent)
+})
+
+test('299 seconds old or ahead is taken, by each of the secrets', async () => {
+  for (const more of [{ timestamp: now() - 299 }, { timestamp: now() + 298 }, { secret: 'whsec_rotated_out' }]) {
+    const { id, body } = event({ id: 'cs_1' })
+    assert.equal((await send(body, sign(body, more))).status, 200)
+    assert.equal((await stored(id)).length, 1)
+  }
+  const { body } = event({ id: 'cs_1' })
+  const both = `${sign(body, { secret: 'whsec_unknown' })},${sign(body).split(',')[1]}`
+  assert.equal((await send(body, both)).status, 200)
+})
+
+test('5 MB is refused, signed or not', async () => {
+  const before = await stored()
+  const { body } = event({ id: 'cs_1', padding: 'x'.repeat(5 * 1024 * 1024) })
+  const answer = await send(body, sign(body))
+  assert.equal(answer.status, 413)
+  assert.equal(answer.body.code, 'too_large')
+  assert.deepEqual(await stored(), before)
+})
+
+test('without a secret there is no endpoint', async () => {
+  for (const webhookSecrets of [[], [''], [' ']]) {
+    world.serve(world.room(undefined, { webhookSecrets }))
+    const { body } = event({ id: 'cs_1' })
+    const forged = `t=${now()},v1=${createHmac('sha256', webhookSecrets[0] ?? '')
+      .update(`${now()}.${body}`)
+      .digest('hex')}`
+    assert.equal((await send(body, forged)).status, 404)
+  }
+  world.serve(world.payments)
+})
+
+test('the same event ten times at once is stored once and sends one job', async () => {
+  const ana = await world.customer()
+  const topup = await ana.startsTopup('10.00')
+  const before = await jobs()
+  const { id, body } = event({ id: sessionOf(topup), object: 'checkout.session' })
+  const answers = await Promise.all(Array.from({ length: 10 }, () => send(body, sign(body))))
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+  assert.deepEqual(answers.map(({ body: told }) => told.status as unknown as string).sort(), [
+    'accepted',
+    ...Array(9).fill('duplicate'),
+  ])
+  assert.equal((await stored(id)).length, 1)
+  assert.equal(await jobs(), before + 1)
+})
+
+test('an event that says "paid" about an unpaid session moves nothing', async () => {
+  const ana = await world.customer()
+  const topup = await ana.startsTopup('10.00')
+  const lie = {
+    id: sessionOf(topup),
+    object: 'checkout.session',
+    status: 'complete',
+    payment_status: 'paid',
+    amount_total: 1_000_000,
+    client_reference_id: topup.id,
+    metadata: { topup_id: topup.id },
+    payment_intent: { id: 'pi_1', status: 'succeeded', amount_received: 1_000_000 },
+  }
+  const { id, body } = event(lie)
+  assert.equal((await send(body, sign(body))).status, 200)
+  await until(async () => (await stored(id))[0]?.handled)
+  assert.equal((await ana.looksAt(topup)).status, 'awaiting_payment')
+  assert.equal(await ana.has(), '0.00, on its way 0.00')
+})
+
+for (const [name, objectOf] of [
+  ['our id on the object', (topup: Topup) => ({ id: 'cs_other', metadata: { topup_id: topup.id } })],
+  ['our id as the reference', (topup: Topup) => ({ id: 'cs_other', metadata: {}, client_reference_id: topup.id })],
+  ['the session in our directory', (topup: Topup) => ({ id: sessionOf(topup), object: 'checkout.session' })],
+] as const) {
+  test(`an event leads to its top-up by ${name}`, async () => {
+    const ana = await world.customer()
+    const topup = await ana.startsTopup('10.00')
+    await world.pay(topup, cards.frictionless)
+    const { id, body } = event(objectOf(topup))
+    assert.equal((await send(body, sign(body))).status, 200)
+    await until(async () => (await ana.looksAt(topup)).status === 'credited')
+    assert.deepEqual(await until(async () => (await stored(id)).filter(({ handled }) => handled)), [
+      { external_id: id, subject: objectOf(topup).id, outcome: 'credited', handled: true },
+    ])
+  })
+}
+
+test('what is not ours, or not known, is stored and set aside', async () => {
+  const before = await jobs()
+  for (const [object, more] of [
+    [{ id: 'cs_1', metadata: { topup_id: 'top_00000000000000000000000000000000' } }, {}],
+    [{ id: 'cs_1', metadata: { topup_id: "'; drop table topups; --" } }, {}],
+    [{ id: 'cs_1', metadata: null, client_reference_id: 7 }, { api_version: '2019-01-01' }],
+    [{ id: 'po_1', object: 'payout' }, { type: 'payout.paid' }],
+    [{}, { type: 'balance.available' }],
+    [{}, { data: null }],
+    [{}, { object: 'v2.core.event', data: undefined, related_object: { id: 'x' } }],
+  ] as const) {
+    const { id, body } = event(object, more)
+    assert.equal((await send(body, sign(body))).status, 200, body)
+    const [row] = await stored(id)
+    assert.equal(row?.outcome, 'not_ours', body)
+  }
+  for (const body of ['', 'null', '[]', '{}', '{"id":7}', 'nonsense', '"evt_1"']) {
+    const answer = await send(body, body ? sign(body) : 't=1,v1=00')
+    assert.equal(answer.status, 400, body)
+  }
+  assert.equal(await jobs(), before)
+})
+
+test('an event of real money does not enter a house of test money', async () => {
+  const ana = await world.customer()
+  const topup = await ana.startsTopup('10.00')
+  const { id, body } = event({ id: sessionOf(topup), metadata: { topup_id: topup.id } }, { livemode: true })
+  const before = await jobs()
+  assert.equal((await send(body, sign(body))).status, 200)
+  assert.equal((await stored(id))[0]!.outcome, 'wrong_mode')
+  assert.equal(await jobs(), before)
+  assert.equal(world.alarms.splice(0).length, 1)
+})
+
+test('a webhook that no job dealt with is dealt with by the sweeper', async () => {
+  const ana = await world.customer()
+  const topup = await ana.startsTopup('10.00')
+  await world.pay(topup, cards.frictionless)
+  await world.db.database.pool.query(`select from inbox_store('{stripe}', '{evt_left}', $1, $2)`, [
+    [sessionOf(topup)],
+    [event({ id: sessionOf(topup) }).body],
+  ])
+  await world.houseTimePasses(121)
+  await world.payments.sweep()
+  assert.equal((await ana.looksAt(topup)).status, 'credited')
+  assert.equal((await stored('evt_left'))[0]!.outcome, 'credited')
+})
+
+test('a job that could find nothing out is tried again', async () => {
+  const ana = await world.customer()
+  const topup = await ana.startsTopup('10.00')
+  await world.pay(topup, cards.frictionless)
+  await world.control('/stripe/answers', { drop_next: 'retrieve', count: 3 })
+  const { id, body } = event({ id: sessionOf(topup) })
+  await send(body, sign(body))
+  await until(async () => (await ana.looksAt(topup)).status === 'credited')
+  await until(async () => (await stored(id))[0]!.handled)
+})
