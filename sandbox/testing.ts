@@ -149,11 +149,13 @@ export function asked(amount = 1_000): Stripe.Checkout.SessionCreateParams {
 }
 
 /** Waits until something has become true; 5 seconds at most. */
-export async function until<Result>(look: () => Result | Promise<Result>): Promise<NonNullable<Result>> {
+export async function until<Result>(
+  look: () => Result | Promise<Result>,
+): Promise<Exclude<NonNullable<Result>, false>> {
   const end = Date.now() + 5_000
   for (;;) {
     const seen = await look()
-    if (seen) return seen
+    if (seen) return seen as Exclude<NonNullable<Result>, false>
     if (Date.now() > end) throw new Error(`Did not become true within 5 seconds: ${look}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }

@@ -3,7 +3,7 @@ import { html } from 'hono/html'
 import type { Order } from '../../contract/contract.ts'
 import { type Html, layout } from '../layout.ts'
 import { dollars } from '../money.ts'
-import type { PhonesView } from '../phones/phones.ts'
+import { type PhonesView, serviceName } from '../phones/phones.ts'
 import type { BankView, DeliveryMode } from '../stripe/stripe.ts'
 import type { Entry } from './log.ts'
 
@@ -115,7 +115,7 @@ function openOrder(view: DeskView, each: PhonesView['open'][number]): Html {
   const about = ` to ${order.phone_number}`
   return html`<li class="slip">
     <p class="tel">${order.phone_number}</p>
-    <p>${named(order.service)}, ${order.country}, order <a href="${orderPage(view, order)}">${spaced(order.number)}</a></p>
+    <p>${serviceName(order.service)}, ${countryName(order.country)}, order <a href="${orderPage(view, order)}">${spaced(order.number)}</a></p>
     <p class="quiet">${state}${plan}</p>
     <div class="buttons">
       ${press('/phones/send', { order_id: order.id, kind: 'code' }, 'Send a code', { id: `code-${order.id}`, more: about, primary: true })}
@@ -145,7 +145,7 @@ function endedOrder(view: DeskView, order: Order): Html {
     failed: 'failed',
   }
   return html`<li class="row">
-    <p><span class="tel small">${order.phone_number}</span> ${named(order.service)}, ${how[order.status] ?? order.status},
+    <p><span class="tel small">${order.phone_number}</span> ${serviceName(order.service)}, ${how[order.status] ?? order.status},
       order <a href="${orderPage(view, order)}">${spaced(order.number)}</a></p>
     ${press('/phones/send', { order_id: order.id, kind: 'code' }, 'Send a late code', { id: `late-${order.id}`, more: ` to ${order.phone_number}` })}
   </li>`
@@ -208,11 +208,18 @@ const paymentStates: Record<BankView['payments'][number]['state'], { word: strin
 function paymentRow(view: DeskView, payment: BankView['payments'][number]): Html {
   const { word, ink } = paymentStates[payment.state]
   return html`<li>
-    <p class="edge"><span class="${ink}">${word}</span> <span class="amount">${dollars(payment.amount)}</span></p>
-    <p class="quiet">${payment.card ? `${named(payment.card)}. ` : ''}${payment.reason ? `${payment.reason.replace(/\.$/, '')}. ` : ''}${
-      payment.topup ? html`<a href="${view.publicUrl}/topups/${payment.topup}">Top-up</a>` : ''
-    }${payment.page ? html` <a href="${payment.page}">Payment page</a>` : ''}</p>
+    <p class="edge"><span class="${ink}">${word} <span class="at">${time(view, payment.created * 1_000)}</span></span> <span class="amount">${dollars(payment.amount)}</span></p>
+    ${payment.card || payment.reason ? html`<p class="quiet">${about(payment)}</p>` : ''}
+    <p class="links">
+      ${payment.topup ? html`<a href="${view.publicUrl}/topups/${payment.topup}">Top-up<span class="unseen"> of ${dollars(payment.amount)}, ${word}</span></a>` : ''}
+      ${payment.page ? html`<a href="${payment.page}">Payment page</a>` : ''}
+    </p>
   </li>`
+}
+
+function about(payment: BankView['payments'][number]): string {
+  const said = [payment.card && named(payment.card), payment.reason?.replace(/\.$/, '')]
+  return `${said.filter(Boolean).join('. ')}.`
 }
 
 const leaps = [
@@ -289,6 +296,12 @@ function aheadInWords(ahead: number): string {
     .filter(([count]) => count !== 0)
     .map(([count, unit]) => `${count} ${unit}${count === 1 ? '' : 's'}`)
   return `House time is ${said.join(' ')} ahead of real time.`
+}
+
+const countries = new Intl.DisplayNames('en', { type: 'region' })
+
+function countryName(code: string): string {
+  return /^[A-Z]{2}$/.test(code) ? (countries.of(code) ?? code) : code
 }
 
 function named(word: string): string {

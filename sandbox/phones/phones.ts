@@ -10,6 +10,8 @@ import { type Carried, newSmsId, openNetwork } from './network.ts'
 import { listen } from './orders.ts'
 import { textWithCode, textWithoutCode } from './texts.ts'
 
+export { serviceName } from './texts.ts'
+
 const TEXT_LENGTH_MAX = 1_600
 const SENDER_LENGTH_MAX = 40
 const ID_LENGTH_MAX = 100

@@ -94,7 +94,11 @@ function pick<Item>(items: Item[]): Item {
   return items[randomInt(items.length)]!
 }
 
+/** How people write the service's name; the senders are the names. */
+export function serviceName(service: string): string {
+  return templates[service]?.[0]?.from ?? service.charAt(0).toUpperCase() + service.slice(1)
+}
+
 function named(text: string, service: string): string {
-  const name = templates[service]?.[0]?.from ?? service.charAt(0).toUpperCase() + service.slice(1)
-  return text.replaceAll('{service}', name)
+  return text.replaceAll('{service}', serviceName(service))
 }

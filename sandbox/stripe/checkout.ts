@@ -164,14 +164,14 @@ export function checkoutPages(bank: Bank): Hono<Bindings> {
           </section>
           <div class="pair">
             <div class="field">
-              <label for="expiry">Expiry, month and year</label>
+              <label for="expiry">Expiry</label>
               <input id="expiry" name="expiry" inputmode="numeric" autocomplete="off" maxlength="9" placeholder="MM / YY"
                 value="${entry.expiry}"${invalid('expiry')}${first === 'expiry' ? html` autofocus` : ''}>
               ${troubleOf('expiry')}
             </div>
             <div class="field">
               <label for="cvc">CVC</label>
-              <input id="cvc" name="cvc" inputmode="numeric" autocomplete="off" maxlength="4" placeholder="3 or 4 digits"
+              <input id="cvc" name="cvc" inputmode="numeric" autocomplete="off" maxlength="4" placeholder="123"
                 value="${entry.cvc}"${invalid('cvc')}${first === 'cvc' ? html` autofocus` : ''}>
               ${troubleOf('cvc')}
             </div>
@@ -213,12 +213,13 @@ export function checkoutPages(bank: Bank): Hono<Bindings> {
         </dl>
         <p>A real bank asks here for its app or a code by SMS (3-D Secure). Answer for it:</p>
         <form method="post" action="/c/challenge/${id}" class="answers">
-          <button class="primary" name="answer" value="complete">Complete</button>
-          <button name="answer" value="fail">Fail</button>
-          <button name="answer" value="close">Close the window</button>
-        </form>
-        <p class="small">Complete: the bank confirms that it is you. Fail: it does not, and no money moves. Close the window:
-          no answer at all, as when somebody walks away.</p>`,
+          <div class="answer"><button class="primary" name="answer" value="complete">Complete</button>
+            <p>The bank confirms that it is you.</p></div>
+          <div class="answer"><button name="answer" value="fail">Fail</button>
+            <p>It does not, and no money moves.</p></div>
+          <div class="answer"><button name="answer" value="close">Close the window</button>
+            <p>No answer at all, as when somebody walks away.</p></div>
+        </form>`,
     )
   }
 
