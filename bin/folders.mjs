@@ -117,17 +117,27 @@ export function makeFolder(path) {
   try {
     const missing = []
     for (let at = path; !existsSync(at); at = dirname(at)) missing.push(at)
-    for (const at of missing.reverse()) {
-      mkdirSync(at, { recursive: true })
-      chmodSync(at, root ? 0o711 : 0o700)
-    }
+    for (const at of missing.reverse()) makeOne(at)
+    if (!statSync(path).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' })
     accessSync(path, constants.W_OK | constants.X_OK)
-    if (!statSync(path).isDirectory()) throw new Error('it is a file')
   } catch (error) {
     throw new Refusal(
       `Cannot write to ${path} (${reasonOf(error)}): set DATA_DIR to a folder that this user may write.`,
     )
   }
+}
+
+/** @param {string} path */
+function makeOne(path) {
+  try {
+    // Not recursive: Node's own loop for that never ends where the kernel answers ENOENT below a folder that exists (/proc).
+    mkdirSync(path)
+  } catch (error) {
+    // Another launcher may be making the same folder.
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'EEXIST') return
+    throw error
+  }
+  chmodSync(path, root ? 0o711 : 0o700)
 }
 
 /** @param {unknown} error */
@@ -138,6 +148,7 @@ export function reasonOf(error) {
     EPERM: 'not permitted',
     ENOTDIR: 'a part of the path is a file',
     EROFS: 'read-only',
+    ENOENT: 'it cannot be made there',
     ENOSPC: 'the disk is full',
     EEXIST: 'a file is in its place',
   }

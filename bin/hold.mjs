@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import { endLeftBehind } from './crew.mjs'
 import { makeFolder, reasonOf } from './folders.mjs'
-import { claim, holderOf } from './locks.mjs'
+import { claim } from './locks.mjs'
 import { Refusal } from './say.mjs'
 
 /** @typedef {import('./locks.mjs').Holder} Holder */
@@ -26,9 +26,4 @@ export async function holdData(folder, about) {
       `Cannot write to ${folder} (${reasonOf(error)}): set DATA_DIR to a folder that this user may write.`,
     )
   }
-}
-
-/** The live launcher that works in this data folder. @param {string} folder */
-export async function holderOfData(folder) {
-  return holderOf(join(folder, 'lock'))
 }

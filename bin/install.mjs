@@ -150,7 +150,9 @@ async function claimHere(mode, verb) {
   try {
     return await claim(lockFolder(), mode, { verb })
   } catch (error) {
-    throw new Refusal(`Cannot write to ${checkout} (${reasonOf(error)}): use a checkout that this user may write.`)
+    throw new Refusal(
+      `Cannot write to ${lockFolder()} (${reasonOf(error)}): start as the user who owns the checkout, or in a checkout of your own.`,
+    )
   }
 }
 
@@ -225,6 +227,10 @@ async function npmCi() {
     '--no-audit',
     '--no-fund',
     '--loglevel=error',
+    // A machine that builds for others may have these set.
+    `--os=${process.platform}`,
+    `--cpu=${process.arch}`,
+    ...(libc() === '' ? [] : [`--libc=${libc()}`]),
   ]
   const ran = await run('npm', args, { cwd: checkout, env })
   if (ran.error)

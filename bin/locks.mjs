@@ -62,11 +62,6 @@ export async function claim(folder, mode, about, cleanUp) {
   }
 }
 
-/** The live holder of an exclusive lock, if there is one. @param {string} folder */
-export async function holderOf(folder) {
-  return (await look(folder)).find((other) => other.mode === 'exclusive' && other.held)
-}
-
 /** @param {Mode} mode @param {Holder} other */
 function conflict(mode, other) {
   const own = other.pid === self.pid && other.started === self.started

@@ -6,6 +6,9 @@ const width = 10
 /** @type {string | null} */
 let open = null
 
+// Somebody may look at the first lines only (`npm start | head`): what runs goes on.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+
 /**
  * A reason to end that the reader can remove. Shown as its one sentence, without a stack trace; exit code 1.
  */
@@ -18,9 +21,11 @@ export class Refusal extends Error {}
  * @param {string} [doing]
  */
 export function begin(name, doing = '') {
-  closeLine()
+  // A log holds the name once, however often what is being done changes.
+  if (open === name && !process.stdout.isTTY) return
+  if (open !== name) closeLine()
   open = name
-  process.stdout.write(process.stdout.isTTY ? `  ${name.padEnd(width)} ${doing}` : `  ${name.padEnd(width)} `)
+  process.stdout.write(process.stdout.isTTY ? `\r\x1b[K  ${name.padEnd(width)} ${doing}` : `  ${name.padEnd(width)} `)
 }
 
 /** Ends the open line with what came of it. @param {string} text */
