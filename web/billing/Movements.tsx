@@ -26,7 +26,7 @@ export function Movements({
       head: 'When',
       kind: 'text',
       narrow: 'second',
-      width: byDay ? 'sm:w-when' : 'sm:w-[8rem]',
+      width: byDay ? 'sm:w-when' : 'sm:w-day-and-time',
       cell: (row) => (
         <span className="text-quiet">
           <Time at={row.happened_at} precision={byDay ? 'bare' : 'minutes'} />

@@ -80,7 +80,7 @@ export function PriceList({
   return (
     <>
       <EdgeText className="pb-8">
-        <div className="max-w-[24rem]">
+        <div className="max-w-field">
           <Field
             label="Service or country"
             type="search"

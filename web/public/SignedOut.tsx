@@ -116,7 +116,7 @@ function SignInSlip({ forPage }: { forPage: boolean }) {
         </div>
       )}
       <EdgeText className="pt-16">
-        <form onSubmit={submit} className="grid max-w-[20rem] gap-16">
+        <form onSubmit={submit} className="grid max-w-field gap-16">
           <Field
             label="Username"
             name="username"

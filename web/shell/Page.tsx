@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { useLocation } from '@tanstack/react-router'
+import { useMatch } from '@tanstack/react-router'
 import { type ReactNode, useEffect, useRef } from 'react'
 import { siteRead } from '../reads.ts'
 import { Edge, EdgeText } from '../ui/Edge.tsx'
@@ -27,7 +27,8 @@ export function Page({
   children: ReactNode
 }) {
   const brand = useQuery(siteRead).data?.brand.name
-  const { pathname } = useLocation()
+  // Its own address, not the browser's: that one changes while the page before is still drawn.
+  const pathname = useMatch({ strict: false, select: (match) => match.pathname })
   const headingBox = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     const moved = pathOfLastPage !== null && pathOfLastPage !== pathname

@@ -122,10 +122,10 @@ function TopLine({ me, signOut }: { me: Me; signOut: () => void }) {
           if (event.key === 'Escape') menu.current?.removeAttribute('open')
         }}
       >
-        <summary className="flex min-h-target max-w-[9rem] cursor-pointer list-none items-center gap-4 text-label">
+        <summary className="flex min-h-target max-w-name cursor-pointer list-none items-center gap-4 text-label">
           <span className="truncate underline underline-offset-4">{me.username}</span>
         </summary>
-        <div className="absolute right-0 grid w-[16rem] gap-12 rounded-control border border-edge bg-sheet p-16 shadow-menu">
+        <div className="absolute right-0 grid w-menu gap-12 rounded-control border border-edge bg-sheet p-16 shadow-menu">
           <p>
             <span className="block text-note text-quiet">Username</span>
             <span className="break-words">{me.username}</span>

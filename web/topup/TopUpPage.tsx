@@ -66,19 +66,17 @@ export function TopUpPage() {
             }}
           />
           {choice === OTHER && (
-            <div className="max-w-[12rem]">
-              <AmountField
-                label="Other amount"
-                value={typed}
-                onChange={(event) => {
-                  type(event.currentTarget.value)
-                  forget()
-                }}
-                maxLength={12}
-                hint={limits && `${displayAmount(limits.minimum)} to ${displayAmount(limits.maximum)}`}
-                problem={ofAmount ? refusal.detail : undefined}
-              />
-            </div>
+            <AmountField
+              label="Other amount"
+              value={typed}
+              onChange={(event) => {
+                type(event.currentTarget.value)
+                forget()
+              }}
+              maxLength={12}
+              hint={limits && `${displayAmount(limits.minimum)} to ${displayAmount(limits.maximum)}`}
+              problem={ofAmount ? refusal.detail : undefined}
+            />
           )}
           {choice !== OTHER && ofAmount && <p className="text-label text-refused">{refusal.detail}</p>}
           <div>

@@ -27,7 +27,7 @@ export function AmountField({ label, hint, problem, ...input }: Frame & InputHTM
       <label htmlFor={id} className="text-label font-medium">
         {label}
       </label>
-      <div className="relative">
+      <div className="relative max-w-amount">
         <span aria-hidden="true" className="absolute inset-y-0 left-8 flex items-center text-quiet">
           $
         </span>

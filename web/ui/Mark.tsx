@@ -17,12 +17,12 @@ const colours: Record<MarkState, string> = {
   cannot: 'text-refused',
 }
 
-/** `silent`: the sentence beside it already says the state. */
+/** `silent`: it only repeats what stands beside it, in the colour of that. */
 export function Mark({ state, silent = false }: { state: MarkState; silent?: boolean }) {
   return (
     <svg
       viewBox="0 0 16 16"
-      className={`size-[1em] shrink-0 ${colours[state]}`}
+      className={`size-[1em] shrink-0 ${silent ? '' : colours[state]}`}
       fill="none"
       stroke="currentColor"
       role="img"

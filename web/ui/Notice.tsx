@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useRef } from 'react'
+import { Copy } from './Copy.tsx'
 import { Mark, type MarkState } from './Mark.tsx'
 
 export type Tone = 'arrived' | 'coming' | 'held' | 'refused'
@@ -45,7 +46,11 @@ export function Notice({
       <div className="min-w-0 flex-1">
         <div className="text-ink">{children}</div>
         {action && <div className="mt-8 text-ink">{action}</div>}
-        {requestId && <p className="mt-8 text-note text-quiet">Request {requestId}</p>}
+        {requestId && (
+          <p className="mt-8 flex flex-wrap items-center gap-8 text-note text-quiet">
+            Request {requestId} <Copy text={requestId} named="the request id" />
+          </p>
+        )}
       </div>
     </div>
   )

@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { endpoints, parseSearch, readBillingSearch, readTopUpSearch, stringifySearch } from './paths.ts'
+
+test('an amount in an address stays the words that it was', () => {
+  assert.deepEqual(readTopUpSearch(parseSearch('?amount=10.00')), { amount: '10.00' })
+  assert.equal(stringifySearch({ amount: '10.00' }), '?amount=10.00')
+})
+
+test('an address holds what is set, and nothing of what a stranger adds', () => {
+  assert.deepEqual(readBillingSearch(parseSearch('?type=hold&from=2026-11-22&holds=shown&x=1')), {
+    type: 'hold',
+    from: '2026-11-22',
+  })
+  assert.equal(stringifySearch({ type: undefined, holds: 'hidden' }), '?holds=hidden')
+})
+
+test('ids are written as one part of an address', () => {
+  assert.equal(endpoints.order('../me'), '/api/v1/orders/..%2Fme')
+})

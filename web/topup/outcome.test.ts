@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Topup, type TopupReason, topupReasons } from '../../contract/contract.ts'
+import { outcomeOf } from './outcome.ts'
+
+const answeredAt = '2026-11-22T14:02:09Z'
+const context = { now: Date.parse('2026-11-22T14:02:11Z'), available: '10.00', timeOf: () => '14:02:09' }
+
+function topup(change: Partial<Topup>): Topup {
+  return {
+    id: 'top_1',
+    method: 'card',
+    status: 'awaiting_payment',
+    amount: '10.00',
+    checkout_url: null,
+    created_at: '2026-11-22T14:00:00Z',
+    expires_at: '2026-11-22T14:31:00Z',
+    credited_at: null,
+    reason: null,
+    bank_may_show_pending: false,
+    card: null,
+    trace: [{ step: 'bank_answered', state: 'done', at: answeredAt }],
+    ...change,
+  }
+}
+
+const refused = (reason: TopupReason | null, bank_may_show_pending = false) =>
+  outcomeOf(topup({ status: reason === 'expired' ? 'expired' : 'refused', reason, bank_may_show_pending }), context)
+
+test('credited: what was added, and what can be spent', () => {
+  const outcome = outcomeOf(topup({ status: 'credited' }), context)
+  assert.equal(outcome.says, '$10.00 added. You have $10.00 to spend.')
+  assert.equal(outcome.next, 'order_number')
+})
+
+test('settling: the bank’s yes, and after ten seconds that it takes too long', () => {
+  const confirming = topup({ status: 'confirming' })
+  assert.equal(outcomeOf(confirming, context).says, 'Your bank said yes at 14:02:09. Adding your credits.')
+  assert.equal(
+    outcomeOf(confirming, { ...context, now: Date.parse(answeredAt) + 10_001 }).says,
+    'Your bank said yes at 14:02:09. Adding your credits. This takes longer than it should. You need not do anything; we check every minute.',
+  )
+})
+
+test('a payment that was left open can be gone on with; without its page it starts again', () => {
+  assert.equal(outcomeOf(topup({ checkout_url: 'http://127.0.0.1/c' }), context).next, 'go_on_paying')
+  assert.equal(outcomeOf(topup({}), context).next, 'start_again')
+})
+
+test('no 3-D Secure: one text for the three reasons, with the pending sentence only where the bank may show it', () => {
+  for (const reason of ['bank_does_not_verify', 'not_verified', 'card_without_3ds'] as const) {
+    const sentence = 'Your bank did not verify this card with 3-D Secure, so we took no money.'
+    assert.equal(refused(reason).says, sentence)
+    assert.equal(
+      refused(reason, true).says,
+      `${sentence} Your bank may show $10.00 as pending for a few days; it disappears by itself.`,
+    )
+    assert.equal(refused(reason).next, 'another_card')
+  }
+})
+
+test('failed or closed, declined, unreachable, wallet, expired: each says its own', () => {
+  assert.equal(refused('verification_failed').says, 'You did not finish the confirmation. No money was taken.')
+  assert.equal(refused('abandoned').says, refused('verification_failed').says)
+  assert.match(refused('declined').says, /^Your bank declined after you had confirmed\./)
+  assert.match(refused('bank_unavailable').says, /check did not answer/)
+  assert.match(
+    refused('wallet_without_3ds').says,
+    /^Wallet payments skip the confirmation; type the card number instead\./,
+  )
+  assert.equal(refused('expired').says, 'You left before paying. Nothing happened.')
+  assert.equal(refused('expired').next, 'start_again')
+})
+
+test('every reason says where the money is and offers what to do', () => {
+  for (const reason of [...topupReasons, null]) {
+    const { says, next } = refused(reason)
+    assert.match(says, /took no money|No money was taken|Nothing happened/)
+    assert.notEqual(next, 'none')
+  }
+})
