@@ -63,7 +63,7 @@ export const causes = {
 export type Cause = keyof typeof causes
 export type HoldCause = 'order' | 'topup_refund' | 'dispute'
 
-const causeByNumber = new Map(Object.entries(causes).map(([word, number]) => [number, word as Cause]))
+const causeByNumber = new Map<number, Cause>(Object.entries(causes).map(([word, number]) => [number, word as Cause]))
 
 export function causeOf(number: number): Cause {
   const word = causeByNumber.get(number)

@@ -71,6 +71,9 @@ export type AccountBalance = { available: Usd; held: Usd; frozen: Usd; owed: Usd
 
 export type TransferKind = Command['kind']
 
+/** What moved and why, together: what a history can be filtered by. */
+export type Movement = { kind: TransferKind; code: Cause }
+
 /** One row of an account's history. */
 export type Transfer = {
   id: string
@@ -89,6 +92,7 @@ export type Transfer = {
   happenedAt: Date
 }
 
+export type { Cause } from './chart.ts'
 export type Ledger = ReturnType<typeof createLedger>
 
 const HOLDS_PER_SWEEP_MAX = 100
@@ -175,7 +179,7 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
     async history(
       db: Queryable,
       accountId: bigint,
-      page: { limit: number; before?: bigint; kinds?: TransferKind[]; codes?: Cause[]; from?: Date; to?: Date },
+      page: { limit: number; before?: bigint; movements?: Movement[]; from?: Date; to?: Date },
     ): Promise<Transfer[]> {
       const { rows } = await db.query({
         name: 'ledger_history',
@@ -184,17 +188,15 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
             from transfers
            where account_id = $1
              and ($2::bigint is null or number < $2)
-             and ($3::transfer_kind[] is null or kind = any($3))
-             and ($4::int[] is null or code = any($4))
-             and ($5::timestamptz is null or happened_at >= $5)
-             and ($6::timestamptz is null or happened_at < $6)
+             and ($3::text[] is null or kind || ':' || code = any($3))
+             and ($4::timestamptz is null or happened_at >= $4)
+             and ($5::timestamptz is null or happened_at < $5)
            order by number desc
-           limit $7`,
+           limit $6`,
         values: [
           accountId,
           page.before ?? null,
-          page.kinds ?? null,
-          page.codes?.map((code) => causes[code]) ?? null,
+          page.movements?.map(({ kind, code }) => `${kind}:${causes[code]}`) ?? null,
           page.from ?? null,
           page.to ?? null,
           page.limit,

@@ -3,7 +3,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { readAmount } from '../../contract/money.ts'
-import type { Accounts } from '../accounts/accounts.ts'
+import type { Accounts, SignedIn } from '../accounts/accounts.ts'
 import {
   answerRefusal,
   printCursor,
@@ -35,7 +35,7 @@ const notFound: Refused = {
 }
 
 export function ordersRoutes(orders: Orders, accounts: Accounts) {
-  const routes = new Hono()
+  const routes = new Hono<SignedIn>()
   routes.use(accounts.signedIn)
 
   routes.post('/', async (c) => {

@@ -132,6 +132,7 @@ export function createBatcher<Item, Answer>(settings: {
       } catch (error) {
         const again = last === undefined || TRANSIENT.test(codeOf(error))
         last = error
+        log.warn({ err: error, batcher: name, items: batch.length }, 'A batch failed and is tried again')
         // A fresh connection: whatever state the old one was in is of no interest any more.
         lane.connection?.release(true)
         lane.connection = null

@@ -4,7 +4,7 @@
  * Every pool runs as a role of its own (`-c role=…`), whatever login the URL names: `mobilesms_app` may read and write the rooms'
  * tables but only execute the ledger's functions; `mobilesms_auth` sees the sign-in library's schema and nothing else.
  */
-import { Kysely, PostgresDialect, type Transaction } from 'kysely'
+import type { Selectable } from 'kysely'
 import pg from 'pg'
 import type { DB } from '../../db/types.d.ts'
 
@@ -12,13 +12,11 @@ export type Role = 'mobilesms_app' | 'mobilesms_auth'
 
 /** Anything that runs a statement: a pool, a connection. */
 export type Queryable = Pick<pg.Pool, 'query'>
-export type Db = Kysely<DB>
-export type Tx = Transaction<DB>
+/** A row of a table or view as it comes back from a query, by the types generated from the database (`npm run types`). */
+export type Row<Table extends keyof DB> = Selectable<DB[Table]>
 
 export type Database = {
   pool: pg.Pool
-  /** Typed statements on the same pool. */
-  kysely: Db
   /** One connection that is kept, for a lane of a batcher. Give it back with `release`. */
   connect(): Promise<pg.PoolClient>
   /** Runs `work` in one transaction (READ COMMITTED, which the ledger requires), rolled back when it throws. */
@@ -54,10 +52,8 @@ export function openDatabase(settings: {
   // A connection that breaks while checked out reports it to whoever runs a statement on it; without a listener the
   // 'error' event would end the process.
   pool.on('connect', (client) => client.on('error', () => {}))
-  const kysely: Db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
   return {
     pool,
-    kysely,
     connect: () => pool.connect(),
     async transaction(work) {
       const client = await pool.connect()

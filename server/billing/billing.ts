@@ -1,0 +1,235 @@
+/**
+ * What the customer reads about his money: the balance and the Billing History. Reads everything, changes nothing.
+ *
+ * One row of the history is one transfer of the ledger, in the order in which they happened. Columns: Amount (what it did to what
+ * the customer owns), Held, Balance (available + held). A hold moves Held only, a deduction both, a release Held only.
+ */
+import type { Balance, HistoryRow, Page } from '../../contract/contract.ts'
+import { displayAmount, micros, printAmount, type Usd } from '../../contract/money.ts'
+import type { Cause, Ledger, Movement, Transfer } from '../ledger/ledger.ts'
+import type { Payments } from '../payments/payments.ts'
+import { printCursor } from '../platform/answer.ts'
+import type { Database } from '../platform/db.ts'
+import { printId } from '../platform/ids.ts'
+
+type HistoryType = HistoryRow['type']
+
+export type HistoryFilter = {
+  limit: number
+  /** Where the page before ended: `next_cursor`, decoded. */
+  before: bigint | null
+  types: HistoryType[] | null
+  /** Days `YYYY-MM-DD` in the customer's time zone, both included. */
+  from: string | null
+  to: string | null
+}
+
+export type Billing = ReturnType<typeof createBilling>
+
+/** Which movements of the ledger a type of the history stands for. */
+const movements: Record<HistoryType, Movement[]> = {
+  topup: [
+    { kind: 'credit', code: 'topup_card' },
+    { kind: 'credit', code: 'topup_crypto' },
+  ],
+  hold: [{ kind: 'hold', code: 'order' }],
+  deduction: [{ kind: 'capture', code: 'order' }],
+  release: [
+    { kind: 'void', code: 'order_cancelled' },
+    { kind: 'void', code: 'order_expired' },
+    { kind: 'void', code: 'hold_overdue' },
+  ],
+  refund: [{ kind: 'credit', code: 'order_refund' }],
+  topup_refund: [
+    { kind: 'hold', code: 'topup_refund' },
+    { kind: 'capture', code: 'topup_refund' },
+    { kind: 'void', code: 'topup_refund' },
+  ],
+  dispute: [
+    { kind: 'clawback_hold', code: 'dispute' },
+    { kind: 'capture', code: 'dispute' },
+    { kind: 'void', code: 'dispute' },
+  ],
+  adjustment: [
+    { kind: 'credit', code: 'adjustment' },
+    { kind: 'debit', code: 'adjustment' },
+  ],
+  gift: [{ kind: 'credit', code: 'gift' }],
+  reversal: [{ kind: 'clawback_debit', code: 'reversal' }],
+}
+
+const typeOf = new Map<string, HistoryType>(
+  Object.entries(movements).flatMap(([type, list]) =>
+    list.map(({ kind, code }) => [`${kind}:${code}`, type as HistoryType]),
+  ),
+)
+
+/** What a history's row says about the order or top-up behind it. */
+type Behind = {
+  orders: Map<string, { number: string; service: string; country: string }>
+  topups: Map<string, { card_brand: string | null; card_last4: string | null }>
+}
+
+export function createBilling(parts: { database: Database; ledger: Ledger; payments: Payments }) {
+  const { database, ledger, payments } = parts
+
+  async function balance(accountId: bigint): Promise<Balance> {
+    const [figures, pending] = await Promise.all([
+      ledger.balance(database.pool, accountId),
+      payments.pending(accountId),
+    ])
+    if (!figures) throw new Error(`Account ${accountId} has no ledger account`)
+    return {
+      currency: 'USD',
+      available: printAmount(figures.available),
+      held: printAmount(figures.held),
+      frozen: printAmount(figures.frozen),
+      pending: printAmount(pending),
+      owed: printAmount(figures.owed),
+    }
+  }
+
+  /** The Billing History, newest first. */
+  async function history(accountId: bigint, timeZone: string, filter: HistoryFilter): Promise<Page<HistoryRow>> {
+    const { rows: period } = await database.pool.query<{ from: Date | null; to: Date | null }>(
+      `select $1::date::timestamp at time zone $3 as "from", ($2::date + 1)::timestamp at time zone $3 as "to"`,
+      [filter.from, filter.to, timeZone],
+    )
+    const transfers = await ledger.history(database.pool, accountId, {
+      limit: filter.limit + 1,
+      ...(filter.before === null ? {} : { before: filter.before }),
+      ...(filter.types === null ? {} : { movements: filter.types.flatMap((type) => movements[type]) }),
+      ...(period[0]!.from === null ? {} : { from: period[0]!.from }),
+      ...(period[0]!.to === null ? {} : { to: period[0]!.to }),
+    })
+    const page = transfers.slice(0, filter.limit)
+    const behind = await whatIsBehind(page)
+    return {
+      items: page.map((transfer) => row(transfer, behind)),
+      next_cursor: transfers.length > filter.limit ? printCursor(String(page.at(-1)!.number)) : null,
+    }
+  }
+
+  async function whatIsBehind(transfers: Transfer[]): Promise<Behind> {
+    const references = transfers.map((transfer) => transfer.reference)
+    const [orders, topups] = await Promise.all([
+      database.pool.query<{ id: string; number: string; service: string; country: string }>(
+        `select o.id, o.number, s.name as service, c.name as country
+           from orders o join services s on s.code = o.service join countries c on c.code = o.country
+          where o.id = any($1)`,
+        [references],
+      ),
+      database.pool.query<{ id: string; card_brand: string | null; card_last4: string | null }>(
+        'select id, card_brand, card_last4 from topups where id = any($1)',
+        [references],
+      ),
+    ])
+    return {
+      orders: new Map(orders.rows.map((order) => [order.id, order])),
+      topups: new Map(topups.rows.map((topup) => [topup.id, topup])),
+    }
+  }
+
+  return { balance, history }
+}
+
+function row(transfer: Transfer, behind: Behind): HistoryRow {
+  const { amount, held } = effect(transfer)
+  const type = typeOf.get(`${transfer.kind}:${transfer.code}`)
+  if (!type) throw new Error(`The history has no type for ${transfer.kind} of ${transfer.code}`)
+  return {
+    id: printId('trf', transfer.id),
+    type,
+    happened_at: transfer.happenedAt.toISOString(),
+    text: sentence(transfer, behind),
+    amount: printAmount(amount),
+    held: printAmount(held),
+    balance: printAmount(micros(transfer.availableAfter + transfer.heldAfter)),
+    ...(behind.orders.has(transfer.reference) ? { order_id: printId('ord', transfer.reference) } : {}),
+    ...(behind.topups.has(transfer.reference) ? { topup_id: printId('top', transfer.reference) } : {}),
+  }
+}
+
+/** What a transfer did to credits − debits (Amount), and to held + frozen (Held). */
+function effect(transfer: Transfer): { amount: Usd; held: Usd } {
+  const { amount, returned } = transfer
+  switch (transfer.kind) {
+    case 'credit':
+      return { amount, held: micros(0n) }
+    case 'debit':
+    case 'clawback_debit':
+      return { amount: micros(-amount), held: micros(0n) }
+    case 'hold':
+    case 'clawback_hold':
+      return { amount: micros(0n), held: amount }
+    case 'capture':
+      return { amount: micros(-amount), held: micros(-(amount + returned)) }
+    case 'void':
+      return { amount: micros(0n), held: micros(-amount) }
+  }
+}
+
+function sentence(transfer: Transfer, behind: Behind): string {
+  const order = behind.orders.get(transfer.reference)
+  const what = order ? `${order.service}, ${order.country}, order ${groupsOfThree(order.number)}` : 'an order'
+  const figure = displayAmount(printAmount(transfer.amount))
+  const owedBefore = transfer.kind === 'credit' ? owedBeforeCredit(transfer) : 0n
+  const paidOwed =
+    owedBefore > transfer.owedAfter
+      ? `; ${displayAmount(printAmount(micros(owedBefore - transfer.owedAfter)))} of it paid what you owed`
+      : ''
+  switch (transfer.code) {
+    case 'order':
+      if (transfer.kind === 'hold') return `Held, not charged: ${figure} for ${what}`
+      return `Code received: ${what}`
+    case 'order_cancelled':
+      return `Released: you cancelled, nothing was charged. ${figure} for ${what}`
+    case 'order_expired':
+      return `Released: no code came, nothing was charged. ${figure} for ${what}`
+    case 'hold_overdue':
+      return `Released: the order had ended and its hold was still open. ${figure} for ${what}`
+    case 'topup_card': {
+      const topup = behind.topups.get(transfer.reference)
+      const card = topup?.card_last4 ? `${brandName(topup.card_brand)} ending in ${topup.card_last4}` : 'card'
+      return `Top-up by ${card}${paidOwed}`
+    }
+    default:
+      return `${plainWords[transfer.code]}${paidOwed}`
+  }
+}
+
+/** What clawbacks had taken beyond what was there, before this credit paid some of it. */
+function owedBeforeCredit(transfer: Transfer): bigint {
+  // After a credit either something is owed or something is available, so what was there before follows from both.
+  const signedAfter = transfer.availableAfter - transfer.owedAfter
+  const signedBefore = signedAfter - transfer.amount
+  return signedBefore < 0n ? -signedBefore : 0n
+}
+
+const plainWords: Record<Cause, string> = {
+  order: 'Order',
+  order_cancelled: 'Released',
+  order_expired: 'Released',
+  hold_overdue: 'Released',
+  topup_card: 'Top-up by card',
+  topup_crypto: 'Top-up by crypto',
+  topup_refund: 'Unspent credit on its way back to where it came from',
+  dispute: 'Disputed at the bank',
+  order_refund: 'Refund of an order',
+  gift: 'Gift',
+  adjustment: 'Correction',
+  reversal: 'Payment taken back',
+  payout: 'Payout',
+  fee: 'Fee',
+  supplier_cost: 'Cost',
+  conversion_residue: 'Rounding',
+}
+
+function brandName(brand: string | null): string {
+  const names: Record<string, string> = { visa: 'Visa', mastercard: 'Mastercard', amex: 'American Express' }
+  return brand === null ? 'card' : (names[brand] ?? brand)
+}
+
+function groupsOfThree(number: string): string {
+  return number.replace(/\B(?=(\d{3})+$)/g, '\u202f')
+}

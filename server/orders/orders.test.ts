@@ -1,0 +1,318 @@
+/**
+ * Orders under races: what must be true when everything happens at once. The stories of one customer at a time stand in
+ * test/stories/.
+ */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import pg from 'pg'
+import { usd } from '../../contract/money.ts'
+import { freshDatabase, type TestDatabase } from '../../test/database.ts'
+import { auditLedger } from '../ledger/audit/audit.ts'
+import { createLedger, type Ledger } from '../ledger/ledger.ts'
+import { createAnnounce } from '../platform/announce.ts'
+import { advanceHouseClock, pause } from '../platform/clock.ts'
+import { newId, readId } from '../platform/ids.ts'
+import { openLog } from '../platform/log.ts'
+import { type Accepted, createOrders, type OrderSettings, type Orders, type Placed } from './orders.ts'
+
+const log = openLog({ level: process.env['LOG_LEVEL'] ?? 'silent' })
+let db: TestDatabase
+let owner: pg.Client
+let ledger: Ledger
+let nextAccount = 1n
+let nextPhone = 1
+
+before(async () => {
+  db = await freshDatabase({ connectionsMax: 100 })
+  owner = new pg.Client({ connectionString: db.url })
+  await owner.connect()
+  ledger = createLedger({ database: db.database, log })
+  await owner.query(
+    `insert into services (code, name, sender_pattern) values ('telegram', 'Telegram', '^telegram$'), ('google', 'Google', '^google$')`,
+  )
+  await owner.query(
+    `insert into countries (code, name, dial_code) select c, c, '+1' from unnest(array['GB', 'DE', 'FR', 'US', 'PL', 'NL', 'ES']) c`,
+  )
+  await owner.query(
+    `insert into prices (service, country, price, valid_from) select 'telegram', code, 1200000, now() from countries`,
+  )
+})
+after(async () => {
+  await Promise.all(rooms.map((orders) => orders.close()))
+  await ledger.close()
+  const differences = await auditLedger(db.database.pool)
+  await owner.end()
+  await db.close()
+  assert.deepEqual(differences, [])
+})
+
+/** Closed at the end, also when a test failed: a lane keeps its connection. */
+const rooms: Orders[] = []
+
+function room(settings: Partial<OrderSettings> = {}): Orders {
+  const orders = createOrders({
+    database: db.database,
+    ledger,
+    announce: createAnnounce(),
+    log,
+    settings: { lifetimeSeconds: 1200, cancelAfterSeconds: 0, restSeconds: 0, openMax: 20, ...settings },
+  })
+  rooms.push(orders)
+  return orders
+}
+
+async function customer(credit: string): Promise<bigint> {
+  const accountId = nextAccount++
+  await ledger.open(db.database.pool, accountId)
+  const outcome = await ledger.submit({
+    id: newId(),
+    kind: 'credit',
+    accountId,
+    code: 'gift',
+    contra: 'goodwill',
+    amount: usd(credit),
+    reference: newId(),
+  })
+  assert.equal(outcome.result, 'ok')
+  return accountId
+}
+
+async function stock(country: string, count: number): Promise<string[]> {
+  const phones = Array.from({ length: count }, () => `+4477${String(nextPhone++).padStart(8, '0')}`)
+  await owner.query('insert into numbers (phone_number, country) select p, $2 from unnest($1::text[]) p', [
+    phones,
+    country,
+  ])
+  await owner.query(
+    `insert into offers (number_id, service, country) select id, 'telegram', country from numbers where phone_number = any($1)`,
+    [phones],
+  )
+  return phones
+}
+
+function request(accountId: bigint, country: string, idempotencyKey: string | null = null) {
+  return { accountId, service: 'telegram', country, maxPrice: null, idempotencyKey }
+}
+
+function count(placed: Placed[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const one of placed) {
+    const word = one.ok ? 'placed' : one.code
+    counts[word] = (counts[word] ?? 0) + 1
+  }
+  return counts
+}
+
+test('of 200 orders at once with credit for 50, exactly 50 are placed and 150 get insufficient_credits', async () => {
+  await stock('GB', 60)
+  const orders = room({ openMax: 100 })
+  const ana = await customer('60.00')
+  const placed = await Promise.all(Array.from({ length: 200 }, () => orders.place(request(ana, 'GB'))))
+  assert.deepEqual(count(placed), { placed: 50, insufficient_credits: 150 })
+  const phones = placed.filter((one) => one.ok).map((one) => one.order.phone_number)
+  assert.equal(new Set(phones).size, 50, 'no number was given twice')
+  assert.equal((await ledger.balance(db.database.pool, ana))!.held, usd('60.00'))
+})
+
+test('at the limit of 20 open orders, 20 of 200 at once are placed and the rest get too_many_open_orders', async () => {
+  await stock('DE', 60)
+  const orders = room()
+  const ana = await customer('60.00')
+  const placed = await Promise.all(Array.from({ length: 200 }, () => orders.place(request(ana, 'DE'))))
+  assert.deepEqual(count(placed), { placed: 20, too_many_open_orders: 180 })
+})
+
+test('two servers at once: credit, limit and stock hold together, and no number is sold twice', async () => {
+  await stock('FR', 30)
+  const one = room({ openMax: 15 })
+  const two = room({ openMax: 15 })
+  const customers = await Promise.all([customer('12.00'), customer('12.00'), customer('60.00'), customer('60.00')])
+  const placed = await Promise.all(
+    Array.from({ length: 160 }, (_, n) => (n % 2 ? one : two).place(request(customers[n % 4]!, 'FR'))),
+  )
+  const counts = count(placed)
+  assert.equal(counts['placed'], 30, JSON.stringify(counts))
+  const phones = placed.filter((order) => order.ok).map((order) => order.order.phone_number)
+  assert.equal(new Set(phones).size, 30)
+})
+
+test('the same Idempotency-Key 50 times at once makes one order; with another question it is refused', async () => {
+  await stock('US', 5)
+  const one = room()
+  const two = room()
+  const ana = await customer('60.00')
+  const placed = await Promise.all(
+    Array.from({ length: 50 }, (_, n) => (n % 2 ? one : two).place(request(ana, 'US', 'key-1'))),
+  )
+  assert.ok(placed.every((order) => order.ok))
+  assert.equal(new Set(placed.map((order) => order.ok && order.order.id)).size, 1)
+  assert.equal(placed.filter((order) => order.ok && !order.replayed).length, 1)
+  assert.equal((await ledger.balance(db.database.pool, ana))!.held, usd('1.20'))
+  const other = await one.place(request(ana, 'GB', 'key-1'))
+  assert.equal(!other.ok && other.code, 'idempotency_key_reused')
+  // Another customer's key of the same name is another key.
+  const bob = await customer('60.00')
+  const his = await one.place(request(bob, 'US', 'key-1'))
+  assert.ok(his.ok && !his.replayed)
+})
+
+test('a refusal binds no key: the same key succeeds when the credit is there', async () => {
+  await stock('US', 1)
+  const orders = room()
+  const ana = await customer('0.10')
+  const refused = await orders.place(request(ana, 'US', 'later'))
+  assert.equal(!refused.ok && refused.code, 'insufficient_credits')
+  const credit = {
+    id: newId(),
+    kind: 'credit',
+    accountId: ana,
+    code: 'gift',
+    contra: 'goodwill',
+    reference: newId(),
+  } as const
+  await ledger.submit({ ...credit, amount: usd('5.00') })
+  const placed = await orders.place(request(ana, 'US', 'later'))
+  assert.ok(placed.ok && !placed.replayed)
+})
+
+test('a message whose decision failed is kept, goes before cancel and expiry, and is decided by the sweep', async () => {
+  await stock('PL', 1)
+  const orders = room()
+  const ana = await customer('5.00')
+  const placed = await orders.place(request(ana, 'PL'))
+  assert.ok(placed.ok)
+  const { phone_number } = placed.order
+  const orderId = readId('ord', placed.order.id)!
+  // The message arrives while the order's tables cannot be written.
+  await owner.query('revoke insert on messages from mobilesms_app')
+  const sms = {
+    source: 'generic',
+    externalId: newId(),
+    to: phone_number,
+    from: 'Telegram',
+    text: 'Telegram code 48213',
+  }
+  assert.equal(await orders.accept({ ...sms, body: JSON.stringify(sms) }), 'stored')
+  const cancelled = await orders.cancel({ accountId: ana, orderId, idempotencyKey: null })
+  assert.equal(!cancelled.ok && cancelled.code, 'temporarily_unavailable')
+  await advanceHouseClock(db.database.pool, 1201)
+  await orders.expireDue()
+  assert.equal((await orders.get(ana, orderId))!.status, 'waiting', 'the order waits for its message')
+  await owner.query('grant insert on messages to mobilesms_app')
+  assert.equal(await orders.sweepUnhandledSms(), 1)
+  // It had come in time, so it is charged, although it was decided after the end.
+  assert.equal((await orders.get(ana, orderId))!.status, 'received')
+  await orders.expireDue()
+  assert.equal((await orders.get(ana, orderId))!.status, 'finished')
+  assert.equal((await ledger.balance(db.database.pool, ana))!.available, usd('3.80'))
+})
+
+test('2,000 random races of SMS, duplicate, cancel and expiry: each hold ends once, and is taken exactly for a code in time', async () => {
+  const seed = Number(process.env['SEED'] ?? 20261122)
+  const random = mulberry(seed)
+  const ROUNDS = 40
+  const PER_ROUND = 50
+  await stock('NL', PER_ROUND)
+  const one = room()
+  const two = room()
+  const customers = await Promise.all(Array.from({ length: 10 }, () => customer('1000.00')))
+  let charged = 0
+  let cancelledCount = 0
+  let expired = 0
+  for (let round = 0; round < ROUNDS; round++) {
+    const placed = await Promise.all(
+      Array.from({ length: PER_ROUND }, (_, n) =>
+        (random() < 0.5 ? one : two).place(request(customers[n % 10]!, 'NL')),
+      ),
+    )
+    const races = placed.map((order) => {
+      assert.ok(order.ok, `seed ${seed}, round ${round}: ${JSON.stringify(order)}`)
+      return {
+        accountId: customers[placed.indexOf(order) % 10]!,
+        id: readId('ord', order.order.id)!,
+        phone: order.order.phone_number,
+        answers: [] as Accepted[],
+        cancel: null as string | null,
+      }
+    })
+    const work: Promise<unknown>[] = []
+    const later = async (act: () => Promise<unknown>) => {
+      await pause(random() * 10)
+      return act()
+    }
+    for (const race of races) {
+      const either = () => (random() < 0.5 ? one : two)
+      const externalId = newId()
+      const withCode = random() < 0.8
+      const copies = random() < 0.75 ? 1 + Math.floor(random() * 3) : 0
+      for (let copy = 0; copy < copies; copy++) {
+        const sms = {
+          source: 'generic',
+          externalId: random() < 0.7 ? externalId : newId(),
+          to: race.phone,
+          from: 'Telegram',
+          text: withCode ? `Telegram code ${10_000 + Math.floor(random() * 89_999)}` : 'Welcome to Telegram!',
+        }
+        work.push(later(async () => race.answers.push(await either().accept({ ...sms, body: JSON.stringify(sms) }))))
+      }
+      if (random() < 0.6) {
+        work.push(
+          later(async () => {
+            const closed = await either().cancel({ accountId: race.accountId, orderId: race.id, idempotencyKey: null })
+            race.cancel = closed.ok ? closed.order.status : closed.code
+          }),
+        )
+      }
+    }
+    // Time runs out for all of them at some moment of the turmoil.
+    if (random() < 0.7) {
+      work.push(
+        later(async () => {
+          await advanceHouseClock(db.database.pool, 1201)
+          await Promise.all([one.expireDue(), two.expireDue()])
+        }),
+      )
+    }
+    await Promise.all(work)
+    await advanceHouseClock(db.database.pool, 1201)
+    await Promise.all([one.sweepUnhandledSms(), two.sweepUnhandledSms()])
+    await Promise.all([one.expireDue(), two.expireDue()])
+
+    for (const race of races) {
+      const order = (await one.get(race.accountId, race.id))!
+      const where = `seed ${seed}, round ${round}, order ${order.number} ${order.status}: ${race.answers} / cancel ${race.cancel}`
+      const codesInTime = order.messages.filter((message) => message.code !== null && !message.late)
+      assert.equal(order.status === 'finished', codesInTime.length > 0, where)
+      assert.equal(order.status === 'finished', race.answers.includes('charged'), where)
+      assert.ok(race.answers.filter((answer) => answer === 'charged').length <= 1, where)
+      // Whoever cancelled was told what is so.
+      if (race.cancel === 'cancelled') assert.equal(order.status, 'cancelled', where)
+      if (race.cancel === 'expired') assert.equal(order.status, 'expired', where)
+      if (race.cancel === 'already_received') assert.equal(order.status, 'finished', where)
+      if (order.status === 'finished') charged++
+      else if (order.status === 'cancelled') cancelledCount++
+      else expired++
+    }
+  }
+  assert.equal(charged + cancelledCount + expired, ROUNDS * PER_ROUND)
+  assert.ok(
+    Math.min(charged, cancelledCount, expired) > 100,
+    `each ending was tried: ${charged} / ${cancelledCount} / ${expired}`,
+  )
+  const figures = await Promise.all(customers.map(async (id) => (await ledger.balance(db.database.pool, id))!))
+  const owned = figures.reduce((sum, balance) => sum + balance.available, 0n)
+  assert.equal(owned, BigInt(customers.length) * usd('1000.00') - BigInt(charged) * usd('1.20'))
+  assert.ok(figures.every((balance) => balance.held === 0n))
+})
+
+/** A small generator with a seed, so that a failing run can be repeated (SEED=…). */
+function mulberry(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = state
+    t = Math.imul(t ^ (t >>> 15), t | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
