@@ -15,6 +15,10 @@ test('an address holds what is set, and nothing of what a stranger adds', () => 
   assert.equal(stringifySearch({ type: undefined, holds: 'hidden' }), '?holds=hidden')
 })
 
+test('what is not a day of the calendar is not a filter', () => {
+  assert.deepEqual(readBillingSearch(parseSearch('?from=2026-02-30&to=22.11.2026')), {})
+})
+
 test('ids are written as one part of an address', () => {
   assert.equal(endpoints.order('../me'), '/api/v1/orders/..%2Fme')
 })

@@ -50,8 +50,8 @@ export function readNumbersSearch(raw: Raw): NumbersSearch {
 export function readBillingSearch(raw: Raw): BillingSearch {
   return present({
     type: text(raw['type'], 30),
-    from: text(raw['from'], 10),
-    to: text(raw['to'], 10),
+    from: day(raw['from']),
+    to: day(raw['to']),
     holds: raw['holds'] === 'hidden' ? ('hidden' as const) : undefined,
   })
 }
@@ -82,6 +82,13 @@ function query(values: Record<string, string | undefined>): string {
 
 function text(value: unknown, charactersMax: number): string | undefined {
   return typeof value === 'string' && value !== '' ? value.slice(0, charactersMax) : undefined
+}
+
+/** A day as the calendar has it; anything else in the address is as if it were not there. */
+function day(value: unknown): string | undefined {
+  if (typeof value !== 'string' || !/^\d{4}-\d{2}-\d{2}$/.test(value)) return undefined
+  const instant = Date.parse(`${value}T00:00:00Z`)
+  return !Number.isNaN(instant) && new Date(instant).toISOString().startsWith(value) ? value : undefined
 }
 
 type Present<T> = { [Key in keyof T]?: NonNullable<T[Key]> }

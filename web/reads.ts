@@ -1,8 +1,7 @@
 import { infiniteQueryOptions, type QueryClient, queryOptions, useQuery } from '@tanstack/react-query'
-import type { Order, Topup } from '../contract/contract.ts'
+import type { HistoryRow, Order, Topup } from '../contract/contract.ts'
 import { api } from './api.ts'
 import type { BillingSearch } from './paths.ts'
-import { dayStart } from './ui/times.ts'
 
 /** What the pages read, each with its place in the Query cache. `live.ts` writes into the same places. */
 
@@ -38,20 +37,29 @@ export const movementsRead = queryOptions({
   queryFn: async () => (await api.history({ limit: MOVEMENTS_ON_HOME })).items,
 })
 
-/** Billing History, page after page. Days of the search are days in `zone`, the last one included. */
-export const historyRead = ({ type, from: firstDay, to: lastDay }: BillingSearch, zone: string) => {
-  const from = firstDay && dayStart(firstDay, zone)
-  const to = lastDay && dayStart(lastDay, zone, 1)
+/** What moves the balance: everything but holds and releases. A record, so that a new type must be answered to compile. */
+const movesBalance: Record<Exclude<HistoryRow['type'], 'hold' | 'release'>, true> = {
+  topup: true,
+  deduction: true,
+  refund: true,
+  topup_refund: true,
+  dispute: true,
+  adjustment: true,
+  gift: true,
+  reversal: true,
+}
+
+/** Billing History, page after page. The days of the search are days in the account's time zone, both included. */
+export const historyRead = ({ type, from, to, holds }: BillingSearch) => {
+  const filter = {
+    ...(type ? { type } : holds === 'hidden' ? { type: Object.keys(movesBalance).join() } : {}),
+    ...(from ? { from } : {}),
+    ...(to ? { to } : {}),
+  }
   return infiniteQueryOptions({
-    queryKey: ['history', 'pages', { type, firstDay, lastDay, zone }],
+    queryKey: ['history', 'pages', filter],
     queryFn: ({ pageParam }) =>
-      api.history({
-        limit: HISTORY_PAGE_ROWS,
-        ...(type ? { type } : {}),
-        ...(from ? { from } : {}),
-        ...(to ? { to } : {}),
-        ...(pageParam ? { cursor: pageParam } : {}),
-      }),
+      api.history({ ...filter, limit: HISTORY_PAGE_ROWS, ...(pageParam ? { cursor: pageParam } : {}) }),
     initialPageParam: '',
     getNextPageParam: (last) => last.next_cursor,
   })

@@ -11,7 +11,7 @@ import { EdgeText } from '../ui/Edge.tsx'
 import { Field, Select } from '../ui/Field.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { useZone } from '../ui/Time.tsx'
-import { isQuiet, Movements } from './Movements.tsx'
+import { Movements } from './Movements.tsx'
 
 const types = [
   { value: '', text: 'Everything' },
@@ -24,9 +24,8 @@ const types = [
 export function Billing() {
   const search = getRouteApi('/billing').useSearch()
   const zone = useZone()
-  const pages = useInfiniteQuery(historyRead(search, zone))
+  const pages = useInfiniteQuery(historyRead(search))
   const rows = pages.data?.pages.flatMap((page) => page.items) ?? []
-  const shown = search.holds === 'hidden' && !search.type ? rows.filter((row) => !isQuiet(row)) : rows
   const filtered = Boolean(search.type || search.from || search.to)
   return (
     <Page title="Billing History">
@@ -40,7 +39,7 @@ export function Billing() {
       {pages.data && (
         <Movements
           label="Billing History"
-          rows={shown}
+          rows={rows}
           byDay
           empty={
             filtered ? (

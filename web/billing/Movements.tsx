@@ -109,7 +109,7 @@ function unbroken(text: string): string {
 }
 
 /** Holds and releases leave what the customer owns as it was. */
-export function isQuiet(row: HistoryRow): boolean {
+function isQuiet(row: HistoryRow): boolean {
   return row.type === 'hold' || row.type === 'release'
 }
 

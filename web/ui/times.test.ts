@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { dayKey, dayStart, momentWords, readOut, untilWords } from './times.ts'
+import { dayKey, momentWords, readOut, untilWords } from './times.ts'
 
 test('a countdown says whole minutes, and from two minutes on the seconds too', () => {
   assert.equal(untilWords(20 * 60_000), '20 minutes left')
@@ -31,19 +31,4 @@ test('a time that is not of today says its day, in the zone of the reader', () =
 test('movements are grouped by the day of the zone, not of UTC', () => {
   assert.equal(dayKey('2026-11-22T23:30:00Z', 'Europe/Berlin'), '2026-11-23')
   assert.equal(dayKey('2026-11-22T02:30:00Z', 'America/Los_Angeles'), '2026-11-21')
-})
-
-test('a day begins at midnight of the zone, also on days of 23 and 25 hours', () => {
-  assert.equal(dayStart('2026-11-22', 'UTC'), '2026-11-22T00:00:00.000Z')
-  assert.equal(dayStart('2026-11-22', 'UTC', 1), '2026-11-23T00:00:00.000Z')
-  assert.equal(dayStart('2026-03-29', 'Europe/Berlin'), '2026-03-28T23:00:00.000Z')
-  assert.equal(dayStart('2026-03-29', 'Europe/Berlin', 1), '2026-03-29T22:00:00.000Z')
-  assert.equal(dayStart('2026-10-25', 'Europe/Berlin', 1), '2026-10-25T23:00:00.000Z')
-  assert.equal(dayStart('2026-11-22', 'Pacific/Kiritimati'), '2026-11-21T10:00:00.000Z')
-  assert.equal(dayStart('2026-11-22', 'Asia/Kathmandu'), '2026-11-21T18:15:00.000Z')
-})
-
-test('what is not a day has no beginning', () => {
-  for (const text of ['', '2026-02-30', '22.11.2026', '2026-11-22T00:00', 'now'])
-    assert.equal(dayStart(text, 'UTC'), null)
 })

@@ -48,27 +48,6 @@ export function momentWords(at: Instant, zone: string, today: number, precision:
   return dayKey(at, zone) === dayKey(today, zone) ? time : `${shortDay(at, zone)}, ${time}`
 }
 
-const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
-
-/**
- * The instant at which a day (`2026-11-22`) begins in a zone, as RFC 3339 in UTC; `daysLater` 1 is the end of that day. Days are
- * counted on the calendar, so a day of 23 or 25 hours has its own length. Null: not a day.
- */
-export function dayStart(day: string, zone: string, daysLater = 0): string | null {
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(day)) return null
-  const midnightUtc = Date.parse(`${day}T00:00:00Z`)
-  if (Number.isNaN(midnightUtc) || new Date(midnightUtc).toISOString().slice(0, 10) !== day) return null
-  const wanted = new Date(midnightUtc + daysLater * DAY_MS).toISOString().slice(0, 10)
-  // Zones lie within 14 hours of UTC and change by quarters of an hour: the first quarter that bears the wanted day is its start.
-  const from = Date.parse(`${wanted}T00:00:00Z`) - 15 * HOUR_MS
-  for (let quarter = 0; quarter <= 31 * 4; quarter += 1) {
-    const candidate = from + quarter * (HOUR_MS / 4)
-    if (dayKey(candidate, zone) >= wanted) return new Date(candidate).toISOString()
-  }
-  return null
-}
-
 /** What is left of a countdown, in words; whole minutes until the last two. */
 export function untilWords(leftMs: number): string {
   const left = Math.ceil(leftMs / 1000)
