@@ -194,6 +194,7 @@ export async function startCardWorld() {
     sandbox,
     serverUrl,
     alarms,
+    announce,
     announced,
     customer,
     pay,

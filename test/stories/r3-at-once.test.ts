@@ -18,6 +18,10 @@ let taken = 0
 beforeEach(() => world.webhooks('off'))
 afterEach(async () => {
   assert.deepEqual(world.alarms, [])
+  const { rows } = await world.db.database.pool.query(
+    `select id from topups where next_look_at is not null and (status = 'credited' or (ended_at is not null and not release_due))`,
+  )
+  assert.deepEqual(rows, [])
   await world.booksAgree({ taken: `${taken * 10}.00`, payments: taken })
 })
 
@@ -49,8 +53,8 @@ async function everythingHandled(): Promise<void> {
 
 test('webhook first: credited within two seconds, announced, and the return finds it done', async () => {
   await world.webhooks('on')
-  const started = Date.now()
   const { ana, topup } = await paidTopup()
+  const started = Date.now()
   const seen = await credited(ana, topup)
   assert.ok(Date.now() - started < 2_000, `${Date.now() - started} ms`)
   assert.deepEqual(await ana.comesBack(topup), seen)
@@ -79,6 +83,25 @@ for (const mode of ['double', 'reordered'] as const) {
     assert.equal(await ana.has(), '10.00, on its way 0.00')
   })
 }
+
+test('ten customers pay at the same moment: each is credited within two seconds of his first webhook', async () => {
+  await world.webhooks('on')
+  const customers = await Promise.all(Array.from({ length: 10 }, () => world.customer()))
+  const topups = await Promise.all(customers.map((ana) => ana.startsTopup('10.00')))
+  await Promise.all(topups.map((topup) => world.pay(topup, cards.frictionless)))
+  taken += 10
+  await Promise.all(topups.map((topup, i) => credited(customers[i]!, topup)))
+  await everythingHandled()
+  const { rows } = await world.db.database.pool.query(
+    `select max(extract(epoch from t.credited_at - first.received_at)) as longest
+       from topups t
+       join lateral (select min(received_at) as received_at from inbox where position($1 || replace(t.id::text, '-', '') in body) > 0) first
+         on true
+      where t.account_id = any ($2)`,
+    ['top_', customers.map((ana) => ana.accountId)],
+  )
+  assert.ok(Number(rows[0].longest) < 2, `${rows[0].longest} s`)
+})
 
 test('neither comes: the sweeper credits when a minute has passed', async () => {
   const { ana, topup } = await paidTopup()
@@ -209,6 +232,21 @@ for (const [point, dyingAt] of [
     })
   })
 }
+
+test('an error right after the credit costs nothing and leaves nothing to look for', async () => {
+  const { ana, topup } = await paidTopup()
+  const stop = world.announce.subscribe((each) => {
+    if (each.what === 'topup') throw new Error('a listener failed')
+  })
+  let failures = 0
+  for (let tries = 0; tries < 3; tries++) {
+    await world.payments.settle(readId('top', topup.id)!).catch(() => failures++)
+  }
+  stop()
+  assert.equal(failures, 2) // deciding to take, taking; then there is nothing left to do
+  assert.equal((await ana.looksAt(topup)).status, 'credited')
+  assert.equal((await world.row(topup))['next_look_at'], null)
+})
 
 test('a look that was taken over writes nothing when it wakes up', async () => {
   const { ana, topup } = await paidTopup()

@@ -26,7 +26,7 @@ import { derivedId } from '../../platform/ids.ts'
 import type { Log } from '../../platform/log.ts'
 import { isEnded, readRow, TOPUP_COLUMNS, type TopupRow } from '../topup.ts'
 import { judge } from './gate.ts'
-import { type CardCompany, type PaymentIntent, referenceOf, type Session } from './stripe.ts'
+import { type CardCompany, KEY_REFUSED, type PaymentIntent, referenceOf, type Session } from './stripe.ts'
 
 /** Who wants to know. The customer who is back from the payment page has left it, and an unfinished confirmation with it. */
 export type Asker = 'start' | 'return' | 'event' | 'sweeper'
@@ -50,6 +50,9 @@ const NEXT_TRY_SECONDS = 15
 /** What cannot be settled without a person. */
 const NEXT_LOOK_AFTER_ALARM_SECONDS = 600
 const LAST_ERROR_CHARACTERS_MAX = 500
+
+/** In SQL what `isEnded` says: the sweeper has nothing to look for, however the last look came to its end. */
+const ENDED = `(status = 'credited' or (status in ('refused', 'expired') and not release_due))`
 
 /** Somebody else has taken this look over. */
 class TakenOver extends Error {}
@@ -102,7 +105,9 @@ export function createSettle(settings: {
     const { rows } = await database.pool.query(
       `update topups
           set look = look + 1,
-              claimed_until = now() + make_interval(secs => $2)
+              claimed_until = now() + make_interval(secs => $2),
+              -- Should this look die, the next one is due when its claim runs out.
+              next_look_at = case when next_look_at is not null then least(next_look_at, now() + make_interval(secs => $2)) end
         where id = $1
           and (claimed_until is null or claimed_until <= now())
        returning ${TOPUP_COLUMNS}`,
@@ -353,6 +358,7 @@ export function createSettle(settings: {
       )
       if (rowCount === 0) throw new TakenOver()
       await work(tx)
+      await tx.query(`update topups set next_look_at = null where id = $1 and ${ENDED}`, [mine.id])
       return (await find(tx, mine.id))!
     })
     announce.publish({ what: 'topup', accountId: mine.accountId, id: mine.id })
@@ -365,7 +371,7 @@ export function createSettle(settings: {
           set look_done = look,
               claimed_until = null,
               last_error = $3,
-              next_look_at = now() + make_interval(secs => $4)
+              next_look_at = case when not (${ENDED}) then now() + make_interval(secs => $4) end
         where id = $1
           and look = $2`,
       [mine.id, mine.look, ending.error?.slice(0, LAST_ERROR_CHARACTERS_MAX) ?? null, ending.nextSeconds],
@@ -386,7 +392,8 @@ export function createSettle(settings: {
   }
 
   function unknown(mine: TopupRow, call: string, answer: { code: string; message: string }): Next {
-    settings.log.warn(
+    const level = answer.code === KEY_REFUSED ? 'error' : 'warn'
+    settings.log[level](
       { topup: mine.id, call, stripe: answer.message, stripe_code: answer.code },
       'The outcome of a call to Stripe is not known; it will be repeated',
     )

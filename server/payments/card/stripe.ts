@@ -23,6 +23,9 @@ export type Answer<Value> =
   /** It may have happened or not: repeat the same call later. Never decide anything on it. */
   | { ok: false; why: 'unknown'; code: string; message: string }
 
+/** The code of an unknown outcome that only the operator can mend: Stripe does not accept our key for this call. */
+export const KEY_REFUSED = 'key_refused'
+
 export type SessionCall = Stripe.Checkout.SessionCreateParams
 
 /** A session read together with its payment and the last charge. */
@@ -108,7 +111,7 @@ async function answer<Value>(call: Promise<Value>): Promise<Answer<Value>> {
   } catch (error) {
     if (!(error instanceof Stripe.errors.StripeError)) throw error
     const { statusCode = 0, message } = error
-    const code = error.code ?? error.rawType ?? error.type
+    const code = [401, 403].includes(statusCode) ? KEY_REFUSED : (error.code ?? error.rawType ?? error.type)
     // 4xx was read and refused. 401 and 403 are about our key, 409 about a repetition that came too early, 429 about our pace:
     // after any of these the same call may pass later. Everything else (no answer, half an answer, 5xx) says nothing at all.
     const definite = statusCode >= 400 && statusCode < 500 && ![401, 403, 409, 429].includes(statusCode)
