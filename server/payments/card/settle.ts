@@ -37,8 +37,6 @@ export type Settled = {
   fresh: boolean
 }
 
-export type Settle = ReturnType<typeof createSettle>
-
 /** A claim is renewed with every step, and a step makes one call; a call that takes longer is taken over, which does no harm. */
 const CLAIM_SECONDS = 30
 /** Reading, acting, reading again because Stripe knew better. */
