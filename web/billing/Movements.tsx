@@ -105,7 +105,7 @@ function Cause({ row }: { row: HistoryRow }) {
 
 /** Keeps the groups of an order number on one line. */
 function unbroken(text: string): string {
-  return text.replace(/(\d) (?=\d{3})/g, '$1\u00a0')
+  return text.replace(/(\d)\s(?=\d{3})/g, '$1\u00a0')
 }
 
 /** Holds and releases leave what the customer owns as it was. */

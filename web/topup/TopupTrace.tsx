@@ -41,7 +41,7 @@ function markOf(step: TraceStep, overdue: boolean): MarkState {
 
 function wordsOf({ step, state }: TraceStep, topup: Topup): string {
   const amount = displayAmount(topup.amount)
-  const card = topup.card && ` for ${topup.card.brand} ${topup.card.last4}`
+  const card = topup.card && ` for ${brandName(topup.card.brand)} ${topup.card.last4}`
   switch (step) {
     case 'started':
       return `Top-up of ${amount} started.`
@@ -92,5 +92,19 @@ function wordsOf({ step, state }: TraceStep, topup: Topup): string {
         case 'cannot_happen':
           return 'No credits were added.'
       }
+  }
+}
+
+/** A card's brand as people write it; Stripe's words are small: `visa`, `amex`. */
+function brandName(brand: string): string {
+  switch (brand) {
+    case 'amex':
+      return 'American Express'
+    case 'jcb':
+      return 'JCB'
+    case 'unionpay':
+      return 'UnionPay'
+    default:
+      return brand.charAt(0).toUpperCase() + brand.slice(1)
   }
 }

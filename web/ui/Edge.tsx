@@ -34,8 +34,8 @@ export function EdgeText({ className = '', children }: { className?: string; chi
 /** A sheet with a strong line above: an order, a receipt. Its text and its amounts stay on the page's lines. */
 export function Slip({ label, children }: { label: string; children: ReactNode }) {
   return (
-    <section aria-label={label} className="edge-block slip total-above bg-sheet py-16">
+    <article aria-label={label} className="edge-block slip total-above bg-sheet py-16">
       {children}
-    </section>
+    </article>
   )
 }
