@@ -4,9 +4,9 @@ import type { Server } from 'node:http'
 import { type AddressInfo, isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import { createAdaptorServer } from '@hono/node-server'
-import { printAmount } from '../contract/money.ts'
 import { createAccounts } from './accounts/accounts.ts'
 import { seedSandboxLogins } from './accounts/sandbox-logins.ts'
+import { createBilling } from './billing/billing.ts'
 import { type Config, readConfig } from './config.ts'
 import { answerWhileStarting, createHttp } from './http.ts'
 import { queues, startJobs } from './jobs.ts'
@@ -28,6 +28,7 @@ const AUTH_CONNECTIONS_MAX = 6
 /** To receive a request whole; what is slower is not a customer. Source: Node's own default is 300. */
 const REQUEST_SECONDS_MAX = 30
 const HEADERS_SECONDS_MAX = 10
+const LOOK_AGAIN_MS = 20
 const STOP_REQUESTS_MS_MAX = 3_000
 const STOP_MS_MAX = 4_800
 
@@ -129,6 +130,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       },
     })
     ends.rooms.push(payments.close)
+    const billing = createBilling({ database, ledger, payments })
     const jobs = await startJobs({ queue, ledger, orders, payments })
 
     const live = createLive({
@@ -139,18 +141,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       read: {
         order: orders.get,
         topup: payments.get,
-        balance: async (accountId) => {
-          const balance = await ledger.balance(database.pool, accountId)
-          if (!balance) throw new Error('There is no such account')
-          return {
-            currency: 'USD',
-            available: printAmount(balance.available),
-            held: printAmount(balance.held),
-            frozen: printAmount(balance.frozen),
-            pending: printAmount(await payments.pending(accountId)),
-            owed: printAmount(balance.owed),
-          }
-        },
+        balance: billing.balance,
       },
     })
     const migrations = readdirSync(join(import.meta.dirname, '../db/migrations')).filter((name) =>
@@ -164,6 +155,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       payments,
       orders,
       catalogue,
+      billing,
       live,
       pages: readFiles(config.webFolder, '/assets/'),
       log,
@@ -254,12 +246,18 @@ async function prepareDatabase(config: Config): Promise<void> {
 async function endRequests(server: Server, endStreams: () => void): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   endStreams()
-  // A connection is idle only once its last answer has gone out, and Node does not look again by itself.
-  const looking = setInterval(() => server.closeIdleConnections(), 20)
-  const patience = setTimeout(() => server.closeAllConnections(), STOP_REQUESTS_MS_MAX)
+  const done = new AbortController()
+  const looking = (async () => {
+    // A connection is idle only once its last answer has gone out, and Node does not look again by itself.
+    for (let waited = 0; waited < STOP_REQUESTS_MS_MAX && !done.signal.aborted; waited += LOOK_AGAIN_MS) {
+      server.closeIdleConnections()
+      await pause(LOOK_AGAIN_MS, done.signal)
+    }
+    server.closeAllConnections()
+  })()
   await closed
-  clearInterval(looking)
-  clearTimeout(patience)
+  done.abort()
+  await looking
 }
 
 if (import.meta.main) {

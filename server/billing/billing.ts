@@ -9,7 +9,7 @@ import { displayAmount, micros, printAmount, type Usd } from '../../contract/mon
 import type { Cause, Ledger, Movement, Transfer } from '../ledger/ledger.ts'
 import type { Payments } from '../payments/payments.ts'
 import { printCursor } from '../platform/answer.ts'
-import type { Database } from '../platform/db.ts'
+import type { Database, Row } from '../platform/db.ts'
 import { printId } from '../platform/ids.ts'
 
 type HistoryType = HistoryRow['type']
@@ -66,8 +66,8 @@ const typeOf = new Map<string, HistoryType>(
 
 /** What a history's row says about the order or top-up behind it. */
 type Behind = {
-  orders: Map<string, { number: string; service: string; country: string }>
-  topups: Map<string, { card_brand: string | null; card_last4: string | null }>
+  orders: Map<string, Pick<Row<'orders'>, 'number' | 'service' | 'country'>>
+  topups: Map<string, Pick<Row<'topups'>, 'card_brand' | 'card_last4'>>
 }
 
 export function createBilling(parts: { database: Database; ledger: Ledger; payments: Payments }) {
@@ -113,13 +113,13 @@ export function createBilling(parts: { database: Database; ledger: Ledger; payme
   async function whatIsBehind(transfers: Transfer[]): Promise<Behind> {
     const references = transfers.map((transfer) => transfer.reference)
     const [orders, topups] = await Promise.all([
-      database.pool.query<{ id: string; number: string; service: string; country: string }>(
+      database.pool.query<Pick<Row<'orders'>, 'id' | 'number' | 'service' | 'country'>>(
         `select o.id, o.number, s.name as service, c.name as country
            from orders o join services s on s.code = o.service join countries c on c.code = o.country
           where o.id = any($1)`,
         [references],
       ),
-      database.pool.query<{ id: string; card_brand: string | null; card_last4: string | null }>(
+      database.pool.query<Pick<Row<'topups'>, 'id' | 'card_brand' | 'card_last4'>>(
         'select id, card_brand, card_last4 from topups where id = any($1)',
         [references],
       ),

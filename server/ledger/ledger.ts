@@ -5,7 +5,7 @@
 import type pg from 'pg'
 import { micros, type Usd } from '../../contract/money.ts'
 import { type Batcher, createBatcher } from '../platform/batch.ts'
-import type { Database, Queryable } from '../platform/db.ts'
+import type { Database, Queryable, Row } from '../platform/db.ts'
 import { derivedId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import { type Cause, causeOf, causes, type HoldCause, type PlatformAccount, platformAccounts } from './chart.ts'
@@ -153,9 +153,7 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
 
     /** Null: there is no such account. */
     async balance(db: Queryable, accountId: bigint): Promise<AccountBalance | null> {
-      const { rows } = await db.query<
-        Record<'credits' | 'debits' | 'held' | 'frozen' | 'owed', string> & { suspended: boolean }
-      >({
+      const { rows } = await db.query<Row<'ledger_accounts'>>({
         name: 'ledger_balance',
         text: 'select credits, debits, held, frozen, owed, suspended from ledger_accounts where id = $1',
         values: [accountId],
@@ -181,7 +179,7 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
       accountId: bigint,
       page: { limit: number; before?: bigint; movements?: Movement[]; from?: Date; to?: Date },
     ): Promise<Transfer[]> {
-      const { rows } = await db.query({
+      const { rows } = await db.query<Row<'transfers'>>({
         name: 'ledger_history',
         text: `
           select id, number, kind, code, reference, amount, returned, available_after, held_after, frozen_after, owed_after, happened_at

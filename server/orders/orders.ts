@@ -11,7 +11,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { Announce } from '../platform/announce.ts'
 import type { Refused } from '../platform/answer.ts'
 import { createBatcher } from '../platform/batch.ts'
-import type { Database } from '../platform/db.ts'
+import type { Database, Row } from '../platform/db.ts'
 import { newId, newOrderNumber, printId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import { readCode } from './sms.ts'
@@ -328,7 +328,7 @@ export function createOrders(parts: {
     let ended = 0
     let after: string | null = null
     while (!signal?.aborted) {
-      const { rows }: { rows: { id: string; account_id: string }[] } = await database.pool.query(
+      const { rows }: { rows: Pick<Row<'orders'>, 'id' | 'account_id'>[] } = await database.pool.query(
         `select id, account_id from orders
           where status in ('waiting', 'received') and expires_at <= house_now() and ($2::uuid is null or id > $2)
           order by id limit $1`,
@@ -433,7 +433,7 @@ export function createOrders(parts: {
   }
 
   async function read(where: string, values: unknown[], limit: number): Promise<Order[]> {
-    const { rows } = await database.pool.query(
+    const { rows } = await database.pool.query<Row<'orders'> & { messages: Message[] }>(
       `select o.*, coalesce(m.messages, '[]') as messages
          from (select * from orders where ${where} order by id desc limit ${limit}) o
          left join lateral (
@@ -450,13 +450,13 @@ export function createOrders(parts: {
       service: row.service,
       country: row.country,
       price: printAmount(micros(row.price)),
-      status: row.status,
+      status: row.status as Order['status'],
       created_at: row.given_at.toISOString(),
       expires_at: row.expires_at.toISOString(),
       cancel_from: row.cancel_from.toISOString(),
       ended_at: row.ended_at?.toISOString() ?? null,
       received_at: row.received_at?.toISOString() ?? null,
-      messages: (row.messages as Message[]).map((message) => ({
+      messages: row.messages.map((message) => ({
         ...message,
         received_at: new Date(message.received_at).toISOString(),
       })),
