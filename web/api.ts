@@ -95,7 +95,6 @@ export function whenSignedOut(act: () => void): void {
 async function read<Value>(url: string): Promise<Value> {
   const answer = await send<Value>('GET', url)
   if (answer.ok) return answer.value
-  if (answer.refusal.code === 'unauthenticated') signedOut()
   throw new Refused(answer.refusal)
 }
 
@@ -117,7 +116,9 @@ async function send<Value>(
     })
     const answered: unknown = await response.json().catch(() => null)
     if (response.ok) return { ok: true, value: answered as Value }
-    return { ok: false, refusal: refusalFrom(response, answered, options.signingIn ?? false) }
+    const refusal = refusalFrom(response, answered, options.signingIn ?? false)
+    if (refusal.code === 'unauthenticated' && !options.signingIn) signedOut()
+    return { ok: false, refusal }
   } catch {
     return { ok: false, refusal: unreachable }
   }

@@ -2,7 +2,7 @@ import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-qu
 import { RouterProvider } from '@tanstack/react-router'
 import { createRoot } from 'react-dom/client'
 import { Refused, whenSignedOut } from './api.ts'
-import { meRead, siteRead } from './reads.ts'
+import { forgetCustomer, meRead, siteRead } from './reads.ts'
 import { router } from './routes.tsx'
 import { setClock } from './ui/clock.ts'
 import './ui/base.css'
@@ -28,7 +28,7 @@ function isAnswer({ refusal }: Refused): boolean {
   return refusal.code !== 'unreachable' && refusal.code !== 'temporarily_unavailable'
 }
 
-whenSignedOut(() => cache.setQueryData(meRead.queryKey, null))
+whenSignedOut(() => forgetCustomer(cache))
 void cache.prefetchQuery(siteRead)
 void cache.prefetchQuery(meRead)
 

@@ -79,6 +79,12 @@ export function useNames() {
   }
 }
 
+/** Nothing of this customer stays for the next one at the same browser. */
+export function forgetCustomer(cache: QueryClient): void {
+  cache.removeQueries({ predicate: (query) => query.queryKey[0] !== 'site' && query.queryKey[0] !== 'me' })
+  cache.setQueryData(meRead.queryKey, null)
+}
+
 /** An order as it is now, wherever it is shown. A reading under way is stopped: what it brings could be older. */
 export function orderChanged(cache: QueryClient, order: Order): void {
   void cache.cancelQueries({ queryKey: ['order', order.id] })

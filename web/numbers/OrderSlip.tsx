@@ -60,7 +60,7 @@ export function OrderSlip({ order, linked = false }: { order: Order; linked?: bo
         />
       ))}
       <Announced text={lastCode ? `Code received: ${lastCode.code}` : stage.is} />
-      <Actions order={order} stage={stage} />
+      <Actions order={order} stage={stage} linked={linked} />
     </Slip>
   )
 }
@@ -157,7 +157,7 @@ const announcements: Record<string, string> = {
   no_code: 'No code came; nothing was charged',
 }
 
-function Actions({ order, stage }: { order: Order; stage: Stage }) {
+function Actions({ order, stage, linked }: { order: Order; stage: Stage; linked: boolean }) {
   switch (stage.is) {
     case 'requested':
       return null
@@ -166,7 +166,7 @@ function Actions({ order, stage }: { order: Order; stage: Stage }) {
     case 'received':
       return stage.open ? null : <SameAgain order={order} kind="plain" />
     case 'no_code':
-      return <SameAgain order={order} kind="primary" />
+      return <SameAgain order={order} kind={linked ? 'plain' : 'primary'} />
   }
 }
 

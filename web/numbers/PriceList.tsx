@@ -35,7 +35,7 @@ export function PriceList({
       head: 'Service',
       kind: 'text',
       narrow: 'first',
-      width: 'sm:w-[24%]',
+      width: 'lg:w-1/4',
       cell: (price) => (
         <span className="font-medium sm:font-regular">
           {names.service(price.service)}
@@ -47,7 +47,7 @@ export function PriceList({
       head: 'Country',
       kind: 'text',
       narrow: 'hidden',
-      width: 'sm:w-[24%]',
+      width: 'lg:w-1/4',
       cell: (price) => names.country(price.country),
     },
     {

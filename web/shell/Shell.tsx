@@ -1,12 +1,12 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
-import { useEffect, useRef } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import type { Me } from '../../contract/contract.ts'
 import { api } from '../api.ts'
 import { startLive, tellSignedOut, useLive } from '../live.ts'
 import { paths } from '../paths.ts'
 import { SignedOut } from '../public/SignedOut.tsx'
-import { balanceRead, meRead, siteRead } from '../reads.ts'
+import { balanceRead, forgetCustomer, meRead, siteRead } from '../reads.ts'
 import { Button, linkClass } from '../ui/Button.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { Money } from '../ui/Money.tsx'
@@ -33,18 +33,15 @@ export function Shell() {
 
 function SignedIn({ me }: { me: Me }) {
   const cache = useQueryClient()
-  const leave = useRef(() => {})
-  leave.current = () => {
-    // Nothing of this customer stays for the next one at the same browser.
-    cache.removeQueries({ predicate: (query) => query.queryKey[0] !== 'site' && query.queryKey[0] !== 'me' })
-    cache.setQueryData(meRead.queryKey, null)
-  }
-  useEffect(() => startLive(cache, () => leave.current()), [cache])
+  const [stillIn, setStillIn] = useState(false)
+  useEffect(() => startLive(cache, () => forgetCustomer(cache)), [cache])
 
   const signOut = async () => {
-    await api.signOut()
+    const answer = await api.signOut()
+    setStillIn(!answer.ok)
+    if (!answer.ok) return
     tellSignedOut()
-    leave.current()
+    forgetCustomer(cache)
   }
 
   return (
@@ -61,9 +58,16 @@ function SignedIn({ me }: { me: Me }) {
         <main
           id="main"
           tabIndex={-1}
-          className="flex min-h-dvh flex-col px-16 pb-72 outline-none sm:px-32 lg:px-48 lg:pb-0"
+          className="flex min-h-dvh flex-col px-16 pb-72 outline-none sm:px-24 lg:px-48 lg:pb-0"
         >
           <NotLive />
+          {stillIn && (
+            <div className="pt-16">
+              <Notice tone="refused" takesFocus action={<Button onClick={signOut}>Sign out</Button>}>
+                <p>You are still signed in: the server did not answer.</p>
+              </Notice>
+            </div>
+          )}
           <div className="grid flex-1">
             <Outlet />
           </div>
@@ -112,8 +116,8 @@ function Rail({ me, signOut }: { me: Me; signOut: () => void }) {
 function TopLine({ me, signOut }: { me: Me; signOut: () => void }) {
   const menu = useRef<HTMLDetailsElement>(null)
   return (
-    <header className="sticky top-0 z-20 flex h-topline items-center gap-16 border-b border-rule bg-paper px-16 sm:px-32 lg:hidden">
-      <BrandLine className="mr-auto" />
+    <header className="sticky top-0 z-20 flex h-topline items-center gap-16 border-b border-rule bg-paper px-16 sm:px-24 lg:hidden">
+      <BrandLine className="mr-auto" nameFromSm />
       <Available />
       <details
         ref={menu}
@@ -158,7 +162,8 @@ function BottomTabs() {
   )
 }
 
-function BrandLine({ className }: { className: string }) {
+/** `nameFromSm`: on a narrow screen the mark stands alone. */
+function BrandLine({ className, nameFromSm = false }: { className: string; nameFromSm?: boolean }) {
   const name = useQuery(siteRead).data?.brand.name
   const { pathname } = useLocation()
   return (
@@ -169,7 +174,7 @@ function BrandLine({ className }: { className: string }) {
       className={`flex min-h-target items-center gap-12 font-strong ${className}`}
     >
       <BrandMark />
-      <span>{name}</span>
+      <span className={nameFromSm ? 'max-sm:hidden' : ''}>{name}</span>
     </Link>
   )
 }

@@ -1,3 +1,4 @@
+import { Fragment } from 'react'
 import { groups } from './groups.ts'
 
 const sizes = {
@@ -11,16 +12,18 @@ const sizes = {
  * selected has no spaces. `lead` digits stand as a group of their own (a country's dial code).
  */
 export function Code({ text, lead, size = 'text' }: { text: string; lead?: string; size?: keyof typeof sizes }) {
+  const [first, ...others] = groups(text, lead)
   let position = 0
   return (
-    <span className={`font-mono break-all ${sizes[size]}`}>
-      {groups(text, lead).map((group) => {
-        const first = position === 0
+    <span className={`font-mono wrap-anywhere ${sizes[size]}`}>
+      {first}
+      {others.map((group) => {
         position += group.length
         return (
-          <span key={position} className={first ? '' : 'group-gap'}>
-            {group}
-          </span>
+          <Fragment key={position}>
+            <wbr />
+            <span className="group-gap">{group}</span>
+          </Fragment>
         )
       })}
     </span>

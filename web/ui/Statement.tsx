@@ -108,7 +108,11 @@ export function Statement<Row>({
                     {...as('cell')}
                     className={`py-4 align-middle text-label sm:h-row max-sm:py-0 ${align(column)} ${narrowPlaces[column.narrow]}`}
                   >
-                    {column.cell(row)}
+                    {column.kind === 'edge' ? (
+                      <div className="sm:min-w-edge">{column.cell(row)}</div>
+                    ) : (
+                      column.cell(row)
+                    )}
                   </td>
                 ))}
               </tr>
