@@ -250,8 +250,8 @@ async function endRequests(server: Server, endStreams: () => void): Promise<void
   const looking = (async () => {
     // A connection is idle only once its last answer has gone out, and Node does not look again by itself.
     for (let waited = 0; waited < STOP_REQUESTS_MS_MAX && !done.signal.aborted; waited += LOOK_AGAIN_MS) {
-      server.closeIdleConnections()
       await pause(LOOK_AGAIN_MS, done.signal)
+      server.closeIdleConnections()
     }
     server.closeAllConnections()
   })()
