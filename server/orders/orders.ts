@@ -307,7 +307,7 @@ export function createOrders(parts: {
           ok: false,
           code: 'already_closed',
           detail: `This order ended at ${order.ended_at} (${order.status}). There is nothing left to cancel.`,
-          extra: { status: order.status },
+          extra: { order_status: order.status },
         }
       case 'idempotency_key_reused':
         return { ok: false, ...refusedKey }
