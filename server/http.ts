@@ -11,6 +11,8 @@ import { type Problem, refusals } from '../contract/refusals.ts'
 import type { Accounts, SignedIn } from './accounts/accounts.ts'
 import { accountsRoutes, signInRoutes } from './accounts/routes.ts'
 import { demoLogin } from './accounts/sandbox-logins.ts'
+import type { Billing } from './billing/billing.ts'
+import { billingRoutes } from './billing/routes.ts'
 import type { Config } from './config.ts'
 import type { Live } from './live.ts'
 import type { Catalogue } from './orders/catalogue.ts'
@@ -36,6 +38,7 @@ export function createHttp(house: {
   payments: Payments
   orders: Orders
   catalogue: Catalogue
+  billing: Billing
   live: Live
   pages: Files
   log: Log
@@ -63,6 +66,7 @@ export function createHttp(house: {
   api.route('/', paymentsRoutes(house.payments, accounts))
   api.route('/', catalogueRoutes(house.catalogue))
   api.route('/orders', ordersRoutes(house.orders, accounts))
+  api.route('/', billingRoutes(house.billing, accounts))
   api.get('/events', accounts.signedIn, (c) => live.open(c))
   http.route('/api/v1', api)
 
