@@ -8,6 +8,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import fc from 'fast-check'
 import { micros, printAmount, usd } from '../../contract/money.ts'
 import { freshDatabase, type TestDatabase } from '../../test/database.ts'
 import { derivedId, newId } from '../platform/ids.ts'
@@ -390,6 +391,97 @@ function hold(accountId: bigint, amount: string, id = newId()): Command {
     expiresAt: new Date('2100-01-01'),
     onExpiry: 'void',
   }
+}
+
+/** A command as drawn: small numbers, so that ids, holds and credit collide all the time. */
+type Draw = { who: 0 | 1; kind: Command['kind']; cents: number; id: number; hold: number; max: number }
+
+const draw: fc.Arbitrary<Draw> = fc.record({
+  who: fc.constantFrom(0, 1),
+  kind: fc.constantFrom(
+    'credit',
+    'debit',
+    'hold',
+    'hold',
+    'capture',
+    'capture',
+    'void',
+    'clawback_debit',
+    'clawback_hold',
+  ),
+  cents: fc.integer({ min: 1, max: 400 }),
+  id: fc.integer({ min: 1, max: 12 }),
+  hold: fc.integer({ min: 1, max: 12 }),
+  max: fc.integer({ min: 1, max: 4 }),
+})
+
+test('any list of commands and groups may be split anywhere without changing an answer or a figure', async () => {
+  // One lane: what is submitted together goes as one list.
+  const together = createLedger({ database: db.database, log: openLog({ level: 'silent' }), lanes: 1 })
+  try {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(draw, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 14 }),
+        async (lists) => {
+          const seen: string[] = []
+          for (const how of ['as one list', 'one by one'] as const) {
+            const accounts = [nextAccount++, nextAccount++] as const
+            const ids = new Map<number, string>()
+            const id = (number: number) => {
+              if (!ids.has(number)) ids.set(number, newId())
+              return ids.get(number)!
+            }
+            const reference = newId()
+            for (const account of accounts) await ledger.open(db.database.pool, account)
+            // Half of the groups stay within one customer, as they must; the other half tries what must be refused.
+            const groups = lists.map((list) => list.map((one) => commandOf(one, accounts, id, reference)))
+            const outcomes =
+              how === 'as one list'
+                ? await Promise.all(groups.map((group) => together.submitGroup(group)))
+                : await inTurn(groups, (group) => ledger.submitGroup(group))
+            const figures = await inTurn([...accounts], (account) => ledger.balance(db.database.pool, account))
+            seen.push(
+              JSON.stringify([outcomes.map((group) => group.map(print)), figures], (_, value) =>
+                typeof value === 'bigint' ? String(value) : value,
+              ),
+            )
+          }
+          assert.equal(seen[0], seen[1])
+        },
+      ),
+      { numRuns: 60 },
+    )
+  } finally {
+    await together.close()
+  }
+})
+
+function commandOf(
+  one: Draw,
+  accounts: readonly [bigint, bigint],
+  id: (number: number) => string,
+  reference: string,
+): Command {
+  const isHold = one.kind === 'hold' || one.kind === 'clawback_hold'
+  return {
+    id: id(one.id),
+    kind: one.kind,
+    accountId: accounts[one.who],
+    code: one.kind === 'capture' || one.kind === 'void' || isHold ? 'order' : 'adjustment',
+    contra: 'revenue',
+    reference,
+    ...(one.kind === 'capture' || one.kind === 'void'
+      ? { holdId: id(one.hold) }
+      : { amount: micros(BigInt(one.cents) * 10_000n) }),
+    ...(one.kind === 'capture' && one.cents % 3 === 0 ? { amount: micros(BigInt(one.cents) * 10_000n) } : {}),
+    ...(isHold ? { expiresAt: new Date('2100-01-01'), onExpiry: 'void', openMax: one.max } : {}),
+  } as Command
+}
+
+async function inTurn<Item, Result>(items: Item[], act: (item: Item) => Promise<Result>): Promise<Result[]> {
+  const results: Result[] = []
+  for (const item of items) results.push(await act(item))
+  return results
 }
 
 test('of 200 holds at once with credit for 50, exactly 50 are granted', async () => {
