@@ -16,6 +16,7 @@ import { Refusal } from './say.mjs'
  * @property {string} name
  * @property {import('node:child_process').ChildProcess} child
  * @property {Promise<string>} died how it ended, in words
+ * @property {string | null} logFile
  * @property {() => string} said what it wrote since its start, at most 64 KiB
  */
 
@@ -98,7 +99,7 @@ export function startProgram({ name, command, args, env, cwd, logFile }) {
     child.once('error', (error) => tell(error.message))
     child.once('exit', (code, by) => tell(by ?? `exit code ${code}`))
   })
-  const program = { name, child, died, said: () => (log ? tailOf(log.file, from) : '') }
+  const program = { name, child, died, logFile, said: () => (log ? tailOf(log.file, from) : '') }
   programs.push(program)
   void died.then((how) => {
     if (stopping) return

@@ -38,7 +38,10 @@ export async function start() {
 
     keepLock(await preparePackages('start'))
     const databaseUrl = settings.databaseUrl ?? (await startDatabase(folder))
-    if (settings.databaseUrl) line(`  Database   the one that DATABASE_URL names`)
+    if (settings.databaseUrl) {
+      begin('Database')
+      done('the one that DATABASE_URL names')
+    }
     await buildWeb()
 
     const env = programEnvironment(childEnvironment(process.env), settings, {
@@ -98,7 +101,8 @@ function begunProgram(name, env, logs) {
  * @param {string} address
  */
 async function answering(title, program, probe, address) {
-  begin(title, 'starting')
+  // In production the program's log shares this output: nothing may stand open in the middle of it.
+  if (program.logFile !== null) begin(title, 'starting')
   const end = performance.now() + readySecondsMax * 1000
   while (!(await answersOk(probe))) {
     if (performance.now() > end) {
@@ -109,6 +113,7 @@ async function answering(title, program, probe, address) {
     }
     await sleep(25)
   }
+  begin(title)
   done(address)
 }
 
