@@ -51,13 +51,20 @@ export function endWith(end) {
  * @returns {Promise<number>} the exit code
  */
 export async function withCrew(work) {
-  // Ctrl-C, an orderly kill, a closed terminal. Repeats are ignored: npm passes on what the terminal sends as well.
-  for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
-    process.on(name, () => endWith({ code: 0 }))
+  let staying = false
+  // Ctrl-C, an orderly kill, a closed terminal: the proper end of what stays, and a failure of what was not finished.
+  // Repeats are ignored: npm passes on what the terminal sends as well.
+  for (const [name, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 })) {
+    process.on(name, () => endWith({ code: staying ? 0 : 128 + number }))
+  }
   try {
-    const worked = work().then((code) => (code === 'stay' ? ending : /** @type {End} */ ({ code })))
+    const worked = work().then((code) => {
+      staying = code === 'stay'
+      return code === 'stay' ? ending : { code }
+    })
     // Work that is interrupted fails in its own way; the reason to end has been told already.
     worked.catch(() => {})
+    /** @type {End} */
     const { code, sentence } = await Promise.race([worked, ending])
     if (sentence) throw new Refusal(sentence)
     return code
