@@ -26,7 +26,8 @@ const files: Record<string, { at: string; type: string }> = {
 export function assets(): Hono<Bindings> {
   const app = new Hono<Bindings>()
   app.get('/:name', async (c) => {
-    const file = files[c.req.param('name')]
+    const name = c.req.param('name')
+    const file = Object.hasOwn(files, name) ? files[name] : undefined
     if (!file) return problem(c, 404, 'not_found', `There is no ${c.req.path}.`)
     const content = await readFile(fileURLToPath(file.at))
     return c.body(new Uint8Array(content), 200, {

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Order, orderSchema } from '../../contract/contract.ts'
-import { SECOND } from '../clock.ts'
+import { type Clock, SECOND } from '../clock.ts'
 
 const ANSWER_MILLISECONDS_MAX = 10 * SECOND
 /** Longer silence than this means a dead connection: the server says something now and then. */
@@ -29,6 +29,7 @@ export type Ears = {
 }
 
 export function listen(world: {
+  clock: Clock
   serverUrl: () => string
   key: string
   /** An order is new or has changed. */
@@ -123,7 +124,7 @@ export function listen(world: {
     const said = readJson(lines.join('\n'))
     if (name === 'hello') {
       const now = Date.parse(String((said as { now?: unknown } | null)?.now))
-      if (!Number.isNaN(now)) ahead = now - Date.now()
+      if (!Number.isNaN(now)) ahead = now - world.clock()
       connected = true
       // Also after the clock was moved: much may have changed at once.
       await refresh()

@@ -8,7 +8,7 @@ import { type Clock, SECOND } from '../clock.ts'
 import { type Bindings, isForm, problem, readAsked } from '../web.ts'
 import { type Carried, newSmsId, openNetwork } from './network.ts'
 import { listen } from './orders.ts'
-import { textWithCode, textWithoutCode } from './texts.ts'
+import { serviceName, textWithCode, textWithoutCode } from './texts.ts'
 
 export { serviceName } from './texts.ts'
 
@@ -63,7 +63,7 @@ export function openPhones(world: {
     serverUrl: world.serverUrl,
     secret: world.secret,
   })
-  const ears = listen({ serverUrl: world.serverUrl, key: world.key, heard })
+  const ears = listen({ clock, serverUrl: world.serverUrl, key: world.key, heard })
 
   /** A new waiting order gets its code planned; one that got its code or ended needs none. */
   function heard(order: Order): void {
@@ -99,7 +99,7 @@ export function openPhones(world: {
           const { from, text } = textWithCode(order.service)
           network.hand({ id: newSmsId(), to: order.phone_number, from, text })
           note(
-            `The phone network sent ${order.phone_number} a code for ${order.service} by itself.`,
+            `The phone network sent ${order.phone_number} a code for ${serviceName(order.service)} by itself.`,
             world.orderPage(order),
           )
         })

@@ -92,13 +92,13 @@ export function checkoutPages(bank: Bank): Hono<Bindings> {
     return page(
       c,
       session,
-      "You closed the bank's window",
+      'You closed the bank’s window',
       html`
-        <h1>You closed the bank's window</h1>
+        <h1>You closed the bank’s window</h1>
         <p class="lead">The bank is still waiting for an answer. Until there is one, nothing is taken.</p>
         <p>With a real bank this window would now be gone. From here you can:</p>
         <ul class="ways">
-          <li><a href="/c/challenge/${c.req.param('id')}">Open the bank's window again</a></li>
+          <li><a href="/c/challenge/${c.req.param('id')}">Open the bank’s window again</a></li>
           <li><a href="/c/pay/${session.id}">Use another card</a></li>
           ${session.cancel_url ? html`<li><a href="${session.cancel_url}">Back to ${shopOf(session)} without paying</a></li>` : ''}
         </ul>`,
@@ -304,7 +304,7 @@ function lastTrouble(intent: Stripe.PaymentIntent | undefined): Html {
   const error = intent?.last_payment_error
   if (intent?.status === 'requires_action')
     return html`<div class="notice waiting" role="status"><p>The bank is still waiting for your confirmation.
-      <a href="${intent.next_action?.redirect_to_url?.url ?? ''}">Open the bank's window again</a>, or pay with another card.</p></div>`
+      <a href="${intent.next_action?.redirect_to_url?.url ?? ''}">Open the bank’s window again</a>, or pay with another card.</p></div>`
   if (!error) return html``
   const last4 = error.payment_method?.card?.last4
   const what =
