@@ -17,7 +17,7 @@ import { buildWeb, webFolder } from './web.mjs'
 
 /** @typedef {import('./steps.mjs').Step} Step */
 
-const rooms = ['contract', 'server', 'sandbox', 'test']
+const rooms = ['contract', 'server', 'sandbox', 'test', 'web']
 const browserTests = 'test/playwright.config.ts'
 const filesAtOnce = 2
 const testSecondsMax = 300
