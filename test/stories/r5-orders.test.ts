@@ -55,6 +55,9 @@ async function oneNumberIsLeftIn(country: string): Promise<void> {
   )
 }
 
+/** The word of an answer: a refusal's code, else how the order stands. */
+type Told = { code?: string; status: string }
+
 function codes(order: Order): (string | null)[] {
   return order.messages.map((message) => message.code)
 }
@@ -231,7 +234,7 @@ test('a cancel and a code at once, a hundred times: one wins, and the other is t
           pause((n % 5) * 2).then(() =>
             world.sendSms({ id: `race-${order.id}`, to: order.phone_number, from: 'Telegram', text: `Code ${code}` }),
           ),
-          pause((n % 3) * 3).then(() => hugo.post<Order & Problem>(`/orders/${order.id}/cancel`)),
+          pause((n % 3) * 3).then(() => hugo.post<Told>(`/orders/${order.id}/cancel`)),
         ])
         const now = await hugo.orderNow(order.id)
         const told = { sms: sms.body.outcome, cancel: cancel.body.code ?? cancel.body.status, order: now.status }
