@@ -71,7 +71,6 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       }
     })()
     await Promise.race([ending, pause(STOP_MS_MAX)])
-    log.info('Stopped')
   }
 
   try {
@@ -179,11 +178,15 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
     ends.requests = () => endRequests(server, () => live.close())
     answer = http.fetch
     log.info({ url: config.publicUrl, mode: config.mode }, 'Serving')
+    async function stopServing(): Promise<void> {
+      await stop()
+      log.info('Stopped')
+    }
     return {
       url: `http://${isIPv6(config.host) ? `[${config.host}]` : config.host}:${port}`,
       config,
       /** Ends what is under way, then everything else; within five seconds. */
-      stop: () => (stopping ??= stop()),
+      stop: () => (stopping ??= stopServing()),
       parts: { database, authDatabase, announce, ledger, accounts, payments, orders, queue, jobs, live },
     }
   } catch (error) {
@@ -260,26 +263,28 @@ async function endRequests(server: Server, endStreams: () => void): Promise<void
   await looking
 }
 
-if (import.meta.main) {
+if (import.meta.main) await main()
+
+async function main(): Promise<void> {
   const read = readConfig(process.env)
-  if (!read.ok) giveUp(read.problems)
-  else {
-    process.on('uncaughtException', (error) => {
-      openLog({ level: 'fatal' }).fatal({ err: error }, 'A bug ended the server')
-      process.exit(1)
-    })
-    try {
-      const server = await startServer(read.config)
-      const end = () => void server.stop().then(() => process.exit(0))
-      process.once('SIGTERM', end)
-      process.once('SIGINT', end)
-      // The launcher died; nobody would ever end this program.
-      process.once('disconnect', end)
-      if (process.send && !process.connected) end()
-    } catch (error) {
-      if (!(error instanceof CannotStart)) throw error
-      giveUp([error.message])
-    }
+  if (!read.ok) return giveUp(read.problems)
+
+  let server: RunningServer | null = null
+  // While it starts there is nothing to finish: what the start writes is in transactions, or is written again by the next one.
+  const end = () => void Promise.resolve(server?.stop()).then(() => process.exit(0))
+  process.once('SIGTERM', end)
+  process.once('SIGINT', end)
+  // The launcher died; nobody would ever end this program.
+  process.once('disconnect', end)
+  process.on('uncaughtException', (error) => {
+    openLog({ level: 'fatal' }).fatal({ err: error }, 'A bug ended the server')
+    process.exit(1)
+  })
+  try {
+    server = await startServer(read.config)
+  } catch (error) {
+    if (!(error instanceof CannotStart)) throw error
+    giveUp([error.message])
   }
 }
 

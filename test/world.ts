@@ -39,6 +39,21 @@ export type Customer = Awaited<ReturnType<World['customer']>>
 export type Client = ReturnType<typeof createClient>
 export type World = Awaited<ReturnType<typeof startWorld>>
 
+type Server = {
+  /** Where programs of this machine find it. */
+  readonly url: string
+  /** Where browsers find it. */
+  readonly publicUrl: string
+  /** Its rooms; of a server in another process they cannot be had. */
+  readonly parts: RunningServer['parts']
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** As `kill -9`: nothing is finished, nothing is told. Only of a server in a process of its own. */
+  kill(): Promise<void>
+  /** What a process of its own wrote, to look at after a failure. */
+  said(): string
+}
+
 type Signing = { secret?: string; at?: Date; body?: string; signature?: string }
 
 export async function startWorld(
@@ -76,7 +91,12 @@ export async function startWorld(
     ...options.env,
   }
   const server = options.asProcess ? serverProcess(env, port) : serverHere(env, log)
-  await server.start()
+  try {
+    await server.start()
+  } catch (error) {
+    await Promise.all([sandbox.stop(), db.close()])
+    throw error
+  }
   sandbox.serverMovedTo(server.url, server.publicUrl)
 
   // The world's own hands in the books: rooms over the same database, so that they work while the server is dead, too.
@@ -323,7 +343,7 @@ export async function startWorld(
 }
 
 /** The server in this process. */
-function serverHere(env: Record<string, string>, log: Log) {
+function serverHere(env: Record<string, string>, log: Log): Server {
   let running: RunningServer | null = null
   return {
     get url() {
@@ -341,15 +361,15 @@ function serverHere(env: Record<string, string>, log: Log) {
     async stop(): Promise<void> {
       await running?.stop()
     },
-    /** There is no process to kill here: start the world with `asProcess`. */
     kill(): Promise<void> {
-      throw new Error('This server shares the process of the test')
+      throw new Error('This server shares the process of the test: start the world with `asProcess`')
     },
+    said: () => '',
   }
 }
 
 /** The server as `npm start` runs it, without the launcher. */
-function serverProcess(env: Record<string, string>, port: number) {
+function serverProcess(env: Record<string, string>, port: number): Server {
   const url = `http://127.0.0.1:${port}`
   let child: ChildProcess | null = null
   let said = ''
@@ -367,7 +387,6 @@ function serverProcess(env: Record<string, string>, port: number) {
     get parts(): never {
       throw new Error('The parts are in the other process')
     },
-    /** What it wrote, to look at after a failure. */
     said: () => said,
     async start(): Promise<void> {
       const started = spawn(process.execPath, [join(import.meta.dirname, '../server/main.ts')], {
@@ -387,7 +406,6 @@ function serverProcess(env: Record<string, string>, port: number) {
         return answer?.status === 200
       })
     },
-    /** As `kill -9`: nothing is finished, nothing is told. */
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
   }

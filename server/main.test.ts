@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import pg from 'pg'
+import type { Order } from '../contract/contract.ts'
+import { freshDatabase, type TestDatabase } from '../test/database.ts'
+import { startWorld, until, type World } from '../test/world.ts'
+
+const MAIN = join(import.meta.dirname, 'main.ts')
+
+let db: TestDatabase
+before(async () => {
+  db = await freshDatabase()
+})
+after(() => db.close())
+
+function settings(more: Record<string, string> = {}): Record<string, string> {
+  return {
+    PORT: '0',
+    SANDBOX_PORT: '1',
+    DATABASE_URL: db.url,
+    AUTH_SECRET: 'the-secret-of-a-test-world-0123456789',
+    STRIPE_SECRET_KEY: 'sk_test_sandbox',
+    STRIPE_WEBHOOK_SECRETS: 'whsec_sandbox',
+    STRIPE_API_URL: 'http://127.0.0.1:1',
+    SMS_WEBHOOK_SECRETS: 'sms_sandbox',
+    ...more,
+  }
+}
+
+/** The program by itself: what it writes, and how it ends. */
+function run(env: Record<string, string>): { child: ChildProcess; said: () => string; ended: Promise<number | null> } {
+  const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  let said = ''
+  for (const stream of [child.stdout!, child.stderr!]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+    })
+  }
+  // Not 'close', which never comes after the channel was cut from this side.
+  const ended = Promise.all([once(child, 'exit'), once(child.stdout!, 'end'), once(child.stderr!, 'end')])
+  return { child, said: () => said, ended: ended.then(() => child.exitCode) }
+}
+
+async function serving(program: ReturnType<typeof run>): Promise<string> {
+  return until(async () => /"url":"(http:[^"]+)"/.exec(program.said())?.[1])
+}
+
+test('wrong settings are told all at once, a sentence each, and nothing is started', async () => {
+  const program = run(settings({ PORT: 'x', AUTH_SECRET: 'short' }))
+  assert.equal(await program.ended, 1)
+  const lines = program.said().trim().split('\n')
+  assert.deepEqual(
+    lines.map((line) => line.split(' ')[0]),
+    ['PORT', 'AUTH_SECRET'],
+  )
+})
+
+test('a port in use is told in one sentence', async () => {
+  const holder = createServer().listen(0, '127.0.0.1')
+  await once(holder, 'listening')
+  const { port } = holder.address() as AddressInfo
+  const program = run(settings({ PORT: String(port) }))
+  assert.equal(await program.ended, 1)
+  assert.equal(program.said(), `Port ${port} is in use: set PORT to another one, or end the program that holds it.\n`)
+  holder.close()
+})
+
+test('a database that does not answer, or not to us, is told in one sentence', async () => {
+  const nobody = run(settings({ DATABASE_URL: 'postgres://postgres:secret@127.0.0.1:1/mobilesms' }))
+  assert.equal(await nobody.ended, 1)
+  assert.equal(
+    nobody.said(),
+    'The database at 127.0.0.1:1/mobilesms does not answer: start it, or correct DATABASE_URL.\n',
+  )
+  const other = new URL(db.url)
+  other.pathname = '/not_there'
+  const missing = run(settings({ DATABASE_URL: other.toString() }))
+  assert.equal(await missing.ended, 1)
+  assert.match(missing.said(), /^The database at .*\/not_there refuses this login .*: correct DATABASE_URL\.\n$/)
+})
+
+test('a production start refuses the database of a sandbox', async () => {
+  const program = run(
+    settings({
+      MODE: 'production',
+      PUBLIC_URL: 'https://sms.example',
+      STRIPE_SECRET_KEY: 'sk_live_1',
+      STRIPE_WEBHOOK_SECRETS: 'whsec_1',
+      STRIPE_API_URL: '',
+      SMS_WEBHOOK_SECRETS: 'a-secret-that-is-long-enough',
+    }),
+  )
+  assert.equal(await program.ended, 1)
+  assert.match(program.said(), /^This database belongs to a sandbox installation and MODE is production\. .*\n$/)
+})
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`${signal} ends the server within five seconds, without an error`, async () => {
+    const program = run(settings())
+    await serving(program)
+    const begun = performance.now()
+    program.child.kill(signal)
+    assert.equal(await program.ended, 0)
+    assert.ok(performance.now() - begun < 5_000)
+    assert.doesNotMatch(program.said(), /"level":"(warn|error|fatal)"/)
+  })
+}
+
+test('the server ends with whoever started it', async () => {
+  const program = run(settings())
+  await serving(program)
+  program.child.disconnect()
+  assert.equal(await program.ended, 0)
+})
+
+test('servers that start at once on an empty database all serve, with one demo customer', async () => {
+  const url = new URL(db.url)
+  url.pathname = `/${db.name}_empty`
+  const owner = new pg.Client({ connectionString: db.url })
+  await owner.connect()
+  await owner.query(`create database ${db.name}_empty`)
+  try {
+    const programs = [1, 2, 3].map(() => run(settings({ DATABASE_URL: url.toString() })))
+    for (const program of programs) await serving(program)
+    const fresh = new pg.Client({ connectionString: url.toString() })
+    await fresh.connect()
+    const { rows } = await fresh.query(
+      `select (select count(*)::int from accounts) as accounts, (select count(*)::int from auth."account") as passwords,
+              (select count(*)::int from api_keys) as keys, (select count(*)::int from ledger_accounts) as ledgers`,
+    )
+    assert.deepEqual(rows, [{ accounts: 3, passwords: 3, keys: 1, ledgers: 3 }])
+    await fresh.end()
+    for (const program of programs) program.child.kill()
+    for (const program of programs) assert.equal(await program.ended, 0)
+  } finally {
+    await owner.query(`drop database ${db.name}_empty with (force)`)
+    await owner.end()
+  }
+})
+
+test('the log has no secret, no query and no body', async () => {
+  const program = run(settings())
+  const url = await serving(program)
+  const login = { username: 'demo', password: 'demo-password' }
+  await fetch(`${url}/api/v1/orders?api_key=msk_sandbox_demo`, {
+    headers: { authorization: 'Bearer msk_sandbox_demo' },
+  })
+  const signedIn = await fetch(`${url}/api/auth/sign-in/username?token=in-the-query`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(login),
+  })
+  assert.equal(signedIn.status, 200)
+  const session = signedIn.headers.getSetCookie()[0]!.split(/[=;.]/)[1]!
+  program.child.kill()
+  await program.ended
+  assert.match(program.said(), /"route":"\/api\/auth\/sign-in\/username","status":200/)
+  for (const secret of [
+    'msk_sandbox_demo',
+    'demo-password',
+    'in-the-query',
+    session,
+    'sk_test_sandbox',
+    'whsec_sandbox',
+  ])
+    assert.doesNotMatch(program.said(), new RegExp(secret))
+})
+
+test('a stop lets the request under way finish, and its order stands', async () => {
+  const world = await startWorld({ asProcess: true })
+  try {
+    const ana = await world.customer({ name: 'ana', credit: '5.00' })
+    const hold = await holdAccount(world, ana.accountId)
+    const ordering = ana.post<Order>('/orders', { service: 'telegram', country: 'GB' })
+    await until(hold.somebodyWaits)
+    const stopping = world.server.stop()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await assert.rejects(fetch(`${world.server.url}/readyz`), 'nothing new is taken on')
+    await hold.release()
+    assert.equal((await ordering).status, 201)
+    await stopping
+    await world.expectBooks(`
+      ana available 3.80
+      ana held      1.20`)
+    await world.audit()
+  } finally {
+    await world.stop()
+  }
+})
+
+test('kill -9 in the middle of orders loses nothing that was acknowledged', async () => {
+  const world = await startWorld({ asProcess: true })
+  try {
+    const ana = await world.customer({ name: 'ana', credit: '100.00' })
+    const acknowledged: Order[] = []
+    const ordering = Array.from({ length: 15 }, async () => {
+      const placed = await ana.post<Order>('/orders', { service: 'telegram', country: 'GB' }).catch(() => null)
+      if (placed?.status === 201) acknowledged.push(placed.body)
+    })
+    await until(async () => acknowledged.length > 0)
+    await world.server.kill()
+    await Promise.all(ordering)
+    await world.server.start()
+    for (const order of acknowledged) assert.equal((await ana.orderNow(order.id)).status, 'waiting')
+    await world.audit()
+    await world.advance(1200)
+    await world.expectBooks(`
+      ana available 100.00
+      ana held      0.00
+      revenue       0.00`)
+    await world.audit()
+  } finally {
+    await world.stop()
+  }
+})
+
+/** Somebody else's transaction on the account: whoever orders for it has to wait. */
+async function holdAccount(world: World, accountId: bigint) {
+  const owner = new pg.Client({ connectionString: world.db.url })
+  await owner.connect()
+  await owner.query('begin')
+  await owner.query('select from ledger_accounts where id = $1 for update', [accountId])
+  return {
+    // Asked by the owner: the server's role does not see what others wait for.
+    async somebodyWaits(): Promise<boolean> {
+      const { rows } = await owner.query(
+        'select from pg_locks where not granted and pid in (select pid from pg_stat_activity where datname = current_database())',
+      )
+      return rows.length > 0
+    },
+    async release(): Promise<void> {
+      await owner.query('commit')
+      await owner.end()
+    },
+  }
+}
