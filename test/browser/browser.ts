@@ -1,0 +1,111 @@
+/**
+ * What every test in the browser has: a world of its own, a browser that may speak to nothing else and must not complain, and a
+ * look at a page as the rules of the house demand it.
+ */
+import { AxeBuilder } from '@axe-core/playwright'
+import { type BrowserContext, test as base, expect, type Page } from '@playwright/test'
+import { startWorld, type World } from '../world.ts'
+
+/** WCAG 2.2 AA, and what axe holds to be good practice beyond it. */
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+const NARROW = { width: 360, height: 740 }
+
+type Options = {
+  /** The phones answer the demo customer's orders by themselves after this long; 0: never. Unit: seconds. */
+  autoSmsSeconds: number
+}
+
+export const test = base.extend<Options & { world: World }>({
+  autoSmsSeconds: [0, { option: true }],
+
+  world: async ({ autoSmsSeconds }, use, testInfo) => {
+    const world = await startWorld({ asProcess: true, autoSmsSeconds })
+    try {
+      await use(world)
+      // Whatever was pressed: the books are whole, and the bank's say the same.
+      await world.audit()
+      await world.expectBankAgrees()
+    } finally {
+      if (testInfo.status !== testInfo.expectedStatus && 'said' in world.server)
+        await testInfo.attach('the server said', { body: world.server.said(), contentType: 'text/plain' })
+      await world.stop()
+    }
+  },
+
+  baseURL: ({ world }, use) => use(world.server.publicUrl),
+
+  context: async ({ context, world }, use) => {
+    const complaints = listen(context, [world.server.publicUrl, world.sandbox.url])
+    await use(context)
+    expect(complaints, 'what the browser complained of').toEqual([])
+  },
+})
+
+export { expect }
+
+/** Collects errors and warnings of pages, violations of their security policy among them, and requests to anybody else. */
+function listen(context: BrowserContext, origins: string[]): string[] {
+  const complaints: string[] = []
+  context.on('console', (message) => {
+    if (message.type() !== 'error' && message.type() !== 'warning') return
+    const { url } = message.location()
+    if (!isAnswerOfOurs(message.text(), url)) complaints.push(`${message.type()} at ${url}: ${message.text()}`)
+  })
+  context.on('weberror', (error) => {
+    complaints.push(String(error.error().stack))
+  })
+  context.on('request', (request) => {
+    const url = new URL(request.url())
+    if (/^(https?|wss?):$/.test(url.protocol) && !origins.includes(url.origin))
+      complaints.push(`a request to ${url.href}`)
+  })
+  return complaints
+}
+
+/** Browsers write each answer from 400 on into their console: "nobody is signed in", and an amount that is refused. */
+function isAnswerOfOurs(text: string, url: string): boolean {
+  const { pathname } = URL.parse(url) ?? { pathname: '' }
+  return (
+    (/status of 401 /.test(text) && pathname === '/api/v1/me') ||
+    (/status of 400 /.test(text) && pathname === '/api/v1/topups')
+  )
+}
+
+/** The page as it is now: nothing for axe to report in light and dark, wide and narrow, and nothing to scroll sideways at 360 px. */
+export async function inspect(page: Page): Promise<void> {
+  const wide = page.viewportSize()!
+  await expectNothingReported(page, 'light')
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await expectNothingReported(page, 'dark')
+  await page.setViewportSize(NARROW)
+  await expectNothingReported(page, 'dark, narrow')
+  await page.emulateMedia({ colorScheme: 'light' })
+  await expect
+    .poll(
+      () => page.evaluate<number>('document.documentElement.scrollWidth - document.documentElement.clientWidth'),
+      `how far ${page.url()} scrolls sideways at ${NARROW.width} px`,
+    )
+    .toBeLessThanOrEqual(0)
+  await page.setViewportSize(wide)
+}
+
+async function expectNothingReported(page: Page, as: string): Promise<void> {
+  // Legacy mode saves a second page for each run; what it cannot see, frames of other origins, our pages do not have.
+  const axe = new AxeBuilder({ page })
+    .options({ resultTypes: ['violations'] })
+    .withTags(RULES)
+    .setLegacyMode()
+  const { violations } = await axe.analyze()
+  const found = violations.flatMap((violation) =>
+    violation.nodes.map((node) => `${violation.id}: ${node.target.join(' ')}: ${node.failureSummary}`),
+  )
+  expect(found, `axe on ${page.url()}, ${as}`).toEqual([])
+}
+
+/** Does something and sees that the page is still the same document: what changed on it came by itself. */
+export async function withoutReload(page: Page, act: () => Promise<void>): Promise<void> {
+  const born = () => page.evaluate<number>('performance.timeOrigin')
+  const before = await born()
+  await act()
+  expect(await born(), `${page.url()} was loaded again`).toBe(before)
+}

@@ -1,0 +1,86 @@
+/** Top-ups that come to nothing: the page says why in plain words, no money moves, and the next try works. */
+import type { Page } from '@playwright/test'
+import { expect, inspect, test, withoutReload } from './browser.ts'
+import { answerBank, cards, expectBalance, goTo, payBy, signIn, startPaying, topUp } from './person.ts'
+
+test('cards that the bank does not verify are refused in plain words, and a card that it verifies works', async ({
+  page,
+}) => {
+  await signIn(page)
+  await topUp(page)
+  await goTo(page, 'Top-Up')
+  await startPaying(page, '$10.00')
+  await payBy(page, cards.notEnrolled)
+  await page.waitForURL(/\/topups\/[^/]+\/return\?session_id=/)
+  await withoutReload(page, () =>
+    expect(
+      page.getByText(
+        'Your bank did not verify this card with 3-D Secure, so we took no money. Your bank may show $10.00 as pending for a few days; it disappears by itself.',
+      ),
+    ).toBeVisible(),
+  )
+  await expect(page.getByText('Try a card that asks you to confirm in your banking app.')).toBeVisible()
+  await expect(page.getByText('No credits were added.')).toBeVisible()
+  await inspect(page)
+  const refused = page.url()
+  await expectNothingCame(page)
+
+  // The same address says the same, and leads on.
+  await page.goto(refused)
+  await page.getByRole('link', { name: 'Another card' }).click()
+  await startPaying(page, '$10.00')
+  await payBy(page, cards.without3ds)
+  await expect(page.getByText(/^Your bank did not verify this card with 3-D Secure/)).toBeVisible()
+  await expectNothingCame(page)
+
+  await topUp(page)
+  await expect(page.getByText('$10.00 added. You have $20.00 to spend.')).toBeVisible()
+})
+
+test('a failed confirmation takes no money, there or after going back, and can be repeated', async ({ page }) => {
+  await signIn(page)
+  await topUp(page)
+  await goTo(page, 'Top-Up')
+  await startPaying(page, '$10.00')
+  const paymentPage = page.url()
+  await payBy(page, cards.asks)
+  await answerBank(page, 'Fail')
+  await expect(page.getByText('The bank did not confirm that it was you.')).toBeVisible()
+  await inspect(page)
+
+  await payBy(page, cards.asks)
+  await answerBank(page, 'Close the window')
+  await expect(page.getByRole('heading', { name: 'You closed the bank’s window' })).toBeVisible()
+  await inspect(page)
+  await page.getByRole('link', { name: /^Back to .* without paying$/ }).click()
+  await expect(page).toHaveURL(/\/topups\/[^/]+\/cancelled$/)
+  await expect(page.getByText('No money was taken.')).toBeVisible()
+  await inspect(page)
+  await expectNothingCame(page)
+
+  await page.goto(paymentPage)
+  await payBy(page, cards.asks)
+  await answerBank(page, 'Complete')
+  await expect(page.getByText('$10.00 added. You have $20.00 to spend.')).toBeVisible()
+})
+
+test('an amount that is too small is refused beside its field, and nothing is paid', async ({ page }) => {
+  await signIn(page)
+  await goTo(page, 'Top-Up')
+  await page.getByRole('radio', { name: 'Other' }).check()
+  await page.getByRole('textbox', { name: 'Other amount' }).fill('4.99')
+  await page.getByRole('button', { name: /by card$/ }).click()
+  await expect(page.getByRole('alert')).toBeFocused()
+  await expect(page.getByRole('textbox', { name: 'Other amount' })).toHaveAccessibleDescription(/\$5\.00/)
+  await inspect(page)
+  await page.getByRole('textbox', { name: 'Other amount' }).fill('5')
+  await startPaying(page, '$5.00')
+})
+
+/** What was there before, $10.00, is all that is there. */
+async function expectNothingCame(page: Page): Promise<void> {
+  await goTo(page, 'Billing History')
+  await expect(page.getByRole('table', { name: 'Billing History' }).getByText('+$10.00')).toHaveCount(1)
+  await goTo(page, 'Home')
+  await expectBalance(page, { available: '$10.00', held: '$0.00' })
+}
