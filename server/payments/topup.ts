@@ -112,8 +112,12 @@ function traceOf(row: TopupRow): Topup['trace'] {
     ['credited', row.creditedAt],
   ]
   const ended = row.status === 'refused' || row.status === 'expired'
+  // The bank authorised such a payment without being asked to confirm it: that is why it was refused.
+  const unasked = row.reason === 'card_without_3ds' || row.reason === 'wallet_without_3ds'
   let waiting = false
   return times.map(([step, time]) => {
+    if (unasked && (step === 'bank_asked' || step === 'bank_answered'))
+      return { step, state: 'cannot_happen', at: null }
     const at = time?.toISOString() ?? null
     if (at !== null) return { step, state: 'done', at }
     if (ended) return { step, state: 'cannot_happen', at }
