@@ -119,11 +119,13 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
     async stop() {
       clearInterval(ticking)
       const closed = new Promise((resolve) => server.close(resolve))
-      server.closeIdleConnections()
+      // A connection whose answer ends only now would otherwise be kept alive for the next request.
+      const idling = setInterval(() => server.closeIdleConnections(), 50)
       const patience = setTimeout(() => server.closeAllConnections(), STOP_MILLISECONDS_MAX)
       desk.stop()
       await Promise.all([stripe.stop(), phones.stop()])
       await closed
+      clearInterval(idling)
       clearTimeout(patience)
       books.close()
     },

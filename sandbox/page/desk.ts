@@ -209,8 +209,8 @@ function paymentRow(view: DeskView, payment: BankView['payments'][number]): Html
   const { word, ink } = paymentStates[payment.state]
   return html`<li>
     <p class="edge"><span class="${ink}">${word} <span class="at">${time(view, payment.created * 1_000)}</span></span> <span class="amount">${dollars(payment.amount)}</span></p>
-    ${payment.card || payment.reason ? html`<p class="quiet">${about(payment)}</p>` : ''}
-    <p class="links">
+    <p class="about">
+      ${payment.card || payment.reason ? html`<span class="quiet">${about(payment)}</span>` : ''}
       ${payment.topup ? html`<a href="${view.publicUrl}/topups/${payment.topup}">Top-up<span class="unseen"> of ${dollars(payment.amount)}, ${word}</span></a>` : ''}
       ${payment.page ? html`<a href="${payment.page}">Payment page</a>` : ''}
     </p>

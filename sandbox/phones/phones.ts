@@ -277,6 +277,6 @@ function described(carried: Carried): string {
 }
 
 function shortened(text: string): string {
-  const line = text.replace(/\s+/g, ' ')
+  const line = text.replace(/\s+/g, ' ').replace(/\.$/, '')
   return line.length > 80 ? `${line.slice(0, 79)}…` : line
 }

@@ -13,7 +13,7 @@ import { defineRecords } from './records.ts'
 import { courier } from './webhooks.ts'
 
 export type { BankView } from './controls.ts'
-export { type DeliveryMode, deliveryModes } from './events.ts'
+export type { DeliveryMode } from './events.ts'
 
 export type StripeStandIn = {
   /** What the desk shows of it. */
@@ -58,11 +58,22 @@ export function openStripe(world: {
   routes.route('/c', checkoutPages(bank))
   routes.route('/stripe', controls(bank, faults, world.note))
 
+  let stopped = false
   function tick(): void {
+    // The last answer may leave while the books are being closed.
+    if (stopped) return
     settleDue(bank)
     forgetOldAnswers(bank)
     sender.send()
   }
 
-  return { view: () => bankView(bank), routes, tick, stop: sender.stop }
+  return {
+    view: () => bankView(bank),
+    routes,
+    tick,
+    async stop() {
+      stopped = true
+      await sender.stop()
+    },
+  }
 }
