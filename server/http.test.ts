@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import pg from 'pg'
 import type { Site } from '../contract/contract.ts'
 import type { Problem } from '../contract/refusals.ts'
 import { type Client, startWorld, type World } from '../test/world.ts'
@@ -25,6 +26,12 @@ after(async () => {
   await world.stop()
   rmSync(folder, { recursive: true })
 })
+
+async function asOwner(): Promise<pg.Client> {
+  const owner = new pg.Client({ connectionString: world.db.url })
+  await owner.connect()
+  return owner
+}
 
 /** What every refusal looks like. */
 function expectProblem(
@@ -117,14 +124,8 @@ test('a body beyond the limit is refused: by its announced length, and by what r
 })
 
 test('a mistake of ours says nothing but its number', async () => {
-  const { accounts } = world.server.parts
-  const right = accounts.stillSignedIn
-  // A table that is gone is a mistake of ours, whoever made it.
-  await world.db.database.pool.query('select 1')
-  assert.ok(right)
-  const pg = await import('pg')
-  const owner = new pg.default.Client({ connectionString: world.db.url })
-  await owner.connect()
+  const owner = await asOwner()
+  // A table that is gone is a mistake of ours.
   await owner.query('alter table house_clock rename to hidden')
   try {
     const answer = await world.stranger().get<Problem>('/site')
@@ -208,9 +209,7 @@ test('HEAD is answered like GET, without a body', async () => {
 test('alive and ready are two questions', async () => {
   assert.deepEqual((await demo.request('GET', '/api/../healthz', undefined, {})).body, { status: 'alive' })
   assert.equal((await fetch(`${world.server.url}/readyz`)).status, 200)
-  const pg = await import('pg')
-  const owner = new pg.default.Client({ connectionString: world.db.url })
-  await owner.connect()
+  const owner = await asOwner()
   await owner.query("insert into migrations (name, checksum) values ('9999_from_the_future.sql', '')")
   const notReady = await fetch(`${world.server.url}/readyz`)
   assert.equal(notReady.status, 503)

@@ -1,4 +1,5 @@
 /** TABLE OF CONTENTS 2: every queue and every tick, and the room that does the work. */
+import type { Accounts } from './accounts/accounts.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { Orders } from './orders/orders.ts'
 import { type Payments, type SettleJob, settleQueue } from './payments/payments.ts'
@@ -7,8 +8,14 @@ import type { Queue, QueueDefinition } from './platform/queue.ts'
 /** Installed by the migration (platform/migrate.ts). */
 export const queues: QueueDefinition[] = [settleQueue]
 
-export async function startJobs(house: { queue: Queue; ledger: Ledger; orders: Orders; payments: Payments }) {
-  const { queue, ledger, orders, payments } = house
+export async function startJobs(house: {
+  queue: Queue
+  ledger: Ledger
+  accounts: Accounts
+  orders: Orders
+  payments: Payments
+}) {
+  const { queue, ledger, accounts, orders, payments } = house
   const alone = inTurn()
 
   await queue.work<SettleJob>(settleQueue.name, payments.settleJob)
@@ -35,6 +42,8 @@ export async function startJobs(house: { queue: Queue; ledger: Ledger; orders: O
         if (!signal.aborted) await ledger.sweepOverdueHolds()
       }),
   })
+
+  queue.tick(accounts.forgetTick)
 
   return {
     /** Lets `move` move house time, and returns when everything has run that is due by then. */

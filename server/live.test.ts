@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { Hono } from 'hono'
+import type { Balance } from '../contract/contract.ts'
 import type { Problem } from '../contract/refusals.ts'
 import { startWorld, until, type World } from '../test/world.ts'
+import type { SignedIn } from './accounts/accounts.ts'
+import { createLive } from './live.ts'
+import { createAnnounce } from './platform/announce.ts'
+import { pause } from './platform/clock.ts'
+import { openLog } from './platform/log.ts'
 
 let world: World
 before(async () => {
@@ -92,6 +99,77 @@ test('a stream needs a caller', async () => {
   const answer = await world.stranger().get<Problem>('/events')
   assert.equal(answer.status, 401)
   assert.equal(answer.body.code, 'unauthenticated')
+})
+
+/** The streams by themselves: what is read, and who is still signed in, is the test's. */
+function streams() {
+  const house = { signedIn: true, balances: 0 }
+  const announce = createAnnounce()
+  const live = createLive({
+    database: world.db.database,
+    announce,
+    accounts: { stillSignedIn: async () => house.signedIn },
+    log: openLog({ level: 'silent' }),
+    heartbeatSeconds: 0.05,
+    read: {
+      order: async () => null,
+      topup: async () => null,
+      balance: async () => {
+        house.balances++
+        return { available: 'x'.repeat(60_000) } as Balance
+      },
+    },
+  })
+  const app = new Hono<SignedIn>()
+  app.get('/', (c) => {
+    c.set('caller', { accountId: 1n, username: 'ana', role: 'customer', timeZone: 'UTC', via: 'session' })
+    return live.open(c)
+  })
+  return {
+    house,
+    announce,
+    live,
+    open: async () => (await app.request('/')).body!.pipeThrough(new TextDecoderStream()).getReader(),
+  }
+}
+
+test('a stream ends soon after its session did', async () => {
+  const { house, live, open } = streams()
+  const reader = await open()
+  let text = ''
+  while (!text.includes(': still here')) text += (await reader.read()).value
+  house.signedIn = false
+  await until(async () => (await reader.read()).done)
+  live.close()
+})
+
+test('a page that does not read is not waited for', async () => {
+  const { house, announce, live, open } = streams()
+  const lagging = await open()
+  const reading = await open()
+  const read = (async () => {
+    let bytes = 0
+    for (let chunk = await reading.read(); !chunk.done; chunk = await reading.read()) bytes += chunk.value.length
+    return bytes
+  })()
+  let told = 0
+  async function tell(): Promise<number> {
+    const before = house.balances
+    announce.publish({ what: 'balance', accountId: 1n })
+    told++
+    await until(async () => house.balances > before)
+    await pause(60)
+    return house.balances - before
+  }
+  assert.equal(await tell(), 2)
+  // Sooner or later it is told to one page only: the other's stream has ended.
+  while ((await tell()) === 2) assert.ok(told < 20, 'the page that does not read is still waited for')
+
+  let kept = 0
+  for (let chunk = await lagging.read(); !chunk.done; chunk = await lagging.read()) kept += chunk.value.length
+  assert.ok(kept < 500_000, `${kept} characters were kept for it`)
+  live.close()
+  assert.ok((await read) >= told * 60_000, 'the other page was told everything')
 })
 
 test('when the server stops, its streams end first and the stop is short', async () => {

@@ -28,8 +28,10 @@ export type Live = ReturnType<typeof createLive>
 export function createLive(settings: {
   database: Database
   announce: Announce
-  accounts: Accounts
+  accounts: Pick<Accounts, 'stillSignedIn'>
   log: Log
+  /** Default 15; for tests. */
+  heartbeatSeconds?: number
   /** What a page is shown of each thing; null where it is not (or no longer) the account's. */
   read: {
     order(accountId: bigint, id: string): Promise<Order | null>
@@ -147,8 +149,9 @@ export function createLive(settings: {
 
     async function beat(): Promise<void> {
       while (!ended.signal.aborted) {
-        await pause(HEARTBEAT_SECONDS * 1000, ended.signal)
+        await pause((settings.heartbeatSeconds ?? HEARTBEAT_SECONDS) * 1000, ended.signal)
         const goesOn = await settings.accounts.stillSignedIn(c).catch(() => true) // the database is away: not the page's fault
+        if (ended.signal.aborted) return
         if (goesOn) write(': still here\n\n')
         else stream.end()
       }

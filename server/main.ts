@@ -130,7 +130,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
     })
     ends.rooms.push(payments.close)
     const billing = createBilling({ database, ledger, payments })
-    const jobs = await startJobs({ queue, ledger, orders, payments })
+    const jobs = await startJobs({ queue, ledger, accounts, orders, payments })
 
     const live = createLive({
       database,

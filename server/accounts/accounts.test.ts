@@ -95,6 +95,8 @@ test('a session ends at its time, and that of staff after twelve hours', async (
   assert.equal((await staff.get('/me')).status, 401)
   await owner.query(`update auth."session" set "expiresAt" = now()`)
   assert.equal((await customer.get('/me')).status, 401)
+  await world.server.parts.accounts.forgetTick.run()
+  assert.deepEqual((await owner.query('select from auth."session"')).rowCount, 0)
 })
 
 test('an API key is its account; a revoked, a wrong and a half one are refused with the reason', async () => {
@@ -246,6 +248,13 @@ test("the server's role sees no password, and cannot choose a role for an accoun
     /permission denied for schema auth/,
   )
   await assert.rejects(authDatabase.pool.query('select * from public.accounts'), /permission denied/)
+  for (const statement of [
+    "update accounts set role = 'admin'",
+    "insert into accounts (user_id, username, role, created_at) select gen_random_uuid(), 'eve', 'admin', now()",
+    'delete from accounts',
+    'update transfers set amount = 1',
+  ])
+    await assert.rejects(database.pool.query(statement), /permission denied/, statement)
 })
 
 // Last: it uses up the address of this file's tests for a minute.

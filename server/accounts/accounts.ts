@@ -9,6 +9,7 @@ import { Refusal, type RequestVariables } from '../platform/answer.ts'
 import type { WireClock } from '../platform/clock.ts'
 import type { Database } from '../platform/db.ts'
 import type { Log } from '../platform/log.ts'
+import type { Tick } from '../platform/queue.ts'
 import { comesFromOurPages } from './origin.ts'
 import { createSignIn } from './sign-in.ts'
 import { createThrottle } from './throttle.ts'
@@ -162,6 +163,9 @@ export function createAccounts(settings: {
     },
 
     cookie: entrance.cookie,
+
+    /** Every hour: sessions that are over are of no use to anybody but a thief. */
+    forgetTick: { name: 'accounts_forget_sessions', everySeconds: 3600, run: entrance.forgetEnded } satisfies Tick,
 
     /**
      * Makes a login with its account; a login of that name that is there already stays as it is. Returns the account.

@@ -10,6 +10,8 @@ import type { Log } from '../platform/log.ts'
 
 /** A session ends this long after its sign-in, used or not. Wire time. Staff's end after 12 hours (open.sql). */
 export const SESSION_SECONDS = 14 * 24 * 3600
+/** Ended sessions thrown away at a time. */
+const SESSIONS_FORGOTTEN_MAX = 10_000
 /** Where the client's address is handed to the library: a header that no client can set, because it is set here. */
 const ADDRESS_HEADER = 'x-mobilesms-client-address'
 
@@ -71,6 +73,14 @@ export function createSignIn(settings: SignInSettings) {
     /** Ends a session, if there is such a one. Until the row is gone this has not happened, so its errors travel on. */
     async leave(token: string): Promise<void> {
       await settings.authDatabase.pool.query('delete from "session" where "token" = $1', [token])
+    },
+
+    /** Throws away what has ended anyway. */
+    async forgetEnded(): Promise<void> {
+      await settings.authDatabase.pool.query(
+        'delete from "session" where "id" in (select "id" from "session" where "expiresAt" < now() limit $1)',
+        [SESSIONS_FORGOTTEN_MAX],
+      )
     },
 
     async hashPassword(password: string): Promise<string> {

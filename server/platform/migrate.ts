@@ -143,7 +143,8 @@ async function grant(client: pg.Client): Promise<void> {
       revoke create on schema public from public;
       grant usage on schema public to mobilesms_app;
       grant select on all tables in schema public to mobilesms_app;
-      grant insert, update on idempotency_keys, inbox, directory, accounts, api_keys, numbers, offers, orders, topups to mobilesms_app;
+      grant insert, update on idempotency_keys, inbox, directory, api_keys, numbers, offers, orders, topups to mobilesms_app;
+      grant update (time_zone) on accounts to mobilesms_app; -- opened, with their role, by account_open only
       grant insert on messages to mobilesms_app;
       grant insert, update, delete on services, countries, prices to mobilesms_app;
       grant usage on all sequences in schema public to mobilesms_app;
