@@ -63,7 +63,7 @@ const DUE_ORDERS_PER_ROUND_MAX = 500
 const UNHANDLED_SMS_PER_SWEEP_MAX = 100
 /** A message whose decision failed this often waits for a person: an alarm, and its order stays open. */
 const SMS_ATTEMPTS_MAX = 50
-const CURSOR = /^[0-9a-f-]{36}$/
+const CURSOR = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 type PlaceItem = PlaceRequest & { id: string; fingerprint: string }
 type PlaceAnswer = { answer: string; orderId: string; price: Usd | null }

@@ -6,6 +6,8 @@ import { readAmount } from '../../contract/money.ts'
 import type { Accounts, SignedIn } from '../accounts/accounts.ts'
 import {
   answerRefusal,
+  fit,
+  parseJson,
   printCursor,
   type Refused,
   readBody,
@@ -127,7 +129,11 @@ export function catalogueRoutes(catalogue: Catalogue) {
 const SIGNATURE_TOLERANCE_SECONDS = 300
 
 const smsBody = z.object({
-  id: z.string().min(1).max(128),
+  id: z
+    .string()
+    .min(1)
+    .max(128)
+    .regex(/^[^\0]*$/, 'it has a zero character (U+0000)'),
   to: z.string().regex(/^\+[1-9]\d{6,14}$/, 'write the number as +, country code and digits'),
   from: z.string().min(1).max(64),
   text: z.string().max(SMS_TEXT_CHARACTERS_MAX),
@@ -147,22 +153,7 @@ export function smsWebhook(orders: Orders, settings: { secrets: readonly string[
     const raw = await readBody(c, REQUEST_BODY_BYTES_MAX)
     const wrong = verifySignature(c.req.header('x-signature') ?? '', raw, settings)
     if (wrong) return answerRefusal(c, { code: 'invalid_signature', detail: wrong, field: 'X-Signature' })
-    let value: unknown
-    try {
-      value = JSON.parse(raw.toString('utf8'))
-    } catch {
-      return answerRefusal(c, { code: 'invalid_request', detail: 'The body is not JSON. Nothing was stored.' })
-    }
-    const body = smsBody.safeParse(value)
-    if (!body.success) {
-      const issue = body.error.issues[0]!
-      return answerRefusal(c, {
-        code: 'invalid_request',
-        detail: `The field "${issue.path.join('.')}" cannot be used: ${issue.message}. Nothing was stored.`,
-        field: issue.path.join('.'),
-      })
-    }
-    const { id, to, from, text } = body.data
+    const { id, to, from, text } = fit(smsBody, parseJson(raw).content)
     const outcome = await orders.accept({
       source: 'generic',
       externalId: id,

@@ -16,6 +16,12 @@ const codes: [text: string, code: string][] = [
   ['[TikTok] 4829 is your verification code, valid for 5 minutes.', '4829'],
   ['Your Amazon OTP is 482913. Do not share it with anyone, call +1 800 555 0100.', '482913'],
   ['Ihr Bestätigungscode lautet 482913. Er ist 10 Minuten gültig.', '482913'],
+  ['153420 ist Ihr Amazon-Einmalkennwort.', '153420'],
+  [
+    '153420 ist Ihr Amazon-Einmalkennwort. Geben Sie es an niemanden weiter, auch nicht an unsere Mitarbeiter.',
+    '153420',
+  ],
+  ['Je verificatiecode is 482913, deel hem nooit met iemand anders dan jezelf alsjeblieft', '482913'],
   ['Tu código de verificación es 4829', '4829'],
   ['Votre code est 482 913', '482913'],
   ['Il tuo codice: 48291', '48291'],

@@ -5,7 +5,7 @@ export const SMS_TEXT_CHARACTERS_MAX = 2_000
 
 // What stands near a code, in the languages of the countries we sell: "code", "PIN", "password", "verification" and their kin.
 const HINT =
-  /\b(?:code|codes|c[oó]digo|kode|kod|kodu|koodi|k[oó]d|codice|codul|otp|pin|tan|passcode|password|passwort|contrase[nñ]a|mot de passe|verification|verify|verifica\w*|verificaci[oó]n|v[eé]rification|best[aä]tigung\w*|bekr[aä]ft\w*|sicherheitscode|dogrulama|do[gğ]rulama|weryfikacyjn\w*|confirm\w*|confirmaci[oó]n|login|log in|sign in|access|security)\b|код|пароль|парол|کد|رمز|الرمز|كود|קוד|验证码|驗證碼|校验码|认证|確認コード|認証|コード|인증|번호|รหัส|mã|कोड|ओटीपी/iu
+  /\b(?:\p{L}*(?:code|kode|kood|kod|kennwort|passwort|wachtwoord|l[oö]senord)s?|c[oó]digo|kode|kod|kodu|koodi|k[oó]d|codice|codul|otp|pin|tan|passcode|password|passwort|contrase[nñ]a|mot de passe|verification|verify|verifica\w*|verificaci[oó]n|v[eé]rification|best[aä]tigung\w*|bekr[aä]ft\w*|sicherheitscode|dogrulama|do[gğ]rulama|weryfikacyjn\w*|confirm\w*|confirmaci[oó]n|login|log in|sign in|access|security)\b|код|пароль|парол|کد|رمز|الرمز|كود|קוד|验证码|驗證碼|校验码|认证|確認コード|認証|コード|인증|번호|รหัส|mã|कोड|ओटीपी/iu
 
 // Digits that other scripts write: Arabic-Indic, Persian, Devanagari, full width. People must type them, so they are shown as 0–9.
 const FOREIGN_DIGITS = /[\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\uff10-\uff19]/g
