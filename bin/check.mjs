@@ -16,6 +16,8 @@ const tools = {
   knip: 'node_modules/knip/bin/knip.js',
 }
 
+export const architectureTest = 'test/architecture.test.ts'
+
 /** What is checked, by which command; left out where the file that it is about does not exist. */
 const checks = [
   { name: 'types', about: 'tsconfig.json', args: [tools.tsc, '-p', '.'] },
@@ -24,7 +26,7 @@ const checks = [
   { name: 'lint', about: '.oxlintrc.json', args: [tools.oxlint, '--type-aware', '--deny-warnings'] },
   { name: 'format', about: 'biome.json', args: [tools.biome, 'ci', '--error-on-warnings', '.'] },
   { name: 'unused code', about: 'knip.json', args: [tools.knip, '--no-progress'] },
-  { name: 'architecture', about: 'test/architecture.test.ts', args: ['--test', 'test/architecture.test.ts'] },
+  { name: 'architecture', about: architectureTest, args: ['--test', architectureTest] },
 ]
 
 /** @returns {Promise<number>} the exit code */

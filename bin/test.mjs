@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-import { runChecks } from './check.mjs'
+import { architectureTest, runChecks } from './check.mjs'
 import { ensureChromium } from './chromium.mjs'
 import { endWith, keepLock, runInSight, withCrew } from './crew.mjs'
 import { checkout, dataFolder, makeFolder } from './folders.mjs'
@@ -36,7 +36,8 @@ export async function test(wanted) {
     keepLock(held.lock)
     keepLock(await preparePackages('test'))
     const all = wanted.length === 0
-    const files = testFiles(wanted)
+    // With everything, the architecture has been checked among the checks.
+    const files = testFiles(wanted).filter((file) => !all || file !== architectureTest)
     if (files.length === 0)
       throw new Refusal(`No test file matches ${wanted.join(' ')}: give a path, or a part of one, such as orders.`)
 
