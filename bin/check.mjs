@@ -24,7 +24,7 @@ const checks = [
   { name: 'types of the pages', about: 'web/tsconfig.json', args: [tools.tsc, '-p', 'web'] },
   { name: 'types of the launcher', about: 'bin/tsconfig.json', args: [tools.tsc, '-p', 'bin'] },
   { name: 'lint', about: '.oxlintrc.json', args: [tools.oxlint, '--type-aware', '--deny-warnings'] },
-  { name: 'format', about: 'biome.json', args: [tools.biome, 'ci', '--error-on-warnings', '.'] },
+  { name: 'format', about: 'biome.json', args: [tools.biome, 'ci', '--colors=off', '--error-on-warnings', '.'] },
   { name: 'unused code', about: 'knip.json', args: [tools.knip, '--no-progress'] },
   { name: 'architecture', about: architectureTest, args: ['--test', architectureTest] },
 ]
