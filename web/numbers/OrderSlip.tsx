@@ -32,7 +32,9 @@ export function OrderSlip({ order, linked = false }: { order: Order; linked?: bo
         <p className={linked ? '' : 'text-lead font-medium'}>
           {names.service(order.service)}, {names.country(order.country)}
         </p>
-        {linked && (
+      </EdgeRow>
+      {linked && (
+        <EdgeText>
           <p className="text-lead font-medium">
             Order{' '}
             <Link
@@ -42,8 +44,8 @@ export function OrderSlip({ order, linked = false }: { order: Order; linked?: bo
               <Code text={String(order.number)} />
             </Link>
           </p>
-        )}
-      </EdgeRow>
+        </EdgeText>
+      )}
       {stage.is !== 'requested' && order.phone_number && (
         <EdgeText className="mt-12 flex flex-wrap items-center gap-x-16 gap-y-4">
           <Code text={order.phone_number} lead={names.dialCode(order.country)} size="title" />

@@ -28,9 +28,7 @@ export function SignedOut() {
           <p className="mt-8 text-lead font-medium">You pay for a number only when its code arrives.</p>
         </EdgeText>
         <div className="edge-block pb-32">
-          <Edge width="reading">
-            <Example minutes={site ? Math.round(site.order.lifetime_seconds / 60) : 20} />
-          </Edge>
+          <Example minutes={site ? Math.round(site.order.lifetime_seconds / 60) : 20} />
         </div>
         <SignInSlip forPage={pathname !== '/'} />
       </Edge>
@@ -58,7 +56,7 @@ function Example({ minutes }: { minutes: number }) {
         },
         {
           key: 'none',
-          state: 'cannot',
+          state: 'to_come',
           text: 'No code comes: the price is yours again, by itself. Nothing was charged.',
           money: <InkFigure ink="held" word="held" amount="-1.20" signed />,
         },

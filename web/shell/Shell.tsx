@@ -58,7 +58,7 @@ function SignedIn({ me }: { me: Me }) {
         <main
           id="main"
           tabIndex={-1}
-          className="flex min-h-dvh flex-col px-16 pb-72 outline-none sm:px-24 lg:px-48 lg:pb-0"
+          className="flex min-h-[calc(100dvh-var(--spacing-topline))] flex-col px-16 pb-72 outline-none sm:px-24 lg:min-h-dvh lg:px-48 lg:pb-0"
         >
           <NotLive />
           {stillIn && (

@@ -38,7 +38,7 @@ export function Notice({
       ref={box}
       role={takesFocus ? 'alert' : 'status'}
       tabIndex={takesFocus ? -1 : undefined}
-      className={`edge-text -ml-16 flex gap-12 py-12 pl-16 ${colours}`}
+      className={`edge-text -ml-16 flex gap-12 py-12 pl-16 max-sm:-mr-16 max-sm:pr-16 ${colours}`}
     >
       <span className="flex h-[1lh] items-center">
         <Mark state={mark} silent />
