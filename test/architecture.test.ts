@@ -92,7 +92,8 @@ test('the parts of the pages know no business word', () => {
 })
 
 test('time, randomness and ids come from the platform', () => {
-  const asks = /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bsetTimeout\(|\bsetInterval\(|\brandom(?:UUID|Bytes|Int)\(/
+  const asks =
+    /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bsetTimeout\(|\bsetInterval\(|\brandom(?:UUID|Bytes|Int)\(/
   const wrong = files
     .filter((file) => file.startsWith('server/') && !file.startsWith('server/platform/') && !isTest(file))
     .flatMap((file) =>
@@ -104,7 +105,8 @@ test('time, randomness and ids come from the platform', () => {
 })
 
 test('only the ledger moves money: no other file writes its tables', () => {
-  const writes = /\b(?:insert\s+into|update|delete\s+from)\s+(?:transfers|ledger_accounts|open_holds|house_entries|platform_deltas)\b/i
+  const writes =
+    /\b(?:insert\s+into|update|delete\s+from)\s+(?:transfers|ledger_accounts|open_holds|house_entries|platform_deltas)\b/i
   const sql = readdirSync(join(ROOT, 'server'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.sql'))
     .map((name) => join('server', name))
