@@ -96,7 +96,7 @@ export function createHttp(house: {
     c.header('allow', methods.join(', '))
     return answerRefusal(c, {
       code: 'method_not_allowed',
-      detail: `${c.req.path.slice(0, 200)} answers ${methods.join(' and ')} only. Nothing was done.`,
+      detail: `There is no ${c.req.method} at ${c.req.path.slice(0, 200)}; it answers ${methods.join(' and ')} only. Nothing was done.`,
     })
   }
 
@@ -207,7 +207,7 @@ const limitBodies: MiddlewareHandler<Env> = async (c, next) => {
   if (Number(c.req.header('content-length') ?? 0) > WEBHOOK_BODY_BYTES_MAX) {
     throw new Refusal({
       code: 'too_large',
-      detail: `The body may have at most ${WEBHOOK_BODY_BYTES_MAX} bytes. Nothing was stored.`,
+      detail: `The body may have at most ${WEBHOOK_BODY_BYTES_MAX} bytes. Send a shorter one; nothing was stored.`,
       extra: { limit_bytes: WEBHOOK_BODY_BYTES_MAX },
     })
   }

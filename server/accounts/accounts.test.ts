@@ -50,7 +50,7 @@ test('staff are staff', async () => {
 test('a wrong password and an unknown name are refused alike, and the answer names neither', async () => {
   const wrong = await signIn({ username: 'demo', password: 'not-the-password' })
   const unknown = await signIn({ username: 'nobody_here', password: 'demo-password' })
-  const nonsense = await signIn({ username: '\u0000 ', password: '' })
+  const nonsense = await signIn({ username: '\u0001 ', password: '' })
   for (const answer of [wrong, unknown, nonsense]) {
     assert.equal(answer.status, 401)
     assert.equal(answer.body.code, 'unauthenticated')

@@ -6,7 +6,11 @@ import type { Accounts, SignedIn } from '../accounts/accounts.ts'
 import { Refusal, readCursor, readLimit, readQuery } from '../platform/answer.ts'
 import type { Billing } from './billing.ts'
 
-const day = z.iso.date('write a day as YYYY-MM-DD').optional()
+const WRITE_A_DAY = 'write a day as YYYY-MM-DD'
+const day = z.iso
+  .date(WRITE_A_DAY)
+  .refine((text) => text >= '0001-01-01', WRITE_A_DAY) // no calendar of PostgreSQL's has a year 0
+  .optional()
 const historyQuery = z.object({ type: z.string().optional(), from: day, to: day })
 
 export function billingRoutes(billing: Billing, accounts: Accounts) {

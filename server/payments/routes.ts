@@ -44,12 +44,11 @@ export function paymentsRoutes(payments: Payments, accounts: Pick<Accounts, 'sig
 
   app.post('/topups/:id/return', accounts.signedIn, async (c) => {
     const { session_id } = await readJson(c, returnSchema)
-    const topup = await payments.returned({
-      accountId: c.get('caller').accountId,
-      topupId: idOf(c.req.param('id')),
-      sessionId: session_id ?? null,
-    })
-    return c.json(topup ?? unknownTopup())
+    const { accountId } = c.get('caller')
+    const topupId = idOf(c.req.param('id'))
+    const topup = await payments.returned({ accountId, topupId, sessionId: session_id ?? null })
+    if (topup) return c.json(topup)
+    return (await payments.get(accountId, topupId)) ? unknownSession() : unknownTopup()
   })
 
   return app
@@ -68,6 +67,7 @@ export function stripeWebhook(payments: Payments) {
       case 'invalid_signature':
         return answerRefusal(c, {
           code: 'invalid_signature',
+          field: 'Stripe-Signature',
           detail:
             'The signature does not fit the body, or its time is more than 300 seconds from now. Nothing was stored. Check the signing secret and the clock.',
         })
@@ -83,7 +83,20 @@ export function stripeWebhook(payments: Payments) {
 
 /** The same answer for what does not exist, what is somebody else's, and what cannot be an id. */
 function unknownTopup(): never {
-  throw new Refusal({ code: 'not_found', detail: 'There is no such top-up. Look at your top-ups for the right one.' })
+  throw new Refusal({
+    code: 'not_found',
+    detail: 'There is no such top-up among yours. Look at your top-ups for the right one; nothing was done.',
+    field: 'id',
+  })
+}
+
+function unknownSession(): never {
+  throw new Refusal({
+    code: 'not_found',
+    detail:
+      'This payment page does not belong to this top-up. Open the top-up itself to see how it stands; nothing was done.',
+    field: 'session_id',
+  })
 }
 
 function idOf(printed: string): string {

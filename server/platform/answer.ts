@@ -3,7 +3,7 @@
  * pages. Knows no business.
  */
 import type { Context } from 'hono'
-import type { ZodType } from 'zod'
+import type { ZodType, z } from 'zod'
 import { type Problem, type RefusalCode, refusals } from '../../contract/refusals.ts'
 import { printId } from './ids.ts'
 import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, REQUEST_BODY_BYTES_MAX } from './limits.ts'
@@ -14,8 +14,8 @@ export type Refused = {
   /** What happened, where the money is, what to do next. */
   detail: string
   field?: string
-  /** Further members of the problem document: amounts and limits that the sentence names. */
-  extra?: Record<string, string | number>
+  /** Further members of the problem document: amounts and limits that the sentence names. None of its own may be among them. */
+  extra?: Record<string, string | number> & { [own in keyof Problem as string extends own ? never : own]?: never }
 }
 
 /** Thrown where a value would have to travel through many hands: a request that cannot be read. http.ts answers it. */
@@ -56,7 +56,7 @@ export function answerRefusal(c: Context, refused: Refused): Response {
 export async function readBody(c: Context, bytesMax = REQUEST_BODY_BYTES_MAX): Promise<Buffer> {
   const tooLarge = new Refusal({
     code: 'too_large',
-    detail: `The body may have at most ${bytesMax} bytes. Nothing was stored.`,
+    detail: `The body may have at most ${bytesMax} bytes. Send a shorter one; nothing was stored.`,
     extra: { limit_bytes: bytesMax },
   })
   if (Number(c.req.header('content-length') ?? 0) > bytesMax) throw tooLarge
@@ -78,26 +78,48 @@ export async function readJson<T>(c: Context, schema: ZodType<T>): Promise<T> {
       detail: 'Send the request as JSON, with the header Content-Type: application/json.',
     })
   }
-  let value: unknown
+  const value = parseJson(await readBody(c))
+  if (ZERO_CHARACTER.test(value.text)) throw new Refusal(zeroCharacter())
+  return fit(schema, value.content)
+}
+
+/** What a body says, and the text that says it; refused when it is not JSON. */
+export function parseJson(body: Buffer): { content: unknown; text: string } {
+  const text = body.toString('utf8')
   try {
-    value = JSON.parse((await readBody(c)).toString('utf8'))
-  } catch (error) {
-    if (error instanceof Refusal) throw error
+    return { content: JSON.parse(text), text }
+  } catch {
     throw new Refusal({
       code: 'invalid_request',
-      detail: 'The body is not JSON. Check quotes and commas; nothing was done.',
+      detail: 'The body is not JSON. Check quotes and commas, and send it again; nothing was done.',
     })
   }
-  return fit(schema, value)
+}
+
+// `\u0000` in JSON, not the six characters that an escaped backslash begins.
+const ZERO_CHARACTER = /(?<!\\)(?:\\\\)*\\u0000/
+
+/** PostgreSQL's text cannot hold this character, and no field of ours can mean it. */
+function zeroCharacter(field?: string): Refused {
+  return {
+    code: 'invalid_request',
+    detail: `${field ? `The field "${field}"` : 'The request'} has a zero character (U+0000). Leave it out and send it again; nothing was done.`,
+    ...(field ? { field } : {}),
+  }
 }
 
 /** The query's parameters, fitted to the schema. */
 export function readQuery<T>(c: Context, schema: ZodType<T>): T {
-  return fit(schema, c.req.query())
+  const query = c.req.query()
+  for (const [field, text] of Object.entries(query)) {
+    if (text.includes('\0')) throw new Refusal(zeroCharacter(field))
+  }
+  return fit(schema, query)
 }
 
-function fit<T>(schema: ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value)
+/** The value as the schema has it; refused with the first field that does not fit. */
+export function fit<T>(schema: ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value, { error: inWords })
   if (result.success) return result.data
   const issue = result.error.issues[0]!
   const field = issue.path.join('.')
@@ -106,6 +128,32 @@ function fit<T>(schema: ZodType<T>, value: unknown): T {
     detail: `${field ? `The field "${field}"` : 'The request'} cannot be used: ${issue.message}. Correct it and send it again; nothing was done.`,
     ...(field ? { field } : {}),
   })
+}
+
+const kinds: Record<string, string> = {
+  string: 'a text in quotes',
+  number: 'a number',
+  int: 'a whole number',
+  object: 'a JSON object',
+}
+
+/** What is wrong with a value, as one says it to a person. A schema's own words go before these. */
+function inWords(issue: z.core.$ZodRawIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.input === undefined ? 'it is missing' : `it must be ${kinds[issue.expected] ?? issue.expected}`
+    case 'too_small':
+      if (issue.origin !== 'string') return `it must be ${issue.minimum} or more`
+      return issue.minimum === 1 ? 'it is empty' : `it must have ${issue.minimum} characters or more`
+    case 'too_big':
+      return issue.origin === 'string'
+        ? `it may have at most ${issue.maximum} characters`
+        : `it must be ${issue.maximum} or less`
+    case 'invalid_value':
+      return `it must be ${issue.values.map(String).join(' or ')}`
+    default:
+      return 'it is not written as it should be'
+  }
 }
 
 /** The `Idempotency-Key` of a POST, or null. 1 to 255 visible ASCII characters. */
@@ -130,7 +178,7 @@ export function readLimit(c: Context): number {
   if (limit < 1 || limit > PAGE_ITEMS_MAX) {
     throw new Refusal({
       code: 'invalid_request',
-      detail: `"limit" is a whole number from 1 to ${PAGE_ITEMS_MAX}.`,
+      detail: `"limit" is a whole number from 1 to ${PAGE_ITEMS_MAX}. Correct it, or leave it out for ${PAGE_ITEMS_DEFAULT}.`,
       field: 'limit',
     })
   }

@@ -268,6 +268,7 @@ test("filters by day mean the customer's own days, from midnight to midnight, al
     for (const [query, within] of [
       [`from=${changing}`, (day: string) => day >= changing],
       [`to=${changing}`, (day: string) => day <= changing],
+      ['from=0001-01-01&to=9999-12-31', () => true],
       [`from=2027-03-13&to=${changing}`, (day: string) => day >= '2027-03-13' && day <= changing],
       [`from=${changing}&to=2027-03-13`, (day: string) => day >= changing && day <= '2027-03-13'],
     ] as const) {

@@ -1,0 +1,519 @@
+/**
+ * What cannot be read, is not there, or belongs to somebody else is refused: with its word, the field, and what to do next. Nothing
+ * is stored, nothing moves, and no trace of our insides goes out.
+ */
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { after, before, test } from 'node:test'
+import type { Order, Topup } from '../../contract/contract.ts'
+import { type Problem, type RefusalCode, refusals } from '../../contract/refusals.ts'
+import { type Answer, type Customer, signSms, startWorld, type World } from '../world.ts'
+
+const FRICTIONLESS = '4000000032200000'
+
+let world: World
+let ana: Customer
+let ben: Customer
+/** Ben's waiting order, which is none of Ana's business. */
+let his: Order
+let tables: string[]
+
+before(async () => {
+  world = await startWorld()
+  await world.control('/stripe/webhooks', { mode: 'off' })
+  ana = await world.customer({ name: 'ana', credit: '5.00' })
+  ben = await world.customer({ name: 'ben', credit: '5.00' })
+  his = await ben.order()
+  const { rows } = await world.db.database.pool.query(
+    "select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'",
+  )
+  tables = rows.map(({ name }) => name)
+})
+after(async () => {
+  if (!world) return
+  try {
+    await world.audit()
+    await world.expectBankAgrees()
+    assert.deepEqual(world.alarms, [])
+  } finally {
+    await world.stop()
+  }
+})
+
+/** Everything that is stored, in our house and at the bank, as figures that change with any of it. */
+async function everything(): Promise<unknown> {
+  const sums = tables.map(
+    (table) => `select '${table}' as name, count(*), sum(hashtextextended(t::text, 0)) as content from ${table} t`,
+  )
+  const [{ rows }, jobs, bank] = await Promise.all([
+    world.db.database.pool.query(sums.join(' union all ')),
+    world.db.database.pool.query('select count(*) from pgboss.job'),
+    world.control('/stripe/books'),
+  ])
+  return { rows, jobs: jobs.rows, bank: bank['totals'] }
+}
+
+type Expected = { code: RefusalCode; field?: string; says: RegExp }
+type Question = [what: string, ask: () => Promise<Answer<Problem>>, expected?: Partial<Expected> | undefined]
+
+/** Each question gets its refusal, and after none of them anything is different. */
+async function refusesAll(expected: Partial<Expected>, questions: Question[]): Promise<void> {
+  const before = await everything()
+  for (const [what, ask, more] of questions) {
+    const answer = await ask()
+    const { code, field, says } = { ...expected, ...more } as Expected
+    const { body } = answer
+    const told = `${what}: ${JSON.stringify(body)}`
+    if (process.env['READ_ALOUD']) console.log(`${body.code} [${body.field ?? ''}] ${body.detail}`)
+    assert.equal(body.code, code, told)
+    assert.equal(answer.status, refusals[code].status, told)
+    assert.match(answer.headers.get('content-type')!, /^application\/problem\+json/, told)
+    assert.deepEqual(
+      { type: body.type, title: body.title, status: body.status, field: body.field },
+      { type: 'about:blank', title: refusals[code].title, status: answer.status, field },
+      told,
+    )
+    assert.equal(body.request_id, answer.headers.get('x-request-id'), told)
+    assert.match(body.detail, says, told)
+    assert.match(body.detail, /^[A-Z"$].*[.]$/, told)
+    assert.doesNotMatch(JSON.stringify(body), /\bat .*\.[jt]s|node:|node_modules|Error|select |uuid|zod|regex/i, told)
+    assert.deepEqual(await everything(), before, told)
+  }
+}
+
+const json = (value: unknown) => JSON.stringify(value)
+
+test('what is no amount, or an amount outside the limits, tops nothing up', async () => {
+  const topup = (amount: unknown): Question => [
+    `amount ${json(amount)}`,
+    () => ana.post<Problem>('/topups', { method: 'card', amount }),
+  ]
+  await refusesAll({ code: 'invalid_amount', field: 'amount', says: /such as "10\.00".*nothing was charged/ }, [
+    ...['-5', '1e3', '5.001', 'NaN', '', ' 10', '10,00', '$10', 'ten', '9'.repeat(400), '١٠'].map(topup),
+    ...[10, null, undefined, true, ['10.00'], { value: '10.00' }].map(topup),
+  ])
+  await refusesAll({ field: 'amount' }, [
+    ['below', topup('4.99')[1], { code: 'amount_below_minimum', says: /\$4\.99 is below.*Choose \$5\.00 or more/ }],
+    ['above', topup('1000.01')[1], { code: 'amount_above_maximum', says: /above.*Choose \$1,000\.00 or less/ }],
+    ['far above', topup('999999999.99')[1], { code: 'amount_above_maximum', says: /Choose \$1,000\.00 or less/ }],
+  ])
+})
+
+test('a way to pay that is missing or not known opens no payment page', async () => {
+  await refusesAll(
+    { code: 'invalid_request', field: 'method', says: /"method" is "card"/ },
+    [undefined, null, '', 'cash', 'CARD', 1, ['card']].map((method) => [
+      `method ${json(method)}`,
+      () => ana.post<Problem>('/topups', { method, amount: '10.00' }),
+    ]),
+  )
+})
+
+test('an order for what is not sold is refused, and nothing is held', async () => {
+  const order = (asked: object, expected?: Partial<Expected>): Question => [
+    json(asked).slice(0, 100),
+    () => ana.post<Problem>('/orders', asked),
+    expected,
+  ]
+  await refusesAll(
+    { code: 'unknown_service', field: 'service', says: /no service.*GET \/api\/v1\/services lists them/ },
+    [
+      ...['telegrams', 'Telegram', '', ' telegram', "'; drop table orders; --", '\ud800'].map((service) =>
+        order({ service, country: 'GB' }),
+      ),
+      order({ service: 'x'.repeat(60_000), country: 'GB' }),
+      order({ service: 'nonsense', country: 'nonsense' }),
+    ],
+  )
+  await refusesAll(
+    { code: 'unknown_country', field: 'country', says: /no country.*two capital letters such as GB.*lists them/ },
+    ['gb', 'UK', '', 'United Kingdom', '44'].map((country) => order({ service: 'telegram', country })),
+  )
+  await refusesAll({ code: 'invalid_request', says: /Correct it and send it again; nothing was done/ }, [
+    order({ country: 'GB' }, { field: 'service', says: /"service" cannot be used: it is missing/ }),
+    order({ service: null, country: 'GB' }, { field: 'service', says: /it must be a text in quotes/ }),
+    order({ service: 7, country: 'GB' }, { field: 'service' }),
+    order({ service: 'telegram' }, { field: 'country' }),
+    order({ service: 'telegram', country: ['GB'] }, { field: 'country' }),
+    order([], { says: /it must be a JSON object/ }),
+  ])
+  await refusesAll(
+    { code: 'invalid_request', says: /zero character.*Leave it out and send it again; nothing was done/ },
+    [
+      order({ service: '\u0000', country: 'GB' }),
+      order({ service: 'telegram', country: 'G\u0000B' }),
+      order({ service: 'telegram', country: 'GB', max_price: '\\\u0000' }),
+    ],
+  )
+  await refusesAll({ field: 'max_price' }, [
+    ...['1.19', '0', '0.01'].map((max_price) =>
+      order(
+        { service: 'telegram', country: 'GB', max_price },
+        { code: 'above_max_price', says: /costs \$1\.20.*Raise the maximum.*Nothing was held/ },
+      ),
+    ),
+    ...['-1', '1e3', '1.201', 'NaN', '', 'cheap', 1.2, true, {}].map((max_price) =>
+      order(
+        { service: 'telegram', country: 'GB', max_price },
+        { code: 'invalid_amount', says: /such as "1\.20"\. Nothing was held/ },
+      ),
+    ),
+  ])
+  const poor = await world.customer({ name: 'poor' })
+  await refusesAll(
+    { code: 'insufficient_credits', says: /costs \$1\.20 and you have \$0\.00.*Top up \$1\.20 or more/ },
+    [['no credit', () => poor.post<Problem>('/orders', { service: 'telegram', country: 'GB' })]],
+  )
+})
+
+test("another customer's order, and what cannot be an order, is not found and stays as it is", async () => {
+  const ids = [
+    his.id,
+    his.id.toUpperCase(),
+    `ord_${'0'.repeat(32)}`,
+    `top_${his.id.slice(4)}`,
+    `ord_${his.id.slice(4, 35)}`,
+    `ord_${'g'.repeat(32)}`,
+    his.id.slice(4),
+    his.id.slice(4).replace(/(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'),
+    String(his.number),
+    '0',
+    '-1',
+    '%00',
+    '..%2f..%2fetc%2fpasswd',
+    '%F0%9F%93%B1',
+    'x'.repeat(4_000),
+  ]
+  await refusesAll(
+    { code: 'not_found', field: 'id', says: /no such order among yours\. Check the id/ },
+    ids.flatMap((id): Question[] => [
+      [`GET ${id}`, () => ana.get<Problem>(`/orders/${id}`)],
+      [`cancel ${id}`, () => ana.post<Problem>(`/orders/${id}/cancel`)],
+    ]),
+  )
+  assert.equal((await ben.orderNow(his.id)).status, 'waiting')
+})
+
+test("another customer's top-up, another top-up's session, and what cannot be a top-up: not found, nothing credited", async () => {
+  const [first, second, foreign] = [await ana.startTopup(), await ana.startTopup(), await ben.startTopup()]
+  const session = (topup: Topup) => new URL(topup.checkout_url!).pathname.split('/').at(-1)
+  await world.pay(second, FRICTIONLESS)
+  await world.pay(foreign, FRICTIONLESS)
+  const back = (topup: { id: string }, session_id: unknown): Question => [
+    `${topup.id} with ${json(session_id)}`,
+    () => ana.post<Problem>(`/topups/${topup.id}/return`, { session_id }),
+  ]
+  await refusesAll(
+    { code: 'not_found', field: 'session_id', says: /does not belong to this top-up\. Open the top-up/ },
+    [
+      back(first, session(second)),
+      back(first, session(foreign)),
+      back(first, 'cs_test_made_up'),
+      back(first, '{CHECKOUT_SESSION_ID}'),
+      back(first, ''),
+    ],
+  )
+  await refusesAll({ code: 'not_found', field: 'id', says: /no such top-up among yours\. Look at your top-ups/ }, [
+    back(foreign, session(foreign)),
+    back({ id: his.id }, session(first)),
+    back({ id: 'top_0' }, session(first)),
+    ...[foreign.id, first.id.toUpperCase(), 'top_0', '%00', his.id].map(
+      (id): Question => [`GET ${id}`, () => ana.get<Problem>(`/topups/${id}`)],
+    ),
+  ])
+  await refusesAll({ code: 'invalid_request', field: 'session_id', says: /nothing was done/ }, [
+    back(first, 7),
+    back(first, ['x']),
+    back(first, 'x'.repeat(256)),
+  ])
+  await world.expectBooks(`
+    ana available 5.00
+    ben available 3.80`)
+  // The customers themselves get what they paid for.
+  assert.equal(
+    (await ana.post<Topup>(`/topups/${second.id}/return`, { session_id: session(second) })).body.status,
+    'credited',
+  )
+  assert.equal((await ben.post<Topup>(`/topups/${foreign.id}/return`)).body.status, 'credited')
+})
+
+test('an SMS that is not signed by the gateway, now, over exactly these bytes, is not stored', async () => {
+  const sms = { id: 'forged', to: his.phone_number, from: 'Telegram', text: 'Telegram code 48213' }
+  const body = json(sms)
+  const at = (seconds: number) => new Date(Date.now() + seconds * 1000)
+  const good = signSms(body)
+  const send = (signature: string | null, sent = body): (() => Promise<Answer<Problem>>) => {
+    return () =>
+      world.stranger().post('/webhooks/sms/generic', sent, {
+        'content-type': 'application/json',
+        ...(signature === null ? {} : { 'x-signature': signature }),
+      })
+  }
+  await refusesAll({ code: 'invalid_signature', field: 'X-Signature' }, [
+    ...(
+      [
+        ['no header', null],
+        ['an empty header', ''],
+        ['only a time', good.split(',')[0]!],
+        ['only a signature', good.split(',')[1]!],
+        ['half a signature', good.slice(0, -2)],
+        ['a negative time', good.replace('t=', 't=-')],
+        ['a time that is none', good.replace(/t=\d+/, 't=now')],
+      ] as const
+    ).map(([what, signature]): Question => [what, send(signature), { says: /must read t=<unix seconds>,v1=/ }]),
+    ['old', send(signSms(body, { at: at(-302) })), { says: /more than 300 seconds.*Sign again/ }],
+    ['from the future', send(signSms(body, { at: at(302) })), { says: /more than 300 seconds.*Sign again/ }],
+    ...(
+      [
+        ['another secret', signSms(body, { secret: 'sms_guess' }), body],
+        ['an empty secret', signSms(body, { secret: '' }), body],
+        ['a changed byte', good, body.replace('48213', '48214')],
+        ['a byte more', good, `${body} `],
+        ['another time', good.replace(/t=\d+/, `t=${Math.floor(Date.now() / 1000) + 5}`), body],
+        ['another body', signSms(json({ ...sms, id: 'other' })), body],
+      ] as const
+    ).map(
+      ([what, signature, sent]): Question => [
+        what,
+        send(signature, sent),
+        { says: /does not match the body\. Sign the bytes exactly as they are sent/ },
+      ],
+    ),
+  ])
+  assert.equal((await ben.orderNow(his.id)).status, 'waiting')
+})
+
+test('a signed SMS that cannot be read is not stored either, and the field is named', async () => {
+  const sms = { id: 'unreadable', to: his.phone_number, from: 'Telegram', text: 'Telegram code 48213' }
+  const send = (sent: string) => () =>
+    world.stranger().post<Problem>('/webhooks/sms/generic', sent, {
+      'content-type': 'application/json',
+      'x-signature': signSms(sent),
+    })
+  const without = (field: keyof typeof sms): Question => {
+    const { [field]: _, ...rest } = sms
+    return [`no ${field}`, send(json(rest)), { field, says: new RegExp(`"${field}" cannot be used: .+Correct it`) }]
+  }
+  const wrong = (field: keyof typeof sms, value: unknown): Question => [
+    `${field} ${json(value).slice(0, 50)}`,
+    send(json({ ...sms, [field]: value })),
+    { field, says: new RegExp(`"${field}" cannot be used: .+Correct it`) },
+  ]
+  await refusesAll({ code: 'invalid_request' }, [
+    ...['', 'nonsense', '{"id":', "{'id':1}"].map(
+      (body): Question => [`body ${body}`, send(body), { says: /not JSON.*nothing was done/ }],
+    ),
+    ...['null', '[]', '"x"', '7'].map(
+      (body): Question => [`body ${body}`, send(body), { says: /must be a JSON object.*nothing was done/ }],
+    ),
+    ...(['id', 'to', 'from', 'text'] as const).map(without),
+    wrong('id', ''),
+    wrong('id', 7),
+    wrong('id', 'a\u0000b'),
+    wrong('id', 'x'.repeat(129)),
+    wrong('to', '447700900123'),
+    wrong('to', '+44 7700 900123'),
+    wrong('to', '+0'),
+    wrong('from', ''),
+    wrong('from', null),
+    wrong('text', null),
+    wrong('text', 'x'.repeat(2_001)),
+  ])
+  await refusesAll({ code: 'too_large', says: /at most 65536 bytes/ }, [
+    ['65 KB', send(json({ ...sms, padding: 'x'.repeat(65 * 1024) }))],
+  ])
+  await refusesAll({ code: 'too_large', says: /at most \d+ bytes\. Send a shorter one; nothing was stored/ }, [
+    ['5 MB', send(json({ ...sms, padding: 'x'.repeat(5 * 1024 * 1024) }))],
+  ])
+  assert.equal((await ben.orderNow(his.id)).status, 'waiting')
+  // The very same message, whole and signed, is taken: nothing had been used up.
+  assert.equal((await world.sendSms(sms)).body.outcome, 'charged')
+})
+
+test("a forged event of the bank's is refused by the whole server as well", async () => {
+  const event = json({ id: 'evt_forged', type: 'checkout.session.completed', data: { object: { id: 'cs_1' } } })
+  const send = (headers: Record<string, string>, body = event) =>
+    world.stranger().post<Problem>('/webhooks/stripe', body, { 'content-type': 'application/json', ...headers })
+  await refusesAll(
+    {
+      code: 'invalid_signature',
+      field: 'Stripe-Signature',
+      says: /signature does not fit the body.*Nothing was stored/,
+    },
+    [
+      ['no signature', () => send({})],
+      ['a made up one', () => send({ 'stripe-signature': `t=${Math.floor(Date.now() / 1000)},v1=${'0'.repeat(64)}` })],
+    ],
+  )
+  await refusesAll({ code: 'too_large', says: /Send a shorter one; nothing was stored/ }, [
+    ['5 MB', () => send({}, json({ padding: 'x'.repeat(5 * 1024 * 1024) }))],
+  ])
+})
+
+test('an Idempotency-Key that is none is refused before anything is done', async () => {
+  const order = { service: 'telegram', country: 'GB' }
+  const posts: [string, unknown][] = [
+    ['/orders', order],
+    ['/topups', { method: 'card', amount: '10.00' }],
+    [`/orders/${his.id}/cancel`, {}],
+  ]
+  await refusesAll(
+    { code: 'invalid_request', field: 'Idempotency-Key', says: /1 to 255 visible ASCII characters\. Send another one/ },
+    posts.flatMap(([path, body]) =>
+      ['', 'x'.repeat(256), 'two words', 'a\tb', 'caf\u00e9'].map(
+        (key): Question => [
+          `${path} with ${json(key)}`,
+          () => ana.post<Problem>(path, body, { 'idempotency-key': key }),
+        ],
+      ),
+    ),
+  )
+  // Control characters do not get past the reader of headers.
+  const before = await everything()
+  for (const control of ['\u0000', '\u0001', '\u001b', '\u007f']) {
+    const said = await raw(
+      `POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${ana.key}\r\nContent-Type: application/json\r\n` +
+        `Idempotency-Key: a${control}b\r\nContent-Length: ${json(order).length}\r\nConnection: close\r\n\r\n${json(order)}`,
+    )
+    assert.match(said, /^HTTP\/1\.1 400 /, json(control))
+    assert.doesNotMatch(said, /\bat .*\.ts|node:internal/)
+  }
+  assert.deepEqual(await everything(), before)
+})
+
+test('pages, filters and days that are none are refused by every list', async () => {
+  const cursor = (text: string) => Buffer.from(text).toString('base64url')
+  const lists = ['/orders', '/topups', '/billing/history']
+  const ask = (path: string): Question => [path.slice(0, 100), () => ana.get<Problem>(path)]
+  await refusesAll(
+    { code: 'invalid_request', field: 'limit', says: /whole number from 1 to 100/ },
+    lists.flatMap((list) =>
+      ['0', '-1', '101', '1000000000', '1.5', '1e1', '', 'all', '+5'].map((limit) => ask(`${list}?limit=${limit}`)),
+    ),
+  )
+  await refusesAll({ code: 'invalid_request', field: 'cursor', says: /not one of this list\. Use "next_cursor"/ }, [
+    // Of another list.
+    ask(`/billing/history?cursor=${cursor('01933333-0000-7000-8000-000000000001')}`),
+    ask(`/orders?cursor=${cursor('12')}`),
+    ask(`/topups?cursor=${cursor('12')}`),
+    ...lists.flatMap((list) =>
+      [cursor("1' or '1'='1"), cursor('-'.repeat(36)), cursor('9'.repeat(40)), cursor('-1'), 'x'.repeat(4_000)].map(
+        (text) => ask(`${list}?cursor=${text}`),
+      ),
+    ),
+  ])
+  await refusesAll({ code: 'invalid_request', says: /./ }, [
+    ...['everything', 'hold,everything', 'Hold', ','].map(
+      (type): Question => [
+        `type ${type}`,
+        () => ana.get<Problem>(`/billing/history?type=${type}`),
+        { field: 'type', says: /topup, hold, deduction/ },
+      ],
+    ),
+    ...['from', 'to'].flatMap((field) =>
+      [
+        'yesterday',
+        '2027-02-30',
+        '2027-13-01',
+        '27-01-01',
+        '2027-1-1',
+        '2027-01-01T00:00:00Z',
+        '',
+        '0000-01-01',
+        '99999-01-01',
+      ].map(
+        (day): Question => [
+          `${field} ${day}`,
+          () => ana.get<Problem>(`/billing/history?${field}=${day}`),
+          { field, says: /YYYY-MM-DD/ },
+        ],
+      ),
+    ),
+    ['status', () => ana.get<Problem>('/orders?status=lost'), { field: 'status', says: /open.*ended/ }],
+  ])
+  const prices = (query: string, expected: Partial<Expected>): Question => [
+    query,
+    () => ana.get<Problem>(`/prices?${query}`),
+    expected,
+  ]
+  await refusesAll({ says: /lists them/ }, [
+    prices('service=nonsense', { code: 'unknown_service', field: 'service' }),
+    prices('country=gb', { code: 'unknown_country', field: 'country' }),
+    prices('service=%00', { code: 'invalid_request', field: 'service', says: /zero character/ }),
+    prices('country=G%00', { code: 'invalid_request', field: 'country', says: /zero character/ }),
+  ])
+})
+
+test('an unknown address, a wrong method, no JSON or broken JSON: each says what would be right', async () => {
+  const order = { service: 'telegram', country: 'GB' }
+  await refusesAll({ code: 'not_found', says: /nothing at \/.*Check the address/ }, [
+    ['unknown', () => ana.get<Problem>('/nothing')],
+    ['unknown', () => ana.post<Problem>('/orders/now/please', order)],
+    ['unknown', () => ana.get<Problem>('/api/v2/orders')],
+    ['unknown', () => ana.post<Problem>('/webhooks/sms/nobody', {})],
+  ])
+  await refusesAll(
+    { code: 'method_not_allowed', says: /There is no [A-Z]+ at .*; it answers .* only\. Nothing was done/ },
+    [
+      ['DELETE', () => ana.request('DELETE', '/orders', undefined, {})],
+      ['GET', () => ana.get<Problem>(`/orders/${his.id}/cancel`)],
+      ['PATCH', () => ana.request('PATCH', '/balance', undefined, {})],
+      ['GET', () => ana.get<Problem>('/webhooks/sms/generic')],
+    ],
+  )
+  await refusesAll({ code: 'unsupported_media_type', says: /Content-Type: application\/json/ }, [
+    ...['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'application/jsonp', ''].map(
+      (type): Question => [type, () => ana.post<Problem>('/orders', json(order), { 'content-type': type })],
+    ),
+    ['top-up', () => ana.post<Problem>('/topups', '{}', { 'content-type': 'text/plain' })],
+  ])
+  await refusesAll({ code: 'invalid_request', says: /not JSON.*nothing was done/ }, [
+    ...[
+      '',
+      '{',
+      '['.repeat(60_000),
+      '{"service":"telegram","country":"GB"',
+      "{'service':'telegram'}",
+      'service=telegram',
+      '\u0000',
+    ].map(
+      (body): Question => [
+        `body ${json(body)}`,
+        () => ana.post<Problem>('/orders', body, { 'content-type': 'application/json' }),
+      ],
+    ),
+  ])
+  await refusesAll({ code: 'too_large', says: /at most \d+ bytes/ }, [
+    ['70 KB', () => ana.post<Problem>('/orders', { ...order, padding: 'x'.repeat(70 * 1024) })],
+    ['5 MB', () => ana.post<Problem>('/orders', { ...order, padding: 'x'.repeat(5 * 1024 * 1024) })],
+  ])
+})
+
+test('what no name or password can be does not sign in, and fails no part of the house', async () => {
+  const signIn = (body: unknown) =>
+    world.stranger().post<Problem>('/api/auth/sign-in/username', body, { origin: world.server.publicUrl })
+  await refusesAll({ code: 'unauthenticated', says: /do not belong together/ }, [
+    ['a wrong password', () => signIn({ username: 'demo', password: 'not-it' })],
+    ['nothing', () => signIn({ username: '', password: '' })],
+  ])
+  await refusesAll({ code: 'invalid_request', says: /send it again/ }, [
+    ['a zero character', () => signIn({ username: 'de\u0000mo', password: 'demo-password' })],
+    ['no name', () => signIn({ password: 'x' }), { field: 'username' }],
+    ['a list', () => signIn({ username: 'demo', password: ['demo-password'] }), { field: 'password' }],
+    ['too long', () => signIn({ username: 'demo', password: 'x'.repeat(201) }), { field: 'password' }],
+  ])
+})
+
+/** Sends bytes that no HTTP client would send, and reads what comes back. */
+function raw(request: string): Promise<string> {
+  const { hostname, port } = new URL(world.server.url)
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), hostname, () => socket.write(request, 'latin1'))
+    let said = ''
+    socket.setEncoding('latin1').on('data', (text: string) => {
+      said += text
+    })
+    socket.on('close', () => resolve(said))
+    socket.on('error', reject)
+  })
+}
