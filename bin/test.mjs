@@ -1,6 +1,6 @@
 /**
- * `npm test`: everything that must pass, on a PostgreSQL of its own. `npm test -- <path or pattern>` runs these node
- * tests only.
+ * `npm test`: everything that must pass, on a PostgreSQL of its own. `npm test -- <path or pattern>` runs these
+ * tests only: node's (`.test.ts`) and the browser's (`.spec.ts`).
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
@@ -37,8 +37,9 @@ export async function test(wanted) {
     keepLock(await preparePackages('test'))
     const all = wanted.length === 0
     // With everything, the architecture has been checked among the checks.
-    const files = testFiles(wanted).filter((file) => !all || file !== architectureTest)
-    if (files.length === 0)
+    const files = testFiles(wanted, '.test.ts').filter((file) => !all || file !== architectureTest)
+    const inBrowser = testFiles(wanted, '.spec.ts')
+    if (files.length + inBrowser.length === 0)
       throw new Refusal(`No test file matches ${wanted.join(' ')}: give a path, or a part of one, such as orders.`)
 
     const env = {
@@ -56,10 +57,11 @@ export async function test(wanted) {
 
     if (all) steps.push(...(await runChecks()))
     await run('pages built', () => unlessRefused(buildWeb))
-    await run(`node tests (${files.length} files)`, () =>
-      node(['--test', `--test-concurrency=${filesAtOnce}`, `--test-timeout=${testSecondsMax * 1000}`, ...files]),
-    )
-    if (all && existsSync(join(checkout, browserTests))) {
+    if (files.length > 0)
+      await run(`node tests (${files.length} files)`, () =>
+        node(['--test', `--test-concurrency=${filesAtOnce}`, `--test-timeout=${testSecondsMax * 1000}`, ...files]),
+      )
+    if (inBrowser.length > 0) {
       let chromium = ''
       const find = async () => {
         chromium = await ensureChromium()
@@ -67,7 +69,8 @@ export async function test(wanted) {
       await run('Chromium found', () => unlessRefused(find))
       if (chromium) {
         const cli = join('node_modules', '@playwright', 'test', 'cli.js')
-        await run('browser tests', () => node([cli, 'test', '-c', browserTests], { CHROMIUM_PATH: chromium }))
+        const args = [cli, 'test', '-c', browserTests, ...(all ? [] : inBrowser)]
+        await run('browser tests', () => node(args, { CHROMIUM_PATH: chromium }))
       }
     }
     return report(steps)
@@ -112,14 +115,14 @@ function testEnvironment() {
   return Object.fromEntries(Object.entries(childEnvironment(process.env)).filter(([name]) => !settings.test(name)))
 }
 
-/** @param {string[]} wanted */
-function testFiles(wanted) {
+/** @param {string[]} wanted @param {string} ending of the files' names */
+function testFiles(wanted, ending) {
   const files = rooms
     .filter((room) => existsSync(join(checkout, room)))
     .flatMap((room) =>
       readdirSync(join(checkout, room), { recursive: true, encoding: 'utf8' }).map((file) => join(room, file)),
     )
-    .filter((file) => file.endsWith('.test.ts'))
+    .filter((file) => file.endsWith(ending))
     .sort()
   if (wanted.length === 0) return files
   return files.filter((file) =>

@@ -9,9 +9,10 @@ import { expect, test } from './browser.ts'
 import { answerBank, cards, goTo, openDesk, order, payBy, signIn, startPaying, topUp } from './person.ts'
 
 const widths = [1440, 768, 360]
-const HEIGHTS: Record<number, number> = { 1440: 900, 768: 1024, 360: 740 }
+const HEIGHT_MIN = 740
 const schemes = ['light', 'dark'] as const
 const README_PICTURE = join(import.meta.dirname, '../../docs/pictures/home.png')
+const README_PICTURE_WIDTH = 1100
 const README_PICTURE_BYTES_MAX = 150_000
 
 const folder = resolve(process.env['PICTURES_FOLDER'] ?? '')
@@ -24,11 +25,10 @@ test('pictures of the pages', async ({ page }) => {
     taken += 1
     const number = String(taken).padStart(2, '0')
     for (const width of widths) {
-      await of.setViewportSize({ width, height: HEIGHTS[width]! })
+      await showWhole(of, width)
       for (const colorScheme of schemes) {
         await of.emulateMedia({ colorScheme })
-        const path = join(folder, `${number}-${name}-${width}-${colorScheme}.png`)
-        await of.screenshot({ path, fullPage: true })
+        await of.screenshot({ path: join(folder, `${number}-${name}-${width}-${colorScheme}.png`) })
       }
     }
     await of.emulateMedia({ colorScheme: 'light' })
@@ -64,6 +64,8 @@ test('pictures of the pages', async ({ page }) => {
   await expect(page.getByText('No money was taken.').first()).toBeVisible()
   await picture('return-not-paid')
   await goTo(page, 'Billing History')
+  await expect(page.getByRole('link', { name: 'Go on paying' })).toBeVisible()
+  await expect(page.getByText('Your movements will stand here.')).toBeVisible()
   await picture('billing-top-up-open')
   await goTo(page, 'Top-Up')
   await startPaying(page, '$10.00')
@@ -97,18 +99,32 @@ test('pictures of the pages', async ({ page }) => {
   await expect(desk.getByText(/Waits until/)).toBeVisible()
   await picture('desk', desk)
   await goTo(page, 'Billing History')
+  await expect(page.getByText('Top-up by Visa ending in 3220')).toBeVisible()
   await picture('billing')
-  await goTo(page, 'Home')
-  await expect(page.getByRole('table', { name: 'Last movements' }).getByRole('row')).toHaveCount(6)
+  await goHome(page)
   await picture('home')
   await page.goto('/nowhere')
   await expect(page.getByText('There is nothing at this address.')).toBeVisible()
   await picture('not-found')
 
-  await goTo(page, 'Home')
-  await expect(page.getByRole('table', { name: 'Last movements' }).getByRole('row')).toHaveCount(6)
-  await page.setViewportSize({ width: 1280, height: 800 })
+  await goHome(page)
+  await showWhole(page, README_PICTURE_WIDTH)
   mkdirSync(join(README_PICTURE, '..'), { recursive: true })
   await page.screenshot({ path: README_PICTURE })
   expect(statSync(README_PICTURE).size).toBeLessThan(README_PICTURE_BYTES_MAX)
 })
+
+/** Home with all that stands there at the end: an open order, prices of its service, five movements under their heads. */
+async function goHome(page: Page): Promise<void> {
+  await goTo(page, 'Home')
+  await expect(page.getByRole('article', { name: /^Order / })).toBeVisible()
+  await expect(page.getByRole('button', { name: /^Order: Signal, / })).toHaveCount(6)
+  await expect(page.getByRole('table', { name: 'Last movements' }).getByRole('row')).toHaveCount(6)
+}
+
+/** Makes the window as high as the page, so that what sticks to its edges stands where it would. */
+async function showWhole(page: Page, width: number): Promise<void> {
+  await page.setViewportSize({ width, height: HEIGHT_MIN })
+  const height = await page.evaluate<number>('document.documentElement.scrollHeight')
+  await page.setViewportSize({ width, height: Math.max(height, HEIGHT_MIN) })
+}
