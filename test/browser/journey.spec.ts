@@ -13,7 +13,7 @@ import {
   startPaying,
 } from './person.ts'
 
-test.use({ autoSmsSeconds: 2 })
+test.use({ autoSmsSeconds: 3 })
 
 test('a newcomer tops up, gets a code and sees what it cost; a number without a code costs nothing', async ({
   page,
