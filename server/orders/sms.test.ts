@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { readCode } from './sms.ts'
+import { readCode, SMS_TEXT_CHARACTERS_MAX } from './sms.ts'
 
 const codes: [text: string, code: string][] = [
   ['Your Telegram code is 48213', '48213'],
@@ -79,4 +79,40 @@ test('no text breaks the reader, and what it reads stands in the text', () => {
       return code === null || /^[A-Z0-9-]{4,11}$/.test(code)
     }),
   )
+})
+
+test('no text takes long to read: whoever knows a number may send it anything', () => {
+  const pieces = [
+    '@',
+    'a@',
+    '.',
+    'a.',
+    '-',
+    'A-',
+    'A1',
+    '1',
+    '1 ',
+    '1234 ',
+    '123-',
+    'code',
+    'code ',
+    'code:',
+    'aé',
+    'é',
+    '#1',
+    ' ',
+    '+1 ',
+    'www.',
+  ]
+  for (const first of pieces) {
+    for (const second of pieces) {
+      const half = SMS_TEXT_CHARACTERS_MAX / 2
+      const text = first.repeat(half).slice(0, half) + second.repeat(half).slice(0, half)
+      const begun = performance.now()
+      readCode(text)
+      const took = performance.now() - begun
+      // Some 50 ms on a slow machine; what backtracks without end takes seconds, in which nobody else is answered.
+      assert.ok(took < 1000, `${took.toFixed(0)} ms for ${JSON.stringify(first)} and ${JSON.stringify(second)}`)
+    }
+  }
 })

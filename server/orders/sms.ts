@@ -10,6 +10,8 @@ const HINT =
 // Digits that other scripts write: Arabic-Indic, Persian, Devanagari, full width. People must type them, so they are shown as 0–9.
 const FOREIGN_DIGITS = /[\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\uff10-\uff19]/g
 
+const LINK = /\b(?:https?:\/\/|www\.)\S+|\b[a-z0-9-]+\.(?:com|org|net|me|io|ly|co|app|gg|ru|de|uk)\/\S*/gi
+
 /**
  * The code in a text, or null when there is none: then the message is shown and nothing is charged.
  *
@@ -26,10 +28,7 @@ export function readCode(text: string): string | null {
     .replace(/[\u2010-\u2015\u2212]/g, '-')
     .replace(/\u00a0/g, ' ')
   // Links, mail addresses and the line that tells a browser which site a code is for ("@site.example #123456") are cut out.
-  const readable = plain.replace(
-    /\b(?:https?:\/\/|www\.)\S+|\S+@\S+\.\S+|\b[a-z0-9-]+\.(?:com|org|net|me|io|ly|co|app|gg|ru|de|uk)\/\S*/gi,
-    (link) => ' '.repeat(link.length),
-  )
+  const readable = plain.replace(/\S+/g, (word) => (isMailAddress(word) ? blank(word) : word.replace(LINK, blank)))
   const hints = [...readable.matchAll(new RegExp(HINT, 'giu'))].map((match) => ({
     start: match.index,
     end: match.index + match[0].length,
@@ -43,6 +42,14 @@ export function readCode(text: string): string | null {
     if (!lonely && (best === null || score > best.score)) best = { code: candidate.code, score }
   }
   return best?.code ?? null
+}
+
+const blank = (text: string) => ' '.repeat(text.length)
+
+/** Something, an @, something, a dot, something. Not by a pattern: it would try every split of a text that is all @, for seconds. */
+function isMailAddress(word: string): boolean {
+  const at = word.indexOf('@', 1)
+  return at !== -1 && /.\../s.test(word.slice(at + 1))
 }
 
 type Candidate = { code: string; start: number; end: number; length: number; weight: number }
