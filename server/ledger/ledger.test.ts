@@ -588,6 +588,14 @@ test('a hold that its owner forgot is given back by the sweep, once, or only ala
   assert.deepEqual([balance!.available, balance!.held], [usd('8.00'), usd('2.00')])
 })
 
+test('holds that only alarm do not keep the sweep from giving back a forgotten one behind them', async () => {
+  const ana = await customer('300.00')
+  const alarming = { expiresAt: new Date('2019-01-01'), onExpiry: 'alarm' }
+  await Promise.all(Array.from({ length: 100 }, () => ledger.submit({ ...hold(ana, '2.00'), ...alarming } as Command)))
+  await ledger.submit({ ...hold(ana, '3.00'), expiresAt: new Date('2020-01-01') } as Command)
+  assert.equal(await ledger.sweepOverdueHolds(), 1)
+})
+
 test('the house books its own movements once', async () => {
   const entry = {
     id: newId(),

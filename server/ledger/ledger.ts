@@ -236,7 +236,7 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
            from open_holds o
            join transfers t on t.id = o.hold_id
           where o.expires_at < house_now() - make_interval(mins => $1)
-          order by o.expires_at
+          order by o.on_expiry desc, o.expires_at -- 'void' first: those that only alarm stay, and would fill the list
           limit $2`,
         [OVERDUE_MINUTES, HOLDS_PER_SWEEP_MAX],
       )
@@ -247,18 +247,23 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
           'Incident: a hold is overdue',
         )
         if (row.on_expiry !== 'void') continue
-        const outcome = await lanes().submit([
-          {
-            id: derivedId(row.hold_id, 'overdue'),
-            kind: 'void',
-            accountId: BigInt(row.account_id),
-            code: 'hold_overdue',
-            contra: platformAccountOf(row.contra),
-            holdId: row.hold_id,
-            reference: row.reference,
-          },
-        ])
-        if (outcome[0]!.result === 'ok') givenBack++
+        const command = {
+          id: derivedId(row.hold_id, 'overdue'),
+          kind: 'void',
+          accountId: BigInt(row.account_id),
+          code: 'hold_overdue',
+          contra: platformAccountOf(row.contra),
+          holdId: row.hold_id,
+          reference: row.reference,
+        } as const
+        // One hold that cannot be given back must not keep the others from theirs.
+        const outcome = await lanes()
+          .submit([command])
+          .catch((error: unknown) => {
+            log.error({ err: error, hold: row.hold_id }, 'An overdue hold could not be given back')
+            return null
+          })
+        if (outcome?.[0]?.result === 'ok') givenBack++
       }
       return givenBack
     },

@@ -207,6 +207,52 @@ test('a message whose decision failed is kept, goes before cancel and expiry, an
   assert.equal((await ledger.balance(db.database.pool, ana))!.available, usd('3.80'))
 })
 
+test('an order that cannot be ended keeps no other one from ending, and is told of as an alarm', async () => {
+  await stock('ES', 2)
+  const orders = room()
+  const ana = await customer('5.00')
+  const broken = await orders.place(request(ana, 'ES'))
+  const sound = await orders.place(request(ana, 'ES'))
+  assert.ok(broken.ok && sound.ok)
+  const [brokenId, soundId] = [readId('ord', broken.order.id)!, readId('ord', sound.order.id)!]
+  // Its hold cannot be found, so the ledger refuses the void and the whole transaction with it.
+  const { rows } = await owner.query('select hold_id from orders where id = $1', [brokenId])
+  await owner.query('update orders set hold_id = $2 where id = $1', [brokenId, newId()])
+  await advanceHouseClock(db.database.pool, 1201)
+  assert.equal(await orders.expireDue(), 1, 'it does not throw: what runs after it must run')
+  assert.equal((await orders.get(ana, soundId))!.status, 'expired')
+  assert.equal((await orders.get(ana, brokenId))!.status, 'waiting')
+  await owner.query('update orders set hold_id = $2 where id = $1', [brokenId, rows[0].hold_id])
+  assert.equal(await orders.expireDue(), 1)
+  assert.equal((await orders.get(ana, brokenId))!.status, 'expired')
+})
+
+test('a code for which nothing can be taken any more is no charged code', async () => {
+  const [phone] = await stock('ES', 1)
+  const orders = room()
+  const ana = await customer('5.00')
+  const placed = await orders.place(request(ana, 'ES'))
+  assert.ok(placed.ok && placed.order.phone_number === phone)
+  // As if the ledger's own sweep gave the hold back between the look at it and the capture.
+  const orderId = readId('ord', placed.order.id)!
+  const { rows } = await owner.query(
+    'select h.* from open_holds h join orders o on o.hold_id = h.hold_id where o.id = $1',
+    [orderId],
+  )
+  const given = { id: newId(), accountId: ana, code: 'hold_overdue', contra: 'revenue', reference: orderId } as const
+  assert.equal((await ledger.submit({ ...given, kind: 'void', holdId: rows[0].hold_id })).result, 'ok')
+  await owner.query('insert into open_holds select ($1::open_holds).*', [
+    `(${rows[0].hold_id},${ana},1,1200000,2100-01-01,void)`,
+  ])
+  const sms = { source: 'generic', externalId: newId(), to: phone, from: 'Telegram', text: 'Telegram code 48213' }
+  assert.equal(await orders.accept({ ...sms, body: JSON.stringify(sms) }), 'stored')
+  assert.equal((await orders.get(ana, orderId))!.status, 'waiting')
+  await owner.query('delete from open_holds where hold_id = $1', [rows[0].hold_id])
+  assert.equal(await orders.sweepUnhandledSms(), 1)
+  assert.equal((await orders.get(ana, orderId))!.status, 'expired')
+  assert.equal((await ledger.balance(db.database.pool, ana))!.available, usd('5.00'))
+})
+
 test('2,000 random races of SMS, duplicate, cancel and expiry: each hold ends once, and is taken exactly for a code in time', async () => {
   const seed = Number(process.env['SEED'] ?? 20261122)
   const random = mulberry(seed)

@@ -323,7 +323,10 @@ export function createOrders(parts: {
     }
   }
 
-  /** Ends every order whose time is over: waiting ones are given back, received ones are finished. Returns how many ended. */
+  /**
+   * Ends every order whose time is over: waiting ones are given back, received ones are finished. Returns how many ended. What
+   * cannot be ended is an alarm, and is tried again at the next turn.
+   */
   async function expireDue(signal?: AbortSignal): Promise<number> {
     let ended = 0
     let after: string | null = null
@@ -336,15 +339,22 @@ export function createOrders(parts: {
       )
       const answers = await Promise.all(
         rows.map(async (row) => {
-          const { answer } = await closing.submit({
+          const item = {
             orderId: row.id,
             accountId: null,
             reason: 'expire',
             idempotencyKey: null,
             fingerprint: null,
-          })
-          if (answer === 'expired' || answer === 'finished') changed(BigInt(row.account_id), row.id)
-          return answer
+          } as const
+          try {
+            const { answer } = await closing.submit(item)
+            if (answer === 'expired' || answer === 'finished') changed(BigInt(row.account_id), row.id)
+            return answer
+          } catch (error) {
+            // One order that cannot be ended must not keep the others, nor what runs after them, from their turn.
+            log.error({ alarm: true, err: error, order: row.id }, 'Alarm: an order is over and could not be ended')
+            return 'failed'
+          }
         }),
       )
       ended += answers.filter((answer) => answer === 'expired' || answer === 'finished').length
