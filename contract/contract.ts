@@ -152,7 +152,7 @@ export const historyRowSchema = z.object({
   id: z.string(),
   type: z.enum(historyTypes),
   happened_at: time,
-  /** The sentence of the row, with the figure that the columns do not carry. */
+  /** The sentence of the row; the figures stand in its columns. */
   text: z.string(),
   /** What it did to credits − debits: "10.00", "-1.20", "0.00". */
   amount: money,
@@ -182,8 +182,10 @@ export type LiveEvents = {
   topup: Topup
 }
 
-/** What the pages need to know before anybody signs in: `GET /api/v1/site`. */
+/** What the pages need to know before anything else, signed in or not: `GET /api/v1/site`. */
 export const siteSchema = z.object({
+  /** Who is signed in; null: nobody. */
+  me: meSchema.nullable(),
   brand: z.object({ name: z.string(), link_colour: z.string().nullable() }),
   /** House time; countdowns run by this clock, not the browser's. */
   now: time,

@@ -35,6 +35,7 @@ type Options = Pick<Settings, 'port' | 'dataDir' | 'serverUrl'> & Partial<Settin
 export async function startSandbox(options: Options): Promise<Sandbox> {
   const settings: Settings = {
     publicUrl: options.serverUrl,
+    shopName: 'MobileSMS',
     stripeKey: 'sk_test_sandbox',
     webhookSecret: 'whsec_sandbox',
     smsSecret: 'sms_sandbox',
@@ -53,6 +54,7 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
     clock,
     url: () => url,
     serverUrl,
+    shopName: settings.shopName,
     secretKey: settings.stripeKey,
     webhookSecret: settings.webhookSecret,
     note: log.note,

@@ -10,6 +10,8 @@ export type Settings = {
   serverUrl: string
   /** Where people's browsers find the product. */
   publicUrl: string
+  /** How the bank's account calls the shop: what a customer reads on the payment page. */
+  shopName: string
   /** The one key that Stripe's API takes. */
   stripeKey: string
   /** What webhooks are signed with. */
@@ -30,6 +32,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     dataDir: environment['DATA_DIR'] || refuse('DATA_DIR is missing: name the folder for the books of the sandbox'),
     serverUrl,
     publicUrl: origin(environment, 'PUBLIC_URL', 'http://localhost:3000'),
+    shopName: environment['BRAND_NAME'] || 'MobileSMS',
     stripeKey: testKey(environment['STRIPE_SECRET_KEY'] || 'sk_test_sandbox'),
     webhookSecret: first(environment, 'STRIPE_WEBHOOK_SECRETS', 'whsec_sandbox'),
     smsSecret: first(environment, 'SMS_WEBHOOK_SECRETS', 'sms_sandbox'),

@@ -9,7 +9,7 @@ import type { Site } from '../contract/contract.ts'
 import { printAmount } from '../contract/money.ts'
 import { type Problem, refusals } from '../contract/refusals.ts'
 import type { Accounts, SignedIn } from './accounts/accounts.ts'
-import { accountsRoutes, signInRoutes } from './accounts/routes.ts'
+import { accountsRoutes, meOf, signInRoutes } from './accounts/routes.ts'
 import { demoLogin } from './accounts/sandbox-logins.ts'
 import type { Billing } from './billing/billing.ts'
 import { billingRoutes } from './billing/routes.ts'
@@ -61,7 +61,10 @@ export function createHttp(house: {
   http.route('/api/auth', signInRoutes(accounts))
 
   const api = new Hono<SignedIn>()
-  api.get('/site', async (c) => c.json(siteOf(config, await houseNow(database.pool))))
+  api.get('/site', async (c) => {
+    const caller = await accounts.whoAsks(c)
+    return c.json({ me: caller && meOf(caller), ...siteOf(config, await houseNow(database.pool)) } satisfies Site)
+  })
   api.route('/', accountsRoutes(accounts))
   api.route('/', paymentsRoutes(house.payments, accounts))
   api.route('/', catalogueRoutes(house.catalogue))
@@ -137,7 +140,7 @@ function pageOrFile(c: Context, pages: Files): Response | null {
   )
 }
 
-function siteOf(config: Config, now: Date): Site {
+function siteOf(config: Config, now: Date): Omit<Site, 'me'> {
   return {
     brand: { name: config.brand.name, link_colour: config.brand.linkColour },
     now: now.toISOString(),

@@ -42,12 +42,7 @@ const PRICE_PAGES_MAX = 10
 export const api = {
   site: () => read<Site>(endpoints.site()),
   /** Null: nobody is signed in. */
-  me: async (): Promise<Me | null> => {
-    const answer = await send<Me>('GET', endpoints.me())
-    if (answer.ok) return answer.value
-    if (answer.refusal.code === 'unauthenticated') return null
-    throw new Refused(answer.refusal)
-  },
+  me: async (): Promise<Me | null> => (await read<Site>(endpoints.site())).me,
   balance: () => read<Balance>(endpoints.balance()),
   services: async () => (await read<Page<Service>>(endpoints.services())).items,
   countries: async () => (await read<Page<Country>>(endpoints.countries())).items,

@@ -15,7 +15,6 @@ const id = encodeURIComponent
 
 export const endpoints = {
   site: () => `${API}/site`,
-  me: () => `${API}/me`,
   balance: () => `${API}/balance`,
   services: () => `${API}/services`,
   countries: () => `${API}/countries`,

@@ -29,6 +29,8 @@ export type Bank = {
   clock: Clock
   /** Where browsers find this program; known once it listens. */
   url: () => string
+  /** Whose account it is, in the words that customers read. */
+  shopName: string
 }
 
 type ChargeExtra = { availableAtOnce: boolean }

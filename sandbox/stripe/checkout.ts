@@ -100,7 +100,7 @@ export function checkoutPages(bank: Bank): Hono<Bindings> {
         <ul class="ways">
           <li><a href="/c/challenge/${c.req.param('id')}">Open the bank’s window again</a></li>
           <li><a href="/c/pay/${session.id}">Use another card</a></li>
-          ${session.cancel_url ? html`<li><a href="${session.cancel_url}">Back to ${shopOf(session)} without paying</a></li>` : ''}
+          ${session.cancel_url ? html`<li><a href="${session.cancel_url}">Back to ${bank.shopName} without paying</a></li>` : ''}
         </ul>`,
     )
   })
@@ -138,7 +138,7 @@ export function checkoutPages(bank: Bank): Hono<Bindings> {
       session,
       `Pay ${amount}`,
       html`
-        ${session.cancel_url ? html`<p class="back"><a href="${session.cancel_url}">Back to ${shopOf(session)}</a></p>` : ''}
+        ${session.cancel_url ? html`<p class="back"><a href="${session.cancel_url}">Back to ${bank.shopName}</a></p>` : ''}
         <h1>Pay ${amount}</h1>
         ${lines(session)}
         ${Object.keys(trouble).length === 0 ? lastTrouble(intent) : ''}
@@ -189,7 +189,7 @@ export function checkoutPages(bank: Bank): Hono<Bindings> {
     const items = ofSession(books, 'item', session.id)
     return html`<dl class="slip">
       ${items.map((item) => html`<div><dt>${item.description ?? ''}</dt><dd>${dollars(item.amount_total)}</dd></div>`)}
-      <div><dt>To</dt><dd class="plain">${shopOf(session)}</dd></div>
+      <div><dt>To</dt><dd class="plain">${bank.shopName}</dd></div>
     </dl>`
   }
 
@@ -208,7 +208,7 @@ export function checkoutPages(bank: Bank): Hono<Bindings> {
         <h1>Confirm this payment?</h1>
         <dl class="slip">
           <div><dt>Amount</dt><dd>${dollars(session.amount_total ?? 0)}</dd></div>
-          <div><dt>To</dt><dd class="plain">${shopOf(session)}</dd></div>
+          <div><dt>To</dt><dd class="plain">${bank.shopName}</dd></div>
           <div><dt>Card</dt><dd class="plain">${brandName(method.card?.brand)} ending in ${method.card?.last4 ?? ''}</dd></div>
         </dl>
         <p>A real bank asks here for its app or a code by SMS (3-D Secure). Answer for it:</p>
@@ -233,7 +233,7 @@ export function checkoutPages(bank: Bank): Hono<Bindings> {
         html`<h1>This payment is done</h1>
           <p class="lead">The bank answered; nothing more can be paid on this page.</p>
           ${lines(session)}
-          <p><a href="${back}">Back to ${shopOf(session)}</a></p>`,
+          <p><a href="${back}">Back to ${bank.shopName}</a></p>`,
       )
     }
     return page(
@@ -241,9 +241,9 @@ export function checkoutPages(bank: Bank): Hono<Bindings> {
       session,
       'This payment page has closed',
       html`<h1>This payment page has closed</h1>
-        <p class="lead">It was open too long, or ${shopOf(session)} closed it. No money was taken.</p>
+        <p class="lead">It was open too long, or ${bank.shopName} closed it. No money was taken.</p>
         ${lines(session)}
-        ${session.cancel_url ? html`<p><a href="${session.cancel_url}">Back to ${shopOf(session)}</a></p>` : ''}`,
+        ${session.cancel_url ? html`<p><a href="${session.cancel_url}">Back to ${bank.shopName}</a></p>` : ''}`,
     )
   }
 }
@@ -340,10 +340,6 @@ function check(
 function filledIn(number: string, bank: Bank): Entry {
   const year = (new Date(bank.clock()).getUTCFullYear() + 4) % 100
   return { number, expiry: `12 / ${year}`, cvc: brandOf(number) === 'amex' ? '1234' : '123' }
-}
-
-function shopOf(session: Stripe.Checkout.Session): string {
-  return URL.parse(session.success_url ?? '')?.host ?? 'the shop'
 }
 
 /** Browsers hold a form's redirect to the page's own rule, so the shop's origin must be allowed. */

@@ -30,13 +30,14 @@ export function openStripe(world: {
   clock: Clock
   url: () => string
   serverUrl: () => string
+  shopName: string
   secretKey: string
   webhookSecret: string
   /** One sentence for the desk's log. */
   note: (sentence: string, link?: string) => void
 }): StripeStandIn {
   const { books, clock, url } = world
-  const bank: Bank = { books, clock, url }
+  const bank: Bank = { books, clock, url, shopName: world.shopName }
   defineRecords(books)
   defineEvents(books)
   defineAnswers(bank)

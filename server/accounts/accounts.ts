@@ -135,6 +135,12 @@ export function createAccounts(settings: {
   return {
     signedIn,
 
+    /** Who makes this request; null: nobody whom we know. For what both may ask. */
+    async whoAsks(c: Context): Promise<Caller | null> {
+      const caller = await identify(c)
+      return typeof caller === 'string' ? null : caller
+    },
+
     /** Asks again, later, what `signedIn` asked: an open stream ends when its session or key did. */
     async stillSignedIn(c: Context): Promise<boolean> {
       return typeof (await identify(c)) !== 'string'

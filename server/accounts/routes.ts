@@ -58,7 +58,7 @@ function refusalOf(why: 'wrong_name_or_password' | 'too_many_attempts' | 'not_fr
   }
 }
 
-function meOf(caller: Caller): Me {
+export function meOf(caller: Caller): Me {
   return {
     username: caller.username,
     role: caller.role === 'customer' ? 'customer' : 'staff',

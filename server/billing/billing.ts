@@ -172,7 +172,6 @@ function effect(transfer: Transfer): { amount: Usd; held: Usd } {
 function sentence(transfer: Transfer, behind: Behind): string {
   const order = behind.orders.get(transfer.reference)
   const what = order ? `${order.service}, ${order.country}, order ${groupsOfThree(order.number)}` : 'an order'
-  const figure = displayAmount(printAmount(transfer.amount))
   const owedBefore = transfer.kind === 'credit' ? owedBeforeCredit(transfer) : 0n
   const paidOwed =
     owedBefore > transfer.owedAfter
@@ -180,14 +179,13 @@ function sentence(transfer: Transfer, behind: Behind): string {
       : ''
   switch (transfer.code) {
     case 'order':
-      if (transfer.kind === 'hold') return `Held, not charged: ${figure} for ${what}`
-      return `Code received: ${what}`
+      return transfer.kind === 'hold' ? `Held, not charged: ${what}` : `Code received: ${what}`
     case 'order_cancelled':
-      return `Released: you cancelled, nothing was charged. ${figure} for ${what}`
+      return `Released, you cancelled: ${what}`
     case 'order_expired':
-      return `Released: no code came, nothing was charged. ${figure} for ${what}`
+      return `Released, no code came: ${what}`
     case 'hold_overdue':
-      return `Released: the order had ended and its hold was still open. ${figure} for ${what}`
+      return `Released, its time was over: ${what}`
     case 'topup_card': {
       const topup = behind.topups.get(transfer.reference)
       const card = topup?.card_last4 ? `${brandName(topup.card_brand)} ending in ${topup.card_last4}` : 'card'

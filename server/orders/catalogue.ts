@@ -84,6 +84,17 @@ export async function seedCatalogue({ database }: { database: Database }): Promi
     }
     await tx.query(
       `insert into prices (service, country, price, valid_from)
+       select d.service, d.country, d.cents * 10000, house_now()
+         from unnest($1::text[], $2::text[], $3::int[]) d(service, country, cents)
+           on conflict do nothing`,
+      [
+        seedDeals.map(([service]) => service),
+        seedDeals.map(([, country]) => country),
+        seedDeals.map(([, , cents]) => cents),
+      ],
+    )
+    await tx.query(
+      `insert into prices (service, country, price, valid_from)
        select s.code, c.code, (s.cents + c.cents) * 10000, house_now()
          from unnest($1::text[], $2::int[]) s(code, cents), unnest($3::text[], $4::int[]) c(code, cents)
            on conflict do nothing`,
@@ -109,6 +120,18 @@ export async function seedCatalogue({ database }: { database: Database }): Promi
 }
 
 const NUMBERS_PER_COUNTRY = 60
+
+/** Pairs whose price is not the sum below, so that no one country is the cheapest for everything. service, country, cents. */
+const seedDeals: [string, string, number][] = [
+  ['amazon', 'PL', 24],
+  ['microsoft', 'NL', 19],
+  ['discord', 'ES', 21],
+  ['uber', 'PL', 27],
+  ['tiktok', 'ES', 29],
+  ['apple', 'NL', 58],
+  ['signal', 'PL', 69],
+  ['facebook', 'ES', 34],
+]
 
 /** code, name, who writes for it, cents. */
 const seedServices: [string, string, string, number][] = [

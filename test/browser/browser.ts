@@ -62,13 +62,10 @@ function listen(context: BrowserContext, origins: string[]): string[] {
   return complaints
 }
 
-/** Browsers write each answer from 400 on into their console: "nobody is signed in", and an amount that is refused. */
+/** Browsers write each answer from 400 on into their console: an amount that is refused. */
 function isAnswerOfOurs(text: string, url: string): boolean {
   const { pathname } = URL.parse(url) ?? { pathname: '' }
-  return (
-    (/status of 401 /.test(text) && pathname === '/api/v1/me') ||
-    (/status of 400 /.test(text) && pathname === '/api/v1/topups')
-  )
+  return /status of 400 /.test(text) && pathname === '/api/v1/topups'
 }
 
 /** The page as it is now: nothing for axe to report in light and dark, wide and narrow, and nothing to scroll sideways at 360 px. */

@@ -97,7 +97,13 @@ function stepsOf(order: Order): Step[] {
           state: 'done',
           text: 'Price deducted.',
           at: <Time at={stage.at} />,
-          money: <Money amount={`-${order.price}`} signed />,
+          money: (
+            <>
+              <Money amount={`-${order.price}`} signed />
+              <br />
+              <InkFigure ink="held" word="held" amount={`-${order.price}`} signed />
+            </>
+          ),
         },
       ]
     }

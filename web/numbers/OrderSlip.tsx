@@ -91,7 +91,9 @@ function StageWords({ order, stage }: { order: Order; stage: Stage }) {
           Held, not charged: {price} is kept for this number until <Time at={order.expires_at} precision="minutes" />.
           No code, no charge.{' '}
           {stage.textsWithoutCode && 'A message came without a code. We show it and charge nothing. '}
-          <Until at={order.expires_at} />.
+          <span className="block">
+            <Until at={order.expires_at} />.
+          </span>
         </>
       )
     case 'received':

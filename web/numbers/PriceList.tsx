@@ -107,9 +107,18 @@ export function PriceList({
           empty={`Nothing is called “${typed}”. Type a service, a country or its dial code.`}
         />
       )}
+      {first.length > 0 && (
+        <EdgeText className="pt-8 text-note text-quiet">
+          <p>Success: the share of numbers that got a code, in 30 days. New: fewer than 20 numbers so far.</p>
+        </EdgeText>
+      )}
       {more > 0 && (
         <EdgeText className="flex flex-wrap items-center gap-x-16 gap-y-8 py-8 text-label text-quiet">
-          <p role="status">{typed ? `${more} more.` : `${more} more: type a service or a country.`}</p>
+          <p role="status">
+            {typed
+              ? `${more} more.`
+              : `Each service in its cheapest country. ${more} more: type a service or a country.`}
+          </p>
           {typed && <Button onClick={() => setAll(true)}>Show all</Button>}
         </EdgeText>
       )}

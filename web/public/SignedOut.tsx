@@ -51,13 +51,19 @@ function Example({ minutes }: { minutes: number }) {
         {
           key: 'code',
           state: 'to_come',
-          text: 'The code arrives: the price is deducted.',
-          money: <Money amount="-1.20" signed />,
+          text: 'If it arrives, the price is deducted.',
+          money: (
+            <>
+              <Money amount="-1.20" signed />
+              <br />
+              <InkFigure ink="held" word="held" amount="-1.20" signed />
+            </>
+          ),
         },
         {
           key: 'none',
           state: 'to_come',
-          text: 'No code comes: the price is yours again, by itself. Nothing was charged.',
+          text: 'If none comes, the price is yours again, by itself. Nothing is charged.',
           money: <InkFigure ink="held" word="held" amount="-1.20" signed />,
         },
       ]}

@@ -7,31 +7,44 @@ import { EdgeRow, EdgeText, Slip } from '../ui/Edge.tsx'
 import { InkFigure } from '../ui/Money.tsx'
 import { TopupTrace } from './TopupTrace.tsx'
 
-/** A top-up that is not credited yet, as a slip with its trace. */
+/** A top-up that is not credited yet: one line while it waits for the customer, a slip with its trace once the bank said yes. */
 export function TopupOnItsWay({ topup }: { topup: Topup }) {
   const amount = displayAmount(topup.amount)
+  if (topup.status === 'awaiting_payment')
+    return (
+      <div className="edge-block pb-24">
+        <Slip label={`Top-up of ${amount}`}>
+          <EdgeText className="flex flex-wrap items-baseline gap-x-16 gap-y-4">
+            <p>
+              <Link
+                {...paths.topup(topup.id)}
+                className="font-medium underline decoration-edge underline-offset-4 hover:no-underline"
+              >
+                Top-up of {amount} by card
+              </Link>
+              , not paid.
+            </p>
+            {topup.checkout_url && (
+              <a href={topup.checkout_url} className={linkClass}>
+                Go on paying
+              </a>
+            )}
+          </EdgeText>
+        </Slip>
+      </div>
+    )
   return (
     <div className="edge-block pb-24">
       <Slip label={`Top-up of ${amount}`}>
-        <EdgeRow
-          className="pb-8"
-          money={topup.status === 'confirming' && <InkFigure ink="coming" word="" amount={topup.amount} />}
-        >
+        <EdgeRow className="pb-8" money={<InkFigure ink="coming" word="" amount={topup.amount} />}>
           <Link
             {...paths.topup(topup.id)}
             className="font-medium underline decoration-edge underline-offset-4 hover:no-underline"
           >
-            Top-up of {amount} by card{topup.status === 'confirming' && ', on its way'}
+            Top-up of {amount} by card, on its way
           </Link>
         </EdgeRow>
         <TopupTrace topup={topup} />
-        {topup.status === 'awaiting_payment' && topup.checkout_url && (
-          <EdgeText className="pt-8">
-            <a href={topup.checkout_url} className={linkClass}>
-              Go on paying
-            </a>
-          </EdgeText>
-        )}
       </Slip>
     </div>
   )

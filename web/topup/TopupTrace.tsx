@@ -62,7 +62,7 @@ function wordsOf({ step, state }: TraceStep, topup: Topup): string {
         case 'done':
           return 'Your bank answered.'
         case 'waiting':
-          return 'Waiting for your bank.'
+          return triesAgain(topup) ?? 'Waiting for your bank.'
         case 'to_come':
           return 'Your bank answers.'
         case 'cannot_happen':
@@ -93,6 +93,14 @@ function wordsOf({ step, state }: TraceStep, topup: Topup): string {
           return 'No credits were added.'
       }
   }
+}
+
+/** What the bank said to the last attempt, while the payment page is open for another one. */
+function triesAgain(topup: Topup): string | null {
+  if (topup.status !== 'awaiting_payment' || topup.reason === null) return null
+  return topup.reason === 'declined'
+    ? 'Your bank declined. Another card may work.'
+    : 'The confirmation was not finished. You can try again.'
 }
 
 /** A card's brand as people write it; Stripe's words are small: `visa`, `amex`. */

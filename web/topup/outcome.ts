@@ -37,12 +37,12 @@ export function outcomeOf(topup: Told, { now, available, timeOf }: Context): Out
         : ''
       return { tone: 'coming', says: `${said}Adding your credits.${late}`, next: 'none' }
     }
-    case 'awaiting_payment':
-      return {
-        tone: 'held',
-        says: 'You have not paid yet. No money was taken.',
-        next: topup.checkout_url ? 'go_on_paying' : 'start_again',
-      }
+    case 'awaiting_payment': {
+      const next = topup.checkout_url ? 'go_on_paying' : 'start_again'
+      // An attempt failed, and the payment page is still open for another one.
+      if (topup.reason !== null) return { ...refused(topup.reason, amount, topup.bank_may_show_pending), next }
+      return { tone: 'held', says: 'You have not paid yet. No money was taken.', next }
+    }
     case 'refused':
       return refused(topup.reason, amount, topup.bank_may_show_pending)
     case 'expired':

@@ -14,7 +14,7 @@ const colours: Record<MarkState, string> = {
   waiting: 'text-held',
   to_come: 'text-edge',
   overdue: 'text-held',
-  cannot: 'text-refused',
+  cannot: 'text-quiet',
 }
 
 /** `silent`: it only repeats what stands beside it, in the colour of that. */
