@@ -114,6 +114,7 @@ const roomChecks: Record<string, string> = {
       left join transfers r on r.hold_id = o.hold_id
      where h.id is null
         or h.amount <> o.price
+        or r.reference <> o.id
         or (case o.status when 'waiting' then r.id is null
                           when 'received' then r.kind = 'capture' and r.amount = o.price
                           when 'finished' then r.kind = 'capture' and r.amount = o.price
@@ -128,10 +129,12 @@ const roomChecks: Record<string, string> = {
   'a price was taken exactly when a code was accepted before the end': `
     select o.id as "order", o.number, o.status, o.received_at, o.expires_at, m.first_code
       from orders o
-      left join (select order_id, min(received_at) as first_code from messages where code is not null and not late group by order_id) m
+      left join (select order_id, min(received_at) as first_code, array_agg(received_at) as codes
+                   from messages where code is not null and not late group by order_id) m
         on m.order_id = o.id
      where (o.received_at is not null) <> (m.first_code is not null)
-        or m.first_code >= o.expires_at`,
+        or m.first_code >= o.expires_at
+        or o.received_at <> all (m.codes)`,
 
   'a number is with one live order at most, and knows it': `
     select n.id as number_id, n.phone_number, n.order_id, o.id as live_order
@@ -139,12 +142,34 @@ const roomChecks: Record<string, string> = {
       full join (select * from orders where status in ('waiting', 'received')) o on o.number_id = n.id
      where n.order_id is distinct from o.id`,
 
-  'a top-up was credited exactly when it says so, with its amount': `
-    select p.id as topup, p.status, p.amount, t.amount as credited
+  'a message is shown to the customer of its order, and its inbox row is the evidence': `
+    select m.id as message, m.account_id as account, o.account_id as order_account, e.id as inbox
+      from messages m
+      join orders o on o.id = m.order_id
+      left join inbox e on e.id = m.inbox_id
+     where m.account_id <> o.account_id
+        or e.id is null
+        or (e.subject, e.received_at) is distinct from (o.phone_number, m.received_at)`,
+
+  'a top-up was credited once, exactly when it says so, with its amount': `
+    select p.id as topup, p.status, p.amount, t.credits, t.amount as credited
       from topups p
-      full join (select * from transfers where kind = 'credit' and code = 30) t on t.reference = p.id and t.account_id = p.account_id
-     where (p.status = 'credited') is distinct from (t.id is not null)
+      full join (select reference, account_id, count(*) as credits, sum(amount) as amount
+                   from transfers
+                  where kind = 'credit' and code = 30
+                  group by reference, account_id) t on t.reference = p.id and t.account_id = p.account_id
+     where case p.status when 'credited' then 1 else 0 end <> coalesce(t.credits, 0)
         or p.amount <> t.amount`,
+
+  // Numbers of the chart: 1 order, 20 to 22 the ends of an order without a code, 30 top-up by card; platform 1 card clearing, 3 revenue.
+  'orders and card top-ups move money in their own ways only, against their own platform account': `
+    select t.id as transfer, t.account_id as account, t.number, t.kind, t.code, t.contra, t.amount, h.code as hold_code
+      from transfers t
+      left join transfers h on h.id = t.hold_id
+     where (t.code = 30 and (t.kind <> 'credit' or t.contra <> 1))
+        or (t.code = 1 and (t.kind not in ('hold', 'capture') or t.contra <> 3))
+        or (t.code in (20, 21) and (t.kind <> 'void' or h.code <> 1))
+        or (h.code = 1 and t.code not in (1, 20, 21, 22))`,
 }
 
 /**
