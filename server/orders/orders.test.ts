@@ -207,6 +207,61 @@ test('a message whose decision failed is kept, goes before cancel and expiry, an
   assert.equal((await ledger.balance(db.database.pool, ana))!.available, usd('3.80'))
 })
 
+test("nobody ends another customer's order, although it could be cancelled", async () => {
+  await stock('ES', 1)
+  const orders = room()
+  const [ana, eve] = [await customer('5.00'), await customer('5.00')]
+  const placed = await orders.place(request(ana, 'ES'))
+  assert.ok(placed.ok)
+  const orderId = readId('ord', placed.order.id)!
+  const refused = await orders.cancel({ accountId: eve, orderId, idempotencyKey: 'mine' })
+  assert.equal(!refused.ok && refused.code, 'not_found')
+  assert.equal((await orders.get(ana, orderId))!.status, 'waiting')
+  assert.ok((await orders.cancel({ accountId: ana, orderId, idempotencyKey: null })).ok)
+})
+
+test("the limit of open orders is the ledger's to keep: what the first look did not see yet is seen under the lock", async () => {
+  const [phone] = await stock('ES', 1)
+  const orders = room()
+  const ana = await customer('5.00')
+  await owner.query('begin')
+  await owner.query('update ledger_accounts set open_holds[1] = 20 where id = $1', [ana])
+  const placing = orders.place(request(ana, 'ES'))
+  await pause(200)
+  await owner.query('commit')
+  const refused = await placing
+  await owner.query('update ledger_accounts set open_holds[1] = 0 where id = $1', [ana])
+  assert.equal(!refused.ok && refused.code, 'too_many_open_orders')
+  const { rows } = await owner.query('select order_id from numbers where phone_number = $1', [phone])
+  assert.equal(rows[0].order_id, null, 'the number is given back')
+  const placed = await orders.place(request(ana, 'ES'))
+  assert.ok(placed.ok)
+  await orders.cancel({ accountId: ana, orderId: readId('ord', placed.order.id)!, idempotencyKey: null })
+})
+
+test('a number that another list holds at the moment is asked for again before there is none', async () => {
+  const [phone] = await stock('ES', 1)
+  const orders = room()
+  const ana = await customer('5.00')
+  await owner.query(
+    `update offers set free_from = 'infinity' where country = 'ES' and number_id not in
+                       (select id from numbers where phone_number = $1)`,
+    [phone],
+  )
+  await owner.query('begin')
+  await owner.query('select from numbers where phone_number = $1 for update', [phone])
+  const { rows } = await db.database.pool.query(
+    `select answer from orders_place(array[$1::uuid], array[1::bigint], array[$2::bigint], array['telegram'], array['ES'], array[null::bigint],
+                                     array[null], array['f'], 1200, 0, 0, 20)`,
+    [newId(), ana],
+  )
+  await owner.query('rollback')
+  assert.equal(rows[0].answer, 'claim_again')
+  const placed = await orders.place(request(ana, 'ES'))
+  assert.ok(placed.ok && placed.order.phone_number === phone)
+  await orders.cancel({ accountId: ana, orderId: readId('ord', placed.order.id)!, idempotencyKey: null })
+})
+
 test('an order that cannot be ended keeps no other one from ending, and is told of as an alarm', async () => {
   await stock('ES', 2)
   const orders = room()
