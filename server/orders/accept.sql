@@ -151,6 +151,9 @@ begin
     from unnest(v_inbox, v_answer) u(id, answer)
    where e.id = u.id and u.answer not in ('duplicate', 'moved');
 
-  return query select u.answer, case when u.owner is not null then u.order_id end, u.owner
-                 from unnest(v_answer, v_order, v_owner) with ordinality u(answer, order_id, owner, i) order by u.i;
+  -- Of a duplicate: whose it was when it was decided.
+  return query select u.answer, coalesce(m.order_id, case when u.owner is not null then u.order_id end), coalesce(m.account_id, u.owner)
+                 from unnest(v_answer, v_order, v_owner, v_inbox) with ordinality u(answer, order_id, owner, inbox, i)
+                 left join messages m on u.answer = 'duplicate' and m.inbox_id = u.inbox
+                order by u.i;
 end $$;

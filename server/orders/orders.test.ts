@@ -49,11 +49,15 @@ after(async () => {
 /** Closed at the end, also when a test failed: a lane keeps its connection. */
 const rooms: Orders[] = []
 
-function room(settings: Partial<OrderSettings> = {}): Orders {
+function room(
+  settings: Partial<OrderSettings> = {},
+  parts: Partial<Pick<Parameters<typeof createOrders>[0], 'announce' | 'database'>> = {},
+): Orders {
   const orders = createOrders({
     database: db.database,
     ledger,
     announce: createAnnounce(),
+    ...parts,
     log,
     settings: { lifetimeSeconds: 1200, cancelAfterSeconds: 0, restSeconds: 0, openMax: 20, ...settings },
   })
@@ -260,6 +264,59 @@ test('a number that another list holds at the moment is asked for again before t
   const placed = await orders.place(request(ana, 'ES'))
   assert.ok(placed.ok && placed.order.phone_number === phone)
   await orders.cancel({ accountId: ana, orderId: readId('ord', placed.order.id)!, idempotencyKey: null })
+})
+
+test('an answer that got lost after the commit changes no answer, and the page is told all the same', async () => {
+  const [phone] = await stock('ES', 1)
+  const announce = createAnnounce()
+  const told: string[] = []
+  announce.subscribe((announcement) => told.push(announcement.what))
+  const losing = new Set<string>()
+  // The statement is carried out and committed; its answer never arrives.
+  const connect = async () => {
+    const client = await db.database.connect()
+    const query = client.query as unknown as (statement: unknown) => Promise<unknown>
+    client.query = (async (statement: { name: string }) => {
+      const answer = await query.call(client, statement)
+      if (losing.delete(statement.name)) throw Object.assign(new Error('Connection terminated'), { code: '08006' })
+      return answer
+    }) as never
+    return client
+  }
+  const orders = room({}, { announce, database: { ...db.database, connect } })
+  const ana = await customer('5.00')
+
+  losing.add('orders_place')
+  const placed = await orders.place(request(ana, 'ES'))
+  assert.ok(placed.ok && placed.order.phone_number === phone)
+  assert.deepEqual(told.splice(0), ['order', 'balance'])
+
+  losing.add('orders_close')
+  const cancelled = await orders.cancel({
+    accountId: ana,
+    orderId: readId('ord', placed.order.id)!,
+    idempotencyKey: null,
+  })
+  assert.ok(cancelled.ok && cancelled.order.status === 'cancelled')
+  assert.deepEqual(told.splice(0), ['order', 'balance'])
+
+  const again = await orders.place(request(ana, 'ES'))
+  assert.ok(again.ok)
+  told.length = 0
+  losing.add('sms_accept')
+  const sms = {
+    source: 'generic',
+    externalId: newId(),
+    to: again.order.phone_number,
+    from: 'Telegram',
+    text: 'Telegram code 48213',
+  }
+  await orders.accept({ ...sms, body: JSON.stringify(sms) })
+  assert.deepEqual(told, ['order', 'balance'])
+  assert.equal((await orders.get(ana, readId('ord', again.order.id)!))!.status, 'received')
+  await advanceHouseClock(db.database.pool, 1201)
+  assert.equal(await orders.expireDue(), 1)
+  assert.deepEqual(losing, new Set())
 })
 
 test('an order that cannot be ended keeps no other one from ending, and is told of as an alarm', async () => {

@@ -131,7 +131,7 @@ export function createOrders(parts: {
     log,
     laneOf: (item) => item.orderId,
     conflictsOf: (item) => (item.idempotencyKey === null ? [] : [`${item.accountId}:${item.idempotencyKey}`]),
-    async run(connection, items) {
+    async run(connection, items, repeated) {
       const { rows } = await connection.query({
         name: 'orders_close',
         text: 'select answer, account_id from orders_close($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6)',
@@ -145,7 +145,8 @@ export function createOrders(parts: {
         ],
       })
       return rows.map((row) => ({
-        answer: row.answer,
+        // The call before may have ended it; its answer got lost, and whoever asked must not be told that he came too late.
+        answer: repeated && row.answer === 'already_closed' ? 'closed_before' : row.answer,
         accountId: row.account_id === null ? null : BigInt(row.account_id),
       }))
     },
@@ -200,7 +201,8 @@ export function createOrders(parts: {
     if (answer === 'claim_again') ({ answer, orderId, price } = await placing.submit(item))
     if (answer === 'claim_again') answer = 'no_numbers'
     if (answer === 'placed' || answer === 'replayed') {
-      if (answer === 'placed') changed(request.accountId, orderId)
+      // Also a replay: the answer that would have announced it may have been lost.
+      changed(request.accountId, orderId)
       const order = await get(request.accountId, orderId)
       if (order) return { ok: true, order, replayed: answer === 'replayed' }
       // The key belongs to something else of this customer: a top-up.
@@ -280,9 +282,11 @@ export function createOrders(parts: {
       await sweepUnhandledSms()
       ;({ answer } = await closing.submit(item))
     }
-    if (answer === 'cancelled' || answer === 'expired') changed(request.accountId, request.orderId)
+    if (answer === 'cancelled' || answer === 'expired' || answer === 'closed_before')
+      changed(request.accountId, request.orderId)
     const order = await get(request.accountId, request.orderId)
     if (!order || answer === 'not_found') return { ok: false, ...refusedOrder }
+    if (answer === 'closed_before') answer = order.status === 'finished' ? 'already_closed' : 'replayed'
     switch (answer) {
       case 'cancelled':
       case 'expired':
@@ -348,7 +352,8 @@ export function createOrders(parts: {
           } as const
           try {
             const { answer } = await closing.submit(item)
-            if (answer === 'expired' || answer === 'finished') changed(BigInt(row.account_id), row.id)
+            if (answer === 'expired' || answer === 'finished' || answer === 'closed_before')
+              changed(BigInt(row.account_id), row.id)
             return answer
           } catch (error) {
             // One order that cannot be ended must not keep the others, nor what runs after them, from their turn.
@@ -373,7 +378,8 @@ export function createOrders(parts: {
       for (let attempt = 0; attempt < MOVED_RETRIES_MAX; attempt++) {
         const { answer, orderId, accountId } = await accepting.submit(sms)
         if (answer === 'moved') continue
-        if (orderId !== null && accountId !== null && answer !== 'duplicate') changed(accountId, orderId)
+        // Also a duplicate: it may be this very message, whose answer got lost.
+        if (orderId !== null && accountId !== null) changed(accountId, orderId)
         return answer
       }
     } catch (error) {

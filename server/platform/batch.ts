@@ -39,8 +39,11 @@ export function createBatcher<Item, Answer>(settings: {
   laneOf: (item: Item) => bigint | string
   /** Two items with a key in common never share a batch: the second goes to the next one. */
   conflictsOf?: (item: Item) => string[]
-  /** One call of one function in one transaction of its own; the answers in the order of the items. */
-  run: (connection: pg.PoolClient, items: Item[]) => Promise<Answer[]>
+  /**
+   * One call of one function in one transaction of its own; the answers in the order of the items. `repeated`: the items were in a
+   * call before whose answer did not arrive, so it may be their own doing what the call finds.
+   */
+  run: (connection: pg.PoolClient, items: Item[], repeated: boolean) => Promise<Answer[]>
 }): Batcher<Item, Answer> {
   const { database, log, name } = settings
   const lanes = Array.from({ length: settings.lanes }, () => ({
@@ -99,8 +102,8 @@ export function createBatcher<Item, Answer>(settings: {
     return batch
   }
 
-  async function settle(lane: Lane, batch: Waiting<Item, Answer>[]): Promise<void> {
-    const outcome = await attempt(lane, batch)
+  async function settle(lane: Lane, batch: Waiting<Item, Answer>[], repeated = false): Promise<void> {
+    const outcome = await attempt(lane, batch, repeated)
     if (outcome.ok) {
       for (const [index, waiting] of batch.entries()) waiting.resolve(outcome.answers[index]!)
     } else if (batch.length === 1 || TRANSIENT.test(codeOf(outcome.error))) {
@@ -108,14 +111,15 @@ export function createBatcher<Item, Answer>(settings: {
       for (const waiting of batch) waiting.reject(outcome.error)
     } else {
       const middle = Math.ceil(batch.length / 2)
-      await settle(lane, batch.slice(0, middle))
-      await settle(lane, batch.slice(middle))
+      await settle(lane, batch.slice(0, middle), true)
+      await settle(lane, batch.slice(middle), true)
     }
   }
 
   async function attempt(
     lane: Lane,
     batch: Waiting<Item, Answer>[],
+    repeated: boolean,
   ): Promise<{ ok: true; answers: Answer[] } | { ok: false; error: unknown }> {
     let last: unknown
     for (const delay of RETRY_DELAYS_MS) {
@@ -125,6 +129,7 @@ export function createBatcher<Item, Answer>(settings: {
         const answers = await settings.run(
           lane.connection,
           batch.map((waiting) => waiting.item),
+          repeated || last !== undefined,
         )
         if (answers.length !== batch.length)
           throw new Error(`${name}: ${answers.length} answers to ${batch.length} items`)
