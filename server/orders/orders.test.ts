@@ -224,6 +224,23 @@ test("nobody ends another customer's order, although it could be cancelled", asy
   assert.ok((await orders.cancel({ accountId: ana, orderId, idempotencyKey: null })).ok)
 })
 
+test('a key cancels one order: again it answers as it did, and for another order it is refused', async () => {
+  await stock('ES', 2)
+  const orders = room()
+  const ana = await customer('5.00')
+  const placed = [await orders.place(request(ana, 'ES')), await orders.place(request(ana, 'ES'))]
+  const [first, second] = placed.map((one) => (one.ok ? readId('ord', one.order.id)! : assert.fail(one.detail)))
+  const cancel = (orderId: string, idempotencyKey: string) => orders.cancel({ accountId: ana, orderId, idempotencyKey })
+  const once = await cancel(first!, 'end')
+  assert.ok(once.ok && !once.replayed)
+  const again = await cancel(first!, 'end')
+  assert.ok(again.ok && again.replayed)
+  const other = await cancel(second!, 'end')
+  assert.equal(!other.ok && other.code, 'idempotency_key_reused')
+  assert.equal((await orders.get(ana, second!))!.status, 'waiting')
+  assert.ok((await cancel(second!, 'end-second')).ok)
+})
+
 test("the limit of open orders is the ledger's to keep: what the first look did not see yet is seen under the lock", async () => {
   const [phone] = await stock('ES', 1)
   const orders = room()
