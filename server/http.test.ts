@@ -146,6 +146,7 @@ test('the site is told to anybody: brand, limits, house time, and the way to the
   assert.deepEqual(
     { ...body, now: '' },
     {
+      me: null,
       brand: { name: 'MobileSMS', link_colour: '#1a5fb4' },
       now: '',
       topup: { minimum: '5.00', maximum: '1000.00' },
@@ -155,6 +156,8 @@ test('the site is told to anybody: brand, limits, house time, and the way to the
   )
   assert.match(body.now, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
   assert.equal(headers.get('cache-control'), 'no-store')
+  const ana = await world.customer({ name: 'site_ana' })
+  assert.deepEqual((await ana.get<Site>('/site')).body.me, { username: 'site_ana', role: 'customer', time_zone: 'UTC' })
 })
 
 test('every answer carries the headers that keep a browser from being used against its owner', async () => {

@@ -104,15 +104,26 @@ test('no text takes long to read: whoever knows a number may send it anything', 
     '+1 ',
     'www.',
   ]
+  const timed = (text: string) => {
+    const begun = performance.now()
+    readCode(text)
+    return performance.now() - begun
+  }
+  // An ordinary text of the same length is the measure, so that a slow machine is slow on both sides.
+  const ordinary = 'Your code is 48213, do not share it. '.repeat(60).slice(0, SMS_TEXT_CHARACTERS_MAX)
+  const measure = Math.max(0.2, [1, 2, 3, 4, 5].map(() => timed(ordinary)).sort((a, b) => a - b)[2]!)
   for (const first of pieces) {
     for (const second of pieces) {
       const half = SMS_TEXT_CHARACTERS_MAX / 2
       const text = first.repeat(half).slice(0, half) + second.repeat(half).slice(0, half)
-      const begun = performance.now()
-      readCode(text)
-      const took = performance.now() - begun
-      // Some 50 ms on a slow machine; what backtracks without end takes seconds, in which nobody else is answered.
-      assert.ok(took < 1000, `${took.toFixed(0)} ms for ${JSON.stringify(first)} and ${JSON.stringify(second)}`)
+      // The best of three: a pause of the machine is not the reader's. What backtracks without end takes many thousand times as
+      // long, and nobody else is answered meanwhile.
+      let ratio = timed(text) / measure
+      for (let again = 0; ratio >= 500 && again < 2; again++) ratio = Math.min(ratio, timed(text) / measure)
+      assert.ok(
+        ratio < 500,
+        `${ratio.toFixed(0)} times an ordinary text: ${JSON.stringify(first)}, ${JSON.stringify(second)}`,
+      )
     }
   }
 })
