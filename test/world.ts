@@ -31,7 +31,7 @@ const AUTH_SECRET = 'the-secret-of-a-test-world-0123456789'
 const SMS_SECRET = 'sms_sandbox'
 const PASSWORD = 'a-long-password'
 /** For what the world waits for: a start, an event, a condition. */
-const PATIENCE_MS = 15_000
+const PATIENCE_MS = 30_000
 
 /** What a call was answered. `body` is what the test expects it to be; a refusal reads as a `Problem`. */
 export type Answer<Body> = { status: number; body: Body; headers: Headers }

@@ -7,7 +7,7 @@ import pg from 'pg'
 import type { Balance, HistoryRow, Order, Topup } from '../../contract/contract.ts'
 import { micros, printAmount, subtract, usd } from '../../contract/money.ts'
 import { auditLedger } from '../../server/ledger/audit/audit.ts'
-import { type Customer, startWorld, type World } from '../world.ts'
+import { type Customer, startWorld, until, type World } from '../world.ts'
 
 const LIFETIME_SECONDS = 1200
 const CANCEL_AFTER_SECONDS = 120
@@ -100,7 +100,12 @@ test('over a whole journey each change of the balance is one row with its order 
   await nothingMoves('coming back from it', () => comesBack(refused))
   const topup = await nothingMoves('starting another', () => ana.startTopup('10.00'))
   await nothingMoves('paying, before we know of it', () => world.pay(topup, '4000000000003220', 'complete'))
-  await oneRow('topup', () => comesBack(topup))
+  await oneRow('topup', () =>
+    until(async () => {
+      const now = await comesBack(topup)
+      return now.status === 'credited' && now
+    }),
+  )
   await nothingMoves('coming back again', () => comesBack(topup))
 
   // A code.
