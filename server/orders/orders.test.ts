@@ -253,11 +253,40 @@ test("the limit of open orders is the ledger's to keep: what the first look did 
   const refused = await placing
   await owner.query('update ledger_accounts set open_holds[1] = 0 where id = $1', [ana])
   assert.equal(!refused.ok && refused.code, 'too_many_open_orders')
-  const { rows } = await owner.query('select order_id from numbers where phone_number = $1', [phone])
-  assert.equal(rows[0].order_id, null, 'the number is given back')
+  const { rows } = await owner.query(
+    `select m.order_id, f.free_from <= house_now() as free from numbers m join offers f on f.number_id = m.id where m.phone_number = $1`,
+    [phone],
+  )
+  assert.deepEqual(rows, [{ order_id: null, free: true }], 'the number is given back')
   const placed = await orders.place(request(ana, 'ES'))
   assert.ok(placed.ok)
   await orders.cancel({ accountId: ana, orderId: readId('ord', placed.order.id)!, idempotencyKey: null })
+})
+
+test('a number with a live order is not sold for another service either', async () => {
+  const [phone] = await stock('ES', 1)
+  await owner.query(`insert into prices (service, country, price, valid_from) values ('google', 'ES', 500000, now())`)
+  await owner.query(
+    `insert into offers (number_id, service, country) select id, 'google', country from numbers where phone_number = $1`,
+    [phone],
+  )
+  const orders = room()
+  const ana = await customer('5.00')
+  const google = () => orders.place({ ...request(ana, 'ES'), service: 'google' })
+  const placed = await google()
+  assert.ok(placed.ok && placed.order.phone_number === phone)
+  // Only its offer for the other service is free.
+  await owner.query(
+    `update offers set free_from = 'infinity' where country = 'ES' and number_id not in
+                       (select id from numbers where phone_number = $1)`,
+    [phone],
+  )
+  const refused = await orders.place(request(ana, 'ES'))
+  assert.equal(!refused.ok && refused.code, 'no_numbers')
+  await orders.cancel({ accountId: ana, orderId: readId('ord', placed.order.id)!, idempotencyKey: null })
+  const free = await orders.place(request(ana, 'ES'))
+  assert.ok(free.ok && free.order.phone_number === phone)
+  await orders.cancel({ accountId: ana, orderId: readId('ord', free.order.id)!, idempotencyKey: null })
 })
 
 test('a number that another list holds at the moment is asked for again before there is none', async () => {
@@ -334,6 +363,95 @@ test('an answer that got lost after the commit changes no answer, and the page i
   await advanceHouseClock(db.database.pool, 1201)
   assert.equal(await orders.expireDue(), 1)
   assert.deepEqual(losing, new Set())
+})
+
+test('a message that is older than the order is not for its customer, and charges nobody', async () => {
+  const [phone] = await stock('US', 1)
+  const orders = room()
+  const ana = await customer('5.00')
+  const sms = { id: newId(), to: phone!, from: 'Telegram', text: 'Telegram code 48213' }
+  // Stored while nobody had the number; its decision failed, and comes only now.
+  const store = 'select from inbox_store($1, $2, $3, $4)'
+  await db.database.pool.query(store, [['sms:generic'], [sms.id], [phone], [JSON.stringify(sms)]])
+  await owner.query(
+    `update offers set free_from = 'infinity' where country = 'US' and number_id not in
+       (select id from numbers where phone_number = $1)`,
+    [phone],
+  )
+  await advanceHouseClock(db.database.pool, 1)
+  const placed = await orders.place(request(ana, 'US'))
+  assert.ok(placed.ok && placed.order.phone_number === phone)
+  const orderId = readId('ord', placed.order.id)!
+  assert.equal(await orders.sweepUnhandledSms(), 1)
+  const { status, messages } = (await orders.get(ana, orderId))!
+  assert.deepEqual([status, messages], ['waiting', []])
+  assert.ok((await orders.cancel({ accountId: ana, orderId, idempotencyKey: null })).ok)
+})
+
+test('a number that changes hands while its message waits for the order is looked up again', async () => {
+  const [phone] = await stock('ES', 1)
+  const orders = room()
+  const ana = await customer('5.00')
+  await owner.query(
+    `update offers set free_from = 'infinity' where country = 'ES' and number_id not in
+       (select id from numbers where phone_number = $1)`,
+    [phone],
+  )
+  const placed = await orders.place(request(ana, 'ES'))
+  assert.ok(placed.ok && placed.order.phone_number === phone)
+  const orderId = readId('ord', placed.order.id)!
+  await owner.query('begin')
+  await owner.query('select from orders where id = $1 for update', [orderId])
+  const sms = { source: 'generic', externalId: newId(), to: phone!, from: 'Telegram', text: 'Telegram code 48213' }
+  const accepting = orders.accept({ ...sms, body: JSON.stringify(sms) })
+  await pause(200)
+  await owner.query('update numbers set order_id = null where phone_number = $1', [phone])
+  await owner.query('commit')
+  assert.equal(await accepting, 'nobody')
+  await owner.query('update numbers set order_id = $2 where phone_number = $1', [phone, orderId])
+  assert.equal((await orders.get(ana, orderId))!.status, 'waiting')
+  assert.ok((await orders.cancel({ accountId: ana, orderId, idempotencyKey: null })).ok)
+})
+
+test('a number rests after an order that a late message ended, too; and no order is ended before its time', async () => {
+  const [phone] = await stock('ES', 1)
+  const orders = room({ restSeconds: 3600 })
+  const ana = await customer('5.00')
+  await owner.query(
+    `update offers set free_from = 'infinity' where country = 'ES' and number_id not in
+       (select id from numbers where phone_number = $1)`,
+    [phone],
+  )
+  const placed = await orders.place(request(ana, 'ES'))
+  assert.ok(placed.ok && placed.order.phone_number === phone)
+  const orderId = readId('ord', placed.order.id)!
+  const early = await db.database.pool.query(
+    `select answer from orders_close(array[$1::uuid], array[null::bigint], array['expire'], array[null], array[null], 0)`,
+    [orderId],
+  )
+  assert.equal(early.rows[0].answer, 'not_due')
+  await advanceHouseClock(db.database.pool, 1201)
+  const sms = { source: 'generic', externalId: newId(), to: phone!, from: 'Telegram', text: 'Telegram code 48213' }
+  assert.equal(await orders.accept({ ...sms, body: JSON.stringify(sms) }), 'late')
+  assert.equal((await orders.get(ana, orderId))!.status, 'expired')
+  const refused = await orders.place(request(ana, 'ES'))
+  assert.equal(!refused.ok && refused.code, 'no_numbers')
+})
+
+test('when the database drops every connection, the next order goes through a new one', async () => {
+  await stock('ES', 1)
+  const orders = room()
+  const ana = await customer('5.00')
+  const first = await orders.place(request(ana, 'ES'))
+  assert.ok(first.ok)
+  await orders.cancel({ accountId: ana, orderId: readId('ord', first.order.id)!, idempotencyKey: null })
+  await owner.query(
+    'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+  )
+  await pause(50)
+  const second = await orders.place(request(ana, 'ES'))
+  assert.ok(second.ok)
+  await orders.cancel({ accountId: ana, orderId: readId('ord', second.order.id)!, idempotencyKey: null })
 })
 
 test('an order that cannot be ended keeps no other one from ending, and is told of as an alarm', async () => {
