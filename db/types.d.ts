@@ -114,6 +114,7 @@ export interface LedgerAccounts {
   frozen: Generated<Int8>;
   held: Generated<Int8>;
   id: Int8;
+  last_at: Generated<Timestamp>;
   open_holds: Generated<number[]>;
   owed: Generated<Int8>;
   suspended: Generated<boolean>;

@@ -14,6 +14,7 @@ create table ledger_accounts (
   suspended      boolean not null default false,      -- refuses holds; everything else goes on
   transfer_count bigint not null default 0,           -- the running number of the last transfer
   open_holds     int[] not null default array_fill(0, array[16]),  -- unresolved holds by code (chart.ts), for open_max
+  last_at        timestamptz not null default '-infinity',          -- house time of the last transfer: time does not run backwards
   constraint no_negative_counter check (credits >= 0 and debits >= 0 and held >= 0 and frozen >= 0 and owed >= 0),
   constraint nothing_spent_twice check (debits + held + frozen <= credits + owed),
   constraint owed_is_exact check (owed = greatest(0, debits + held + frozen - credits))

@@ -36,7 +36,8 @@ declare
 
   -- the customers of this list, by position
   a_id bigint[]; a_credits bigint[]; a_debits bigint[]; a_held bigint[]; a_frozen bigint[];
-  a_suspended boolean[]; a_count bigint[]; a_open int[];   -- a_open: 16 counters a customer, one after the other
+  a_suspended boolean[]; a_count bigint[]; a_last timestamptz[];
+  a_open int[];              -- 16 counters a customer, one after the other
 
   -- what step 2 found for each command
   x_a int[];                 -- its customer's position; null: no such account
@@ -55,6 +56,7 @@ declare
   x_amount bigint[] := p_amount;
   x_returned bigint[] := array_fill(0::bigint, array[n]);
   x_number bigint[] := array_fill(null::bigint, array[n]);
+  x_recorded timestamptz[] := array_fill(null::timestamptz, array[n]);
   x_available bigint[] := array_fill(0::bigint, array[n]);
   x_held bigint[] := array_fill(0::bigint, array[n]);
   x_frozen bigint[] := array_fill(0::bigint, array[n]);
@@ -74,8 +76,8 @@ begin
 
   -- 1. Lock in the order of ids: two lists with the same customers never wait for each other in a circle.
   select array_agg(id), array_agg(credits), array_agg(debits), array_agg(held), array_agg(frozen), array_agg(suspended),
-         array_agg(transfer_count)
-    into a_id, a_credits, a_debits, a_held, a_frozen, a_suspended, a_count
+         array_agg(transfer_count), array_agg(last_at)
+    into a_id, a_credits, a_debits, a_held, a_frozen, a_suspended, a_count, a_last
     from (select * from ledger_accounts where id = any (p_account) order by id for no key update) locked;
   select array_agg(c order by o.id, c_at) into a_open
     from ledger_accounts o cross join lateral unnest(o.open_holds) with ordinality u(c, c_at)
@@ -204,6 +206,9 @@ begin
         done_by[x_first[i]] := i;
         a_count[j] := a_count[j] + 1;
         x_number[i] := a_count[j];
+        -- Our transaction may have begun before the one that wrote the row before ours, and waited for it.
+        a_last[j] := greatest(a_last[j], v_now);
+        x_recorded[i] := a_last[j];
         free := a_credits[j] - a_debits[j] - a_held[j] - a_frozen[j];
         x_available[i] := greatest(free, 0);
         x_owed[i] := greatest(-free, 0);
@@ -246,11 +251,11 @@ begin
   insert into transfers (id, account_id, number, kind, code, contra, amount, returned, hold_id, reference,
                          available_after, held_after, frozen_after, owed_after, happened_at, recorded_at)
   select c.id, c.account, c.number, c.kind, c.code, c.contra, c.amount, c.returned, c.hold, c.reference,
-         c.available, c.held, c.frozen, c.owed, coalesce(c.happened, v_now), v_now
+         c.available, c.held, c.frozen, c.owed, coalesce(c.happened, c.recorded), c.recorded
     from unnest(p_id, p_account, x_number, p_kind, p_code, p_contra, x_amount, x_returned, p_hold, p_reference,
-                x_available, x_held, x_frozen, x_owed, p_happened, res)
+                x_available, x_held, x_frozen, x_owed, p_happened, x_recorded, res)
          with ordinality c(id, account, number, kind, code, contra, amount, returned, hold, reference,
-                           available, held, frozen, owed, happened, word, i)
+                           available, held, frozen, owed, happened, recorded, word, i)
    where c.word = 'ok'
    order by c.i;
 
@@ -268,8 +273,10 @@ begin
      set credits = v.credits, debits = v.debits, held = v.held, frozen = v.frozen,
          owed = greatest(0, v.debits + v.held + v.frozen - v.credits),
          transfer_count = v.count,
+         last_at = v.last,
          open_holds = a_open[(v.j - 1) * 16 + 1 : v.j * 16]
-    from unnest(a_id, a_credits, a_debits, a_held, a_frozen, a_count) with ordinality v(id, credits, debits, held, frozen, count, j)
+    from unnest(a_id, a_credits, a_debits, a_held, a_frozen, a_count, a_last)
+         with ordinality v(id, credits, debits, held, frozen, count, last, j)
    where a.id = v.id
      and a.transfer_count <> v.count;         -- who got nothing but refusals is not written
 

@@ -44,6 +44,12 @@ const ledgerChecks: Record<string, string> = {
       from (select id, account_id, number, row_number() over (partition by account_id order by number) as position from transfers) s
      where number <> position`,
 
+  'rows are recorded in the order of their numbers': `
+    select id as transfer, account_id as account, number, recorded_at, before
+      from (select id, account_id, number, recorded_at, lag(recorded_at) over (partition by account_id order by number) as before
+              from transfers) s
+     where recorded_at < before`,
+
   'each row says what was there after it': `
     select id as transfer, account_id as account, number, available_after, held_after, frozen_after, owed_after, free, held_sum, frozen_sum
       from (select e.*,
