@@ -376,6 +376,18 @@ test('a key that comes back after ten minutes begins anew, and the old call can 
   )
 })
 
+test('a key whose payment page was handed out stays that top-up for good: nobody pays one wish twice', async () => {
+  const ana = await world.customer()
+  const headers = { 'idempotency-key': 'handed-out' }
+  const topup = await ana.startsTopup('10.00', headers)
+  await world.db.database.pool.query(
+    `update topups set asked_at = now() - interval '11 minutes' where account_id = $1`,
+    [ana.accountId],
+  )
+  assert.equal((await ana.startsTopup('10.00', headers)).id, topup.id)
+  assert.equal((await ana.call<{ items: Topup[] }>('/topups')).body.items.length, 1)
+})
+
 test("another top-up's session, or another customer's top-up: not found, and nothing is looked at", async () => {
   const calls = counted()
   const ana = await world.customer()
