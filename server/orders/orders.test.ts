@@ -500,6 +500,20 @@ test('a code for which nothing can be taken any more is no charged code', async 
   assert.equal((await ledger.balance(db.database.pool, ana))!.available, usd('5.00'))
 })
 
+test('a customer whose row is locked keeps nobody else waiting, and is served when it is free', async () => {
+  await stock('ES', 2)
+  const orders = room()
+  const [bob, other, ana] = [await customer('5.00'), await customer('5.00'), await customer('5.00')]
+  // The same lane, so that they travel in one batch.
+  assert.equal(bob % 2n, ana % 2n, `${bob}, ${other}, ${ana}`)
+  await owner.query('begin')
+  await owner.query('select from ledger_accounts where id = $1 for update', [ana])
+  const [bobs, anas] = [orders.place(request(bob, 'ES')), orders.place(request(ana, 'ES'))]
+  assert.ok((await bobs).ok, 'while the row is still locked')
+  await owner.query('commit')
+  assert.ok((await anas).ok)
+})
+
 test('2,000 random races of SMS, duplicate, cancel and expiry: each hold ends once, and is taken exactly for a code in time', async () => {
   const seed = Number(process.env['SEED'] ?? 20261122)
   const random = mulberry(seed)

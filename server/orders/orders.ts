@@ -61,8 +61,10 @@ const LANES = 2
 const MOVED_RETRIES_MAX = 3
 const DUE_ORDERS_PER_ROUND_MAX = 500
 const UNHANDLED_SMS_PER_SWEEP_MAX = 100
-/** A message whose decision failed this often waits for a person: an alarm, and its order stays open. */
-const SMS_ATTEMPTS_MAX = 50
+/** A message whose decision fails this often raises an alarm, and again each time it has failed as often; its order stays open. */
+const SMS_ATTEMPTS_PER_ALARM = 50
+/** An order shows its newest messages, so that a flooded number stays readable. */
+const MESSAGES_SHOWN_MAX = 50
 const CURSOR = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 type PlaceItem = PlaceRequest & { id: string; fingerprint: string }
@@ -279,7 +281,8 @@ export function createOrders(parts: {
     let { answer } = await closing.submit(item)
     if (answer === 'message_waiting') {
       // A message for this number is stored and not decided yet. It came first, so it goes first.
-      await sweepUnhandledSms()
+      const waiting = await get(request.accountId, request.orderId)
+      if (waiting) await sweepUnhandledSms(waiting.phone_number)
       ;({ answer } = await closing.submit(item))
     }
     if (answer === 'cancelled' || answer === 'expired' || answer === 'closed_before')
@@ -399,13 +402,16 @@ export function createOrders(parts: {
     return 'stored'
   }
 
-  /** Decides the messages that are stored but were not decided. Returns how many are done. */
-  async function sweepUnhandledSms(): Promise<number> {
+  /** Decides the messages that are stored but were not decided, of one number or of all. Returns how many are done. */
+  async function sweepUnhandledSms(phoneNumber: string | null = null): Promise<number> {
     const { rows } = await database.pool.query(
       `update inbox set attempts = attempts + 1
-        where id in (select id from inbox where source like 'sms:%' and handled_at is null and attempts < $2 order by id limit $1)
+        where id in (select id from inbox
+                      where source like 'sms:%' and handled_at is null and ($2::text is null or subject = $2)
+                      order by attempts, id       -- what could never be decided keeps nobody else waiting
+                      limit $1)
        returning id, source, external_id, body, attempts`,
-      [UNHANDLED_SMS_PER_SWEEP_MAX, SMS_ATTEMPTS_MAX],
+      [UNHANDLED_SMS_PER_SWEEP_MAX, phoneNumber],
     )
     let done = 0
     for (const row of rows) {
@@ -419,7 +425,7 @@ export function createOrders(parts: {
         body: row.body,
       })
       if (answer !== 'stored') done++
-      else if (row.attempts >= SMS_ATTEMPTS_MAX)
+      else if (row.attempts % SMS_ATTEMPTS_PER_ALARM === 0)
         log.error({ inbox: row.id }, 'Alarm: an SMS could not be decided; a person must look')
     }
     return done
@@ -455,7 +461,7 @@ export function createOrders(parts: {
          left join lateral (
            select json_agg(json_build_object('text', text, 'code', code, 'from', sender, 'late', late, 'received_at', received_at)
                            order by received_at, id) as messages
-             from messages where order_id = o.id) m on true
+             from (select * from messages where order_id = o.id order by received_at desc, id desc limit ${MESSAGES_SHOWN_MAX}) newest) m on true
         order by o.id desc`,
       values,
     )

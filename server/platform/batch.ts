@@ -25,8 +25,11 @@ const BATCH_ITEMS_MAX = 128
 const QUEUE_ITEMS_MAX = 10_000
 /** How long a call is repeated when the database is away, before the caller is told that the outcome is not known. */
 const RETRY_DELAYS_MS = [0, 50, 250, 1_000, 2_000]
-/** Connection trouble and serialisation trouble: the same call may pass later. Classes 08, 40, 53, 57 and lock_timeout. */
-const TRANSIENT = /^(08|40|53|57)|^55P03$/
+/**
+ * Trouble of the connection or the server: the whole call may pass later. Classes 08, 40, 53 and 57P. Not a lock or a statement that
+ * took too long: that is one item's trouble, and halving sets the others free.
+ */
+const TRANSIENT = /^(08|40|53|57P)/
 
 type Waiting<Item, Answer> = { item: Item; resolve: (answer: Answer) => void; reject: (error: unknown) => void }
 

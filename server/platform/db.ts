@@ -27,6 +27,8 @@ export type Database = {
 // Times stay Dates, bigint and numeric stay strings: money becomes a bigint at the edge (contract/money.ts), never a number.
 const STATEMENT_TIMEOUT_MS = 15_000
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
+/** Rows are locked until a commit, which takes milliseconds; who waits longer is told to try again, and keeps nobody else waiting. */
+const LOCK_TIMEOUT_MS = 2_000
 const CONNECT_TIMEOUT_MS = 5_000
 
 export function openDatabase(settings: {
@@ -45,7 +47,7 @@ export function openDatabase(settings: {
     options:
       `-c role=${settings.role}${searchPath} -c timezone=UTC -c jit=off -c plan_cache_mode=force_generic_plan ` +
       `-c synchronous_commit=on -c default_transaction_isolation=read\\ committed ` +
-      `-c statement_timeout=${STATEMENT_TIMEOUT_MS} ` +
+      `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c lock_timeout=${LOCK_TIMEOUT_MS} ` +
       `-c idle_in_transaction_session_timeout=${IDLE_IN_TRANSACTION_TIMEOUT_MS}`,
   })
   pool.on('error', settings.onIdleError)
