@@ -330,6 +330,17 @@ export async function startWorld(
       )
     },
 
+    /** Ends a story: the ledger is whole, the bank's books say the same, and nobody was alarmed. */
+    async proveAndStop(): Promise<void> {
+      try {
+        await this.audit()
+        await this.expectBankAgrees()
+        assert.deepEqual(alarms, [])
+      } finally {
+        await this.stop()
+      }
+    },
+
     async stop(): Promise<void> {
       for (const stream of streams) stream.end()
       await server.stop()

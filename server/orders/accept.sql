@@ -7,7 +7,8 @@
 --   other_service   the sender writes for another service: nobody's
 --   nobody          no customer has or had this number
 --   duplicate       known, and decided before
---   moved           the number changed hands while we waited: ask again, the row is stored
+--   moved           not to be decided by this call, and stored: the number changed hands while we waited, or another text was stored
+--                   under this id before and is not decided yet
 -- Locks, in this order: inbox rows by key, orders by id, numbers, then the customers' ledger rows.
 drop function if exists sms_accept;
 create function sms_accept(
@@ -25,7 +26,8 @@ declare
   c_order constant smallint := 1;
   c_expired constant smallint := 21;
   v_answer text[] := array_fill(null::text, array[n]);
-  v_inbox bigint[]; v_fresh boolean[]; v_handled boolean[]; v_received timestamptz[];
+  v_inbox bigint[]; v_handled boolean[]; v_received timestamptz[];
+  v_reworded boolean[];                    -- by message: another text came under this id before, and that one counts
   v_order uuid[];                          -- by message: the order it is for, as the number says
   again_order uuid[];
   ids uuid[]; status text[]; accounts bigint[]; expires timestamptz[]; given timestamptz[]; v_service text[];
@@ -37,12 +39,13 @@ declare
   i int; j int; own boolean; other boolean;
 begin
   -- 1. Store. A message that is known but was never decided (its transaction died) is decided now.
-  select array_agg(id order by i), array_agg(fresh order by i), array_agg(handled order by i), array_agg(received_at order by i)
-    into v_inbox, v_fresh, v_handled, v_received
+  select array_agg(id order by i), array_agg(received_at order by i)
+    into v_inbox, v_received
     from inbox_store(p_source, p_external_id, p_to, p_body);
   perform from inbox where id = any (v_inbox) order by id for update;
-  select array_agg(e.handled_at is not null order by u.i) into v_handled
-    from unnest(v_inbox) with ordinality u(id, i) join inbox e on e.id = u.id;
+  select array_agg(e.handled_at is not null order by u.i), array_agg(e.body <> u.body order by u.i)
+    into v_handled, v_reworded
+    from unnest(v_inbox, p_body) with ordinality u(id, body, i) join inbox e on e.id = u.id;
 
   -- 2. Whose number is it: of its live order, else of its last one. Then lock the orders, and look again, because the number may
   --    have changed hands while the lock was awaited.
@@ -62,7 +65,7 @@ begin
       v_answer[i] := 'duplicate';
       continue;
     end if;
-    if v_order[i] is distinct from again_order[i] then
+    if v_order[i] is distinct from again_order[i] or v_reworded[i] then
       v_answer[i] := 'moved';
       continue;
     end if;

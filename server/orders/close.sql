@@ -21,7 +21,7 @@ declare
   v_answer text[] := array_fill(null::text, array[n]);
   v_owner bigint[] := array_fill(null::bigint, array[n]);
   ids uuid[]; status text[]; accounts bigint[]; waiting boolean[]; due boolean[]; cancellable boolean[];
-  known_fingerprint text; known_subject uuid;
+  known_fingerprint text;
   voided int[] := '{}';
   words text[];
   i int; j int;
@@ -44,7 +44,7 @@ begin
     end if;
     v_owner[i] := accounts[j];
     if p_key[i] is not null then
-      select fingerprint, subject into known_fingerprint, known_subject
+      select fingerprint into known_fingerprint
         from idempotency_keys k where k.account_id = accounts[j] and k.key = p_key[i];
       if found then
         v_answer[i] := case when known_fingerprint = p_fingerprint[i] then 'replayed' else 'idempotency_key_reused' end;

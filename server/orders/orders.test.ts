@@ -94,6 +94,15 @@ async function stock(country: string, count: number): Promise<string[]> {
   return phones
 }
 
+/** Nothing but this number is for sale in the country any more. */
+async function onlyOffer(country: string, phone: string): Promise<void> {
+  await owner.query(
+    `update offers set free_from = 'infinity'
+      where country = $1 and number_id not in (select id from numbers where phone_number = $2)`,
+    [country, phone],
+  )
+}
+
 function request(accountId: bigint, country: string, idempotencyKey: string | null = null) {
   return { accountId, service: 'telegram', country, maxPrice: null, idempotencyKey }
 }
@@ -203,7 +212,14 @@ test('a message whose decision failed is kept, goes before cancel and expiry, an
   await orders.expireDue()
   assert.equal((await orders.get(ana, orderId))!.status, 'waiting', 'the order waits for its message')
   await owner.query('grant insert on messages to mobilesms_app')
+  // Under the same id with another text: the one that was stored counts.
+  const other = { ...sms, text: 'Telegram code 99999' }
+  assert.equal(await orders.accept({ ...other, body: JSON.stringify(other) }), 'stored')
   assert.equal(await orders.sweepUnhandledSms(), 1)
+  assert.deepEqual(
+    (await orders.get(ana, orderId))!.messages.map((message) => message.code),
+    ['48213'],
+  )
   // It had come in time, so it is charged, although it was decided after the end.
   assert.equal((await orders.get(ana, orderId))!.status, 'received')
   await orders.expireDue()
@@ -276,11 +292,7 @@ test('a number with a live order is not sold for another service either', async 
   const placed = await google()
   assert.ok(placed.ok && placed.order.phone_number === phone)
   // Only its offer for the other service is free.
-  await owner.query(
-    `update offers set free_from = 'infinity' where country = 'ES' and number_id not in
-                       (select id from numbers where phone_number = $1)`,
-    [phone],
-  )
+  await onlyOffer('ES', phone!)
   const refused = await orders.place(request(ana, 'ES'))
   assert.equal(!refused.ok && refused.code, 'no_numbers')
   await orders.cancel({ accountId: ana, orderId: readId('ord', placed.order.id)!, idempotencyKey: null })
@@ -293,11 +305,7 @@ test('a number that another list holds at the moment is asked for again before t
   const [phone] = await stock('ES', 1)
   const orders = room()
   const ana = await customer('5.00')
-  await owner.query(
-    `update offers set free_from = 'infinity' where country = 'ES' and number_id not in
-                       (select id from numbers where phone_number = $1)`,
-    [phone],
-  )
+  await onlyOffer('ES', phone!)
   await owner.query('begin')
   await owner.query('select from numbers where phone_number = $1 for update', [phone])
   const { rows } = await db.database.pool.query(
@@ -373,11 +381,7 @@ test('a message that is older than the order is not for its customer, and charge
   // Stored while nobody had the number; its decision failed, and comes only now.
   const store = 'select from inbox_store($1, $2, $3, $4)'
   await db.database.pool.query(store, [['sms:generic'], [sms.id], [phone], [JSON.stringify(sms)]])
-  await owner.query(
-    `update offers set free_from = 'infinity' where country = 'US' and number_id not in
-       (select id from numbers where phone_number = $1)`,
-    [phone],
-  )
+  await onlyOffer('US', phone!)
   await advanceHouseClock(db.database.pool, 1)
   const placed = await orders.place(request(ana, 'US'))
   assert.ok(placed.ok && placed.order.phone_number === phone)
@@ -392,11 +396,7 @@ test('a number that changes hands while its message waits for the order is looke
   const [phone] = await stock('ES', 1)
   const orders = room()
   const ana = await customer('5.00')
-  await owner.query(
-    `update offers set free_from = 'infinity' where country = 'ES' and number_id not in
-       (select id from numbers where phone_number = $1)`,
-    [phone],
-  )
+  await onlyOffer('ES', phone!)
   const placed = await orders.place(request(ana, 'ES'))
   assert.ok(placed.ok && placed.order.phone_number === phone)
   const orderId = readId('ord', placed.order.id)!
@@ -417,11 +417,7 @@ test('a number rests after an order that a late message ended, too; and no order
   const [phone] = await stock('ES', 1)
   const orders = room({ restSeconds: 3600 })
   const ana = await customer('5.00')
-  await owner.query(
-    `update offers set free_from = 'infinity' where country = 'ES' and number_id not in
-       (select id from numbers where phone_number = $1)`,
-    [phone],
-  )
+  await onlyOffer('ES', phone!)
   const placed = await orders.place(request(ana, 'ES'))
   assert.ok(placed.ok && placed.order.phone_number === phone)
   const orderId = readId('ord', placed.order.id)!

@@ -14,7 +14,7 @@ import { createBatcher } from '../platform/batch.ts'
 import type { Database, Row } from '../platform/db.ts'
 import { newId, newOrderNumber, printId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
-import { readCode } from './sms.ts'
+import { readCode, SMS_TEXT_CHARACTERS_MAX } from './sms.ts'
 
 export type OrderSettings = {
   /** How long an order waits for its code. Unit: seconds. Default 1200. */
@@ -173,7 +173,8 @@ export function createOrders(parts: {
           messages.map((sms) => sms.externalId),
           messages.map((sms) => sms.to),
           messages.map((sms) => sms.from),
-          messages.map((sms) => sms.text),
+          // A longer one is no SMS of any network: it is shown cut, and kept whole in the inbox.
+          messages.map((sms) => sms.text.slice(0, SMS_TEXT_CHARACTERS_MAX)),
           messages.map((sms) => readCode(sms.text)),
           messages.map((sms) => sms.body),
           settings.restSeconds,

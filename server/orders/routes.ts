@@ -22,7 +22,6 @@ import { readId } from '../platform/ids.ts'
 import { REQUEST_BODY_BYTES_MAX } from '../platform/limits.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Orders } from './orders.ts'
-import { SMS_TEXT_CHARACTERS_MAX } from './sms.ts'
 
 const placeBody = z.object({
   service: z.string(),
@@ -160,8 +159,7 @@ export function smsWebhook(orders: Orders, settings: { secrets: readonly string[
       to,
       // PostgreSQL's text cannot hold a zero character; a phone network can send one.
       from: from.replaceAll('\0', ''),
-      // A longer one is no SMS of any network; it is shown cut, and kept whole as evidence.
-      text: text.replaceAll('\0', '').slice(0, SMS_TEXT_CHARACTERS_MAX),
+      text: text.replaceAll('\0', ''),
       body: JSON.stringify({ id, to, from: from.replaceAll('\0', ''), text: text.replaceAll('\0', '') }),
     })
     return c.json({ status: outcome === 'duplicate' ? 'duplicate' : 'accepted', outcome })

@@ -62,14 +62,17 @@ async function createRoles(client: pg.Client, serverLogin: string | null): Promi
       await client.query(`do $$ begin
         if not exists (select from pg_roles where rolname = '${role}') then ${statement}; end if;
       exception when duplicate_object or unique_violation then null; end $$`) // two databases of one cluster start together
-      await client.query(`do $$ begin
-        if not pg_has_role(${pg.escapeLiteral(serverLogin ?? '')}::name, '${role}', 'member') then
-          execute ${pg.escapeLiteral(`grant ${role} to ${pg.escapeIdentifier(serverLogin ?? '')}`)};
-        end if;
-        if not pg_has_role(current_user, '${role}', 'member') then
-          execute 'grant ${role} to ' || quote_ident(current_user);
-        end if;
-      end $$`)
+      // A URL that names no login means the owner's own.
+      for (const member of [
+        serverLogin === null ? 'current_user' : `${pg.escapeLiteral(serverLogin)}::name`,
+        'current_user',
+      ]) {
+        await client.query(`do $$ begin
+          if not pg_has_role(${member}, '${role}', 'member') then
+            execute 'grant ${role} to ' || quote_ident(${member});
+          end if;
+        end $$`)
+      }
     } catch (error) {
       if ((error as { code?: string }).code !== '42501') throw error
       throw new CannotMigrate(

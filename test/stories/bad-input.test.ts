@@ -29,16 +29,7 @@ before(async () => {
   )
   tables = rows.map(({ name }) => name)
 })
-after(async () => {
-  if (!world) return
-  try {
-    await world.audit()
-    await world.expectBankAgrees()
-    assert.deepEqual(world.alarms, [])
-  } finally {
-    await world.stop()
-  }
-})
+after(() => world?.proveAndStop())
 
 /** Everything that is stored, in our house and at the bank, as figures that change with any of it. */
 async function everything(): Promise<unknown> {

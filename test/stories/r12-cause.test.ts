@@ -17,16 +17,7 @@ before(async () => {
   world = await startWorld()
   await world.control('/stripe/webhooks', { mode: 'off' })
 })
-after(async () => {
-  if (!world) return
-  try {
-    await world.audit()
-    await world.expectBankAgrees()
-    assert.deepEqual(world.alarms, [])
-  } finally {
-    await world.stop()
-  }
-})
+after(() => world?.proveAndStop())
 
 /** A customer whose balance and rows are looked at around everything he does. */
 function watched(who: Customer) {

@@ -22,16 +22,7 @@ let world: World
 before(async () => {
   world = await startWorld()
 })
-after(async () => {
-  if (!world) return
-  try {
-    await world.audit()
-    await world.expectBankAgrees()
-    assert.deepEqual(world.alarms, [])
-  } finally {
-    await world.stop()
-  }
-})
+after(() => world?.proveAndStop())
 
 const pageSchema = pageOf(historyRowSchema)
 
