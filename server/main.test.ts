@@ -8,7 +8,8 @@ import { after, before, test } from 'node:test'
 import pg from 'pg'
 import type { Order } from '../contract/contract.ts'
 import { freshDatabase, type TestDatabase } from '../test/database.ts'
-import { startWorld, until, type World } from '../test/world.ts'
+import { until } from '../test/until.ts'
+import { startWorld, type World } from '../test/world.ts'
 
 const MAIN = join(import.meta.dirname, 'main.ts')
 

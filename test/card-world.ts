@@ -259,16 +259,6 @@ export function sessionOf(topup: Topup): string {
   return new URL(topup.checkout_url!).pathname.split('/').at(-1)!
 }
 
-/** Polls until `look` answers with something; 10 seconds at most. */
-export async function until<T>(look: () => Promise<T | null | undefined | false>): Promise<T> {
-  for (let tries = 0; tries < 200; tries++) {
-    const seen = await look()
-    if (seen) return seen
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  throw new Error(`Did not become true within 10 seconds: ${look}`)
-}
-
 function quietLog(alarms: string[]): Log {
   const log = openLog({ level: 'silent' })
   log.error = ((first: { alarm?: boolean }, sentence: string) => {

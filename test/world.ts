@@ -26,12 +26,11 @@ import { openDatabase } from '../server/platform/db.ts'
 import { newId } from '../server/platform/ids.ts'
 import { type Log, openLog } from '../server/platform/log.ts'
 import { freshDatabase } from './database.ts'
+import { until } from './until.ts'
 
 const AUTH_SECRET = 'the-secret-of-a-test-world-0123456789'
 const SMS_SECRET = 'sms_sandbox'
 const PASSWORD = 'a-long-password'
-/** For what the world waits for: a start, an event, a condition. */
-const PATIENCE_MS = 30_000
 
 /** What a call was answered. `body` is what the test expects it to be; a refusal reads as a `Problem`. */
 export type Answer<Body> = { status: number; body: Body; headers: Headers }
@@ -493,17 +492,6 @@ async function answerOf<Body>(answer: Response): Promise<Answer<Body>> {
 export function signSms(body: string, { secret = SMS_SECRET, at = wireClock.now() }: Signing = {}): string {
   const stamp = Math.floor(at.getTime() / 1000)
   return `t=${stamp},v1=${createHmac('sha256', secret).update(`${stamp}.${body}`).digest('hex')}`
-}
-
-/** Asks until the answer is something. */
-export async function until<T>(look: () => Promise<T | null | undefined | false>): Promise<T> {
-  const end = performance.now() + PATIENCE_MS
-  for (;;) {
-    const seen = await look()
-    if (seen) return seen
-    if (performance.now() > end) throw new Error(`Did not become true within ${PATIENCE_MS} ms: ${look}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
 }
 
 async function freePort(): Promise<number> {

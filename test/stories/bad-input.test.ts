@@ -7,7 +7,8 @@ import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { Order, Topup } from '../../contract/contract.ts'
 import { type Problem, type RefusalCode, refusals } from '../../contract/refusals.ts'
-import { type Answer, type Customer, signSms, startWorld, until, type World } from '../world.ts'
+import { until } from '../until.ts'
+import { type Answer, type Customer, signSms, startWorld, type World } from '../world.ts'
 
 const FRICTIONLESS = '4000000032200000'
 

@@ -7,7 +7,8 @@ import pg from 'pg'
 import type { Balance, HistoryRow, Order, Topup } from '../../contract/contract.ts'
 import { micros, printAmount, subtract, usd } from '../../contract/money.ts'
 import { auditLedger } from '../../server/ledger/audit/audit.ts'
-import { type Customer, startWorld, until, type World } from '../world.ts'
+import { until } from '../until.ts'
+import { type Customer, startWorld, type World } from '../world.ts'
 
 const LIFETIME_SECONDS = 1200
 const CANCEL_AFTER_SECONDS = 120

@@ -6,7 +6,8 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import type { Topup } from '../../contract/contract.ts'
 import { readId } from '../../server/platform/ids.ts'
-import { type CardCompany, type CardWorld, cards, sessionOf, startCardWorld, until } from '../card-world.ts'
+import { type CardCompany, type CardWorld, cards, sessionOf, startCardWorld } from '../card-world.ts'
+import { until } from '../until.ts'
 
 let world: CardWorld
 before(async () => {

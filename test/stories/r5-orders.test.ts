@@ -11,7 +11,8 @@ import { add, micros, printAmount, type Usd, usd } from '../../contract/money.ts
 import type { Problem } from '../../contract/refusals.ts'
 import { platformAccounts } from '../../server/ledger/chart.ts'
 import { advanceHouseClock, pause } from '../../server/platform/clock.ts'
-import { startWorld, until, type World } from '../world.ts'
+import { until } from '../until.ts'
+import { startWorld, type World } from '../world.ts'
 
 const LIFETIME_SECONDS = 1200
 const CANCEL_AFTER_SECONDS = 120

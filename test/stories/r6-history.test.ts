@@ -11,7 +11,8 @@ import type { Problem } from '../../contract/refusals.ts'
 import type { Command } from '../../server/ledger/ledger.ts'
 import { newId } from '../../server/platform/ids.ts'
 import { chance, SEED } from '../random.ts'
-import { type Customer, startWorld, until, type World } from '../world.ts'
+import { until } from '../until.ts'
+import { type Customer, startWorld, type World } from '../world.ts'
 
 const LIFETIME_SECONDS = 1200
 const CANCEL_AFTER_SECONDS = 120
