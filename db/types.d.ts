@@ -28,9 +28,13 @@ export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 export type TransferKind = "capture" | "clawback_debit" | "clawback_hold" | "credit" | "debit" | "hold" | "void";
 
 export interface Accounts {
+  company: string | null;
   created_at: Timestamp;
   id: Generated<Int8>;
+  mail_receipts: Generated<boolean>;
+  mail_sign_ins: Generated<boolean>;
   role: string;
+  tax_id: string | null;
   time_zone: Generated<string>;
   user_id: string;
   username: string;
@@ -38,10 +42,18 @@ export interface Accounts {
 
 export interface ApiKeys {
   account_id: Int8;
+  addresses: Generated<string[]>;
   created_at: Generated<Timestamp>;
+  daily_cap: Int8 | null;
+  expires_at: Timestamp | null;
   id: Generated<Int8>;
+  last_used_address: string | null;
+  last_used_at: Timestamp | null;
+  name: string;
   prefix: string;
+  public_id: string;
   revoked_at: Timestamp | null;
+  scopes: string[];
   sha256: Buffer;
 }
 

@@ -147,7 +147,7 @@ async function grant(client: pg.Client): Promise<void> {
       grant usage on schema public to mobilesms_app;
       grant select on all tables in schema public to mobilesms_app;
       grant insert, update on idempotency_keys, inbox, directory, api_keys, numbers, offers, orders, topups to mobilesms_app;
-      grant update (time_zone) on accounts to mobilesms_app; -- opened, with their role, by account_open only
+      grant update (time_zone, company, tax_id, mail_receipts, mail_sign_ins) on accounts to mobilesms_app; -- opened, with their role, by account_open only
       grant insert on messages to mobilesms_app;
       grant insert, update, delete on services, countries, prices to mobilesms_app;
       grant usage on all sequences in schema public to mobilesms_app;
