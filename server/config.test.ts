@@ -21,6 +21,9 @@ const production = {
   STRIPE_WEBHOOK_SECRETS: 'whsec_new,whsec_old',
   STRIPE_API_URL: undefined,
   SMS_WEBHOOK_SECRETS: 'a-secret-of-the-gateway-that-is-long',
+  SELLER_NAME: 'Ada Example Ltd',
+  SELLER_ADDRESS: '1 Example Street, London',
+  SUPPORT_EMAIL: 'help@sms.example',
 }
 
 function problemsOf(env: Record<string, string | undefined>): string[] {
@@ -46,6 +49,11 @@ test('what the launcher gives is enough, and the rest has its default', () => {
     topup: { minimum: usd('5.00'), maximum: usd('1000.00') },
     order: { lifetimeSeconds: 1200, cancelAfterSeconds: 120, restSeconds: 86_400, openMax: 20 },
     brand: { name: 'MobileSMS', linkColour: null },
+    seller: {
+      name: 'MobileSMS',
+      address: 'A sandbox on this machine, nobody’s address',
+      supportEmail: 'support@sandbox.example',
+    },
     webFolder: join(import.meta.dirname, '../dist/web'),
     logLevel: 'info',
   })
@@ -101,6 +109,9 @@ const refused: [change: Record<string, string | undefined>, sentence: RegExp][] 
   [{ BRAND_NAME: 'x'.repeat(41) }, /^BRAND_NAME has 41 characters/],
   [{ BRAND_LINK_COLOUR: 'green' }, /^BRAND_LINK_COLOUR is "green": write it as #rrggbb/],
   [{ BRAND_LINK_COLOUR: '#808080' }, /^BRAND_LINK_COLOUR #808080 has a contrast of 3\.6\d:1 on the paper #F3F6F4/],
+  [{ SELLER_NAME: 'x'.repeat(121) }, /^SELLER_NAME has 121 characters/],
+  [{ SELLER_ADDRESS: 'x'.repeat(201) }, /^SELLER_ADDRESS has 201 characters/],
+  [{ SUPPORT_EMAIL: 'support' }, /^SUPPORT_EMAIL is "support": set it to an e-mail address/],
   [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL is "loud"/],
 ]
 
@@ -120,6 +131,9 @@ const refusedInProduction: [change: Record<string, string>, sentence: RegExp][] 
   [{ SMS_WEBHOOK_SECRETS: 'guess-me' }, /fewer than 24 characters/],
   [{ STRIPE_API_URL: 'http://127.0.0.1:3001' }, /^STRIPE_API_URL is set and MODE is production/],
   [{ PUBLIC_URL: 'http://sms.example' }, /set it to the https:\/\/ address/],
+  [{ SELLER_NAME: '' }, /^SELLER_NAME is missing/],
+  [{ SELLER_ADDRESS: '' }, /^SELLER_ADDRESS is missing/],
+  [{ SUPPORT_EMAIL: '' }, /^SUPPORT_EMAIL is missing/],
 ]
 
 for (const [change, sentence] of refusedInProduction) {

@@ -62,6 +62,15 @@ export type Config = {
     /** BRAND_LINK_COLOUR: #rrggbb, at least 4.5:1 on the pages' paper (WCAG 2.2, 1.4.3). Default: null, the look's own. */
     linkColour: string | null
   }
+  /** Who sells, as the policies, the foot of every page and the mails say it. Required in production: a buyer must know. */
+  seller: {
+    /** SELLER_NAME: 1 to 120 characters. Default in sandbox mode: BRAND_NAME. */
+    name: string
+    /** SELLER_ADDRESS: the postal address in one line, 1 to 200 characters. */
+    address: string
+    /** SUPPORT_EMAIL: where a person is reached. */
+    supportEmail: string
+  }
   /** WEB_DIST: the folder of the built pages. Default: dist/web in the checkout. */
   webFolder: string
   /** LOG_LEVEL: trace, debug, info, warn, error, fatal or silent; default info. */
@@ -193,6 +202,23 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       )
   }
 
+  const seller = {
+    name: text('SELLER_NAME') ?? brandName,
+    address: text('SELLER_ADDRESS') ?? 'A sandbox on this machine, nobody’s address',
+    supportEmail: text('SUPPORT_EMAIL') ?? 'support@sandbox.example',
+  }
+  if (mode === 'production') {
+    if (text('SELLER_NAME') === null)
+      wrong('SELLER_NAME is missing: set it to the name of the person or company that sells.')
+    if (text('SELLER_ADDRESS') === null) wrong('SELLER_ADDRESS is missing: set it to the postal address of the seller.')
+    if (text('SUPPORT_EMAIL') === null)
+      wrong('SUPPORT_EMAIL is missing: set it to the address that customers may write to.')
+  }
+  if (seller.name.length > 120) wrong(`SELLER_NAME has ${seller.name.length} characters: keep it to 120.`)
+  if (seller.address.length > 200) wrong(`SELLER_ADDRESS has ${seller.address.length} characters: keep it to 200.`)
+  if (!/^[^\s@]{1,64}@[^\s@]{1,190}$/.test(seller.supportEmail))
+    wrong(`SUPPORT_EMAIL is "${seller.supportEmail}": set it to an e-mail address such as support@sms.example.`)
+
   const logLevel = text('LOG_LEVEL') ?? 'info'
   if (!LOG_LEVELS.includes(logLevel)) wrong(`LOG_LEVEL is "${logLevel}": set it to one of ${LOG_LEVELS.join(', ')}.`)
 
@@ -214,6 +240,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       topup,
       order: { lifetimeSeconds, cancelAfterSeconds, restSeconds, openMax },
       brand: { name: brandName, linkColour },
+      seller,
       webFolder: text('WEB_DIST') ?? join(import.meta.dirname, '../dist/web'),
       logLevel,
     },

@@ -143,6 +143,11 @@ function pageOrFile(c: Context, pages: Files): Response | null {
 function siteOf(config: Config, now: Date): Omit<Site, 'me'> {
   return {
     brand: { name: config.brand.name, link_colour: config.brand.linkColour },
+    seller: {
+      name: config.seller.name,
+      address: config.seller.address,
+      support_email: config.seller.supportEmail,
+    },
     now: now.toISOString(),
     topup: { minimum: printAmount(config.topup.minimum), maximum: printAmount(config.topup.maximum) },
     order: {

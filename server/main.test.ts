@@ -94,6 +94,9 @@ test('a production start refuses the database of a sandbox', async () => {
       STRIPE_WEBHOOK_SECRETS: 'whsec_1',
       STRIPE_API_URL: '',
       SMS_WEBHOOK_SECRETS: 'a-secret-that-is-long-enough',
+      SELLER_NAME: 'Ada Example Ltd',
+      SELLER_ADDRESS: '1 Example Street, London',
+      SUPPORT_EMAIL: 'help@sms.example',
     }),
   )
   assert.equal(await program.ended, 1)
