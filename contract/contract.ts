@@ -3,82 +3,104 @@
  * read from the schemas. Money is a decimal string in US dollars, times are RFC 3339 in UTC.
  */
 import { z } from 'zod'
+import { type RefusalCode, refusals } from './refusals.ts'
 
-const money = z.string().regex(/^-?\d+\.\d{2,6}$/)
-const time = z.iso.datetime()
+export const money = z
+  .string()
+  .regex(/^-?\d+\.\d{2,6}$/)
+  .meta({ id: 'Money', description: 'US dollars as a decimal string, with two decimals or more', example: '10.00' })
+/** What a customer writes: "10", "10.5" and "10.50" are the same. Signs, exponents and a third decimal are refused. */
+export const amountIn = z
+  .string()
+  .meta({ id: 'Amount', description: 'US dollars: "10", "10.5" or "10.50"', example: '10.00' })
+const time = z.iso.datetime().meta({ id: 'Time', description: 'RFC 3339, in UTC', example: '2026-11-23T14:02:41.000Z' })
+export const orderId = z.string().meta({ description: 'An order: ord_ and 32 hexadecimal digits' })
+export const topupId = z.string().meta({ description: 'A top-up: top_ and 32 hexadecimal digits' })
 
-export const meSchema = z.object({
-  username: z.string(),
-  role: z.enum(['customer', 'staff']),
-  /** IANA name; every page shows times in it. */
-  time_zone: z.string(),
-})
+export const meSchema = z
+  .object({
+    username: z.string(),
+    role: z.enum(['customer', 'staff']),
+    /** IANA name; every page shows times in it. */
+    time_zone: z.string(),
+  })
+  .meta({ id: 'Me' })
 export type Me = z.infer<typeof meSchema>
 
 /** The five figures; none is ever negative. `pending` is what the pages call "on its way". */
-export const balanceSchema = z.object({
-  currency: z.literal('USD'),
-  available: money,
-  held: money,
-  frozen: money,
-  pending: money,
-  owed: money,
-})
+export const balanceSchema = z
+  .object({
+    currency: z.literal('USD'),
+    available: money,
+    held: money,
+    frozen: money,
+    pending: money,
+    owed: money,
+  })
+  .meta({ id: 'Balance' })
 export type Balance = z.infer<typeof balanceSchema>
 
-export const serviceSchema = z.object({ code: z.string(), name: z.string() })
+export const serviceSchema = z.object({ code: z.string(), name: z.string() }).meta({ id: 'Service' })
 export type Service = z.infer<typeof serviceSchema>
 
-export const countrySchema = z.object({ code: z.string(), name: z.string(), dial_code: z.string() })
+export const countrySchema = z
+  .object({ code: z.string(), name: z.string(), dial_code: z.string() })
+  .meta({ id: 'Country' })
 export type Country = z.infer<typeof countrySchema>
 
-export const priceSchema = z.object({
-  service: z.string(),
-  country: z.string(),
-  price: money,
-  in_stock: z.int(),
-  /** Share of ended numbers that got a code, 0 to 1; null while there are none. */
-  success_rate: z.number().nullable(),
-  /** How many ended numbers the rate stands on. */
-  success_base: z.int(),
-})
+export const priceSchema = z
+  .object({
+    service: z.string(),
+    country: z.string(),
+    price: money,
+    in_stock: z.int(),
+    /** Share of ended numbers that got a code, 0 to 1; null while there are none. */
+    success_rate: z.number().nullable(),
+    /** How many ended numbers the rate stands on. */
+    success_base: z.int(),
+  })
+  .meta({ id: 'Price' })
 export type Price = z.infer<typeof priceSchema>
 
-export const messageSchema = z.object({
-  text: z.string(),
-  /** Null: no code could be read out of the text. */
-  code: z.string().nullable(),
-  /** Who sent it, as the phone network said. */
-  from: z.string(),
-  received_at: time,
-  /** True: it came after the order had ended; it is shown and never charged. */
-  late: z.boolean(),
-})
+export const messageSchema = z
+  .object({
+    text: z.string(),
+    /** Null: no code could be read out of the text. */
+    code: z.string().nullable(),
+    /** Who sent it, as the phone network said. */
+    from: z.string(),
+    received_at: time,
+    /** True: it came after the order had ended; it is shown and never charged. */
+    late: z.boolean(),
+  })
+  .meta({ id: 'Message' })
 export type Message = z.infer<typeof messageSchema>
 
 export const orderStatuses = ['requested', 'waiting', 'received', 'finished', 'cancelled', 'expired', 'failed'] as const
-export const orderSchema = z.object({
-  /** `ord_…` */
-  id: z.string(),
-  /** The order number that people and protocols use: a decimal integer below 2^53. */
-  number: z.int(),
-  /** E.164, with the plus sign. */
-  phone_number: z.string(),
-  service: z.string(),
-  country: z.string(),
-  price: money,
-  status: z.enum(orderStatuses),
-  /** The instant the number was given. */
-  created_at: time,
-  expires_at: time,
-  /** Cancelling is possible from here on. */
-  cancel_from: time,
-  /** When the order ended (finished, cancelled, expired); null while it is open. */
-  ended_at: time.nullable(),
-  /** When the first code was accepted and the price deducted; null when it was not. */
-  received_at: time.nullable(),
-  messages: z.array(messageSchema),
-})
+export const orderSchema = z
+  .object({
+    /** `ord_…` */
+    id: z.string(),
+    /** The order number that people and protocols use: a decimal integer below 2^53. */
+    number: z.int(),
+    /** E.164, with the plus sign. */
+    phone_number: z.string(),
+    service: z.string(),
+    country: z.string(),
+    price: money,
+    status: z.enum(orderStatuses),
+    /** The instant the number was given. */
+    created_at: time,
+    expires_at: time,
+    /** Cancelling is possible from here on. */
+    cancel_from: time,
+    /** When the order ended (finished, cancelled, expired); null while it is open. */
+    ended_at: time.nullable(),
+    /** When the first code was accepted and the price deducted; null when it was not. */
+    received_at: time.nullable(),
+    messages: z.array(messageSchema),
+  })
+  .meta({ id: 'Order' })
 export type Order = z.infer<typeof orderSchema>
 export type OrderStatus = Order['status']
 
@@ -107,30 +129,34 @@ export const topupReasons = [
 export type TopupReason = (typeof topupReasons)[number]
 
 /** One step of a top-up's trace, in the order in which it happens. */
-export const topupStepSchema = z.object({
-  step: z.enum(['started', 'bank_asked', 'bank_answered', 'taken', 'credited']),
-  state: z.enum(['done', 'waiting', 'to_come', 'cannot_happen']),
-  at: time.nullable(),
-})
+export const topupStepSchema = z
+  .object({
+    step: z.enum(['started', 'bank_asked', 'bank_answered', 'taken', 'credited']),
+    state: z.enum(['done', 'waiting', 'to_come', 'cannot_happen']),
+    at: time.nullable(),
+  })
+  .meta({ id: 'TopupStep' })
 
-export const topupSchema = z.object({
-  /** `top_…` */
-  id: z.string(),
-  method: z.literal('card'),
-  status: z.enum(topupStatuses),
-  amount: money,
-  /** Where the customer pays; null once the payment page is closed. */
-  checkout_url: z.string().nullable(),
-  created_at: time,
-  expires_at: time,
-  credited_at: time.nullable(),
-  reason: z.enum(topupReasons).nullable(),
-  /** True: the bank authorised the payment and we let it go, so it may show as pending for a few days. */
-  bank_may_show_pending: z.boolean(),
-  /** For people: which card, as far as it may be shown. */
-  card: z.object({ brand: z.string(), last4: z.string() }).nullable(),
-  trace: z.array(topupStepSchema),
-})
+export const topupSchema = z
+  .object({
+    /** `top_…` */
+    id: z.string(),
+    method: z.literal('card'),
+    status: z.enum(topupStatuses),
+    amount: money,
+    /** Where the customer pays; null once the payment page is closed. */
+    checkout_url: z.string().nullable(),
+    created_at: time,
+    expires_at: time,
+    credited_at: time.nullable(),
+    reason: z.enum(topupReasons).nullable(),
+    /** True: the bank authorised the payment and we let it go, so it may show as pending for a few days. */
+    bank_may_show_pending: z.boolean(),
+    /** For people: which card, as far as it may be shown. */
+    card: z.object({ brand: z.string(), last4: z.string() }).nullable(),
+    trace: z.array(topupStepSchema),
+  })
+  .meta({ id: 'Topup' })
 export type Topup = z.infer<typeof topupSchema>
 
 export const historyTypes = [
@@ -147,28 +173,43 @@ export const historyTypes = [
 ] as const
 
 /** One row of the Billing History = one transfer of the ledger. Newest first on the wire. */
-export const historyRowSchema = z.object({
-  /** `trf_…` */
-  id: z.string(),
-  type: z.enum(historyTypes),
-  happened_at: time,
-  /** The sentence of the row; the figures stand in its columns. */
-  text: z.string(),
-  /** What it did to credits − debits: "10.00", "-1.20", "0.00". */
-  amount: money,
-  /** What it did to held + frozen. */
-  held: money,
-  /** Available + held afterwards: what the customer owns. */
-  balance: money,
-  order_id: z.string().optional(),
-  topup_id: z.string().optional(),
-})
+export const historyRowSchema = z
+  .object({
+    /** `trf_…` */
+    id: z.string(),
+    type: z.enum(historyTypes),
+    happened_at: time,
+    /** The sentence of the row; the figures stand in its columns. */
+    text: z.string(),
+    /** What it did to credits − debits: "10.00", "-1.20", "0.00". */
+    amount: money,
+    /** What it did to held + frozen. */
+    held: money,
+    /** Available + held afterwards: what the customer owns. */
+    balance: money,
+    order_id: z.string().optional(),
+    topup_id: z.string().optional(),
+  })
+  .meta({ id: 'HistoryRow' })
 export type HistoryRow = z.infer<typeof historyRowSchema>
 
 export function pageOf<Item extends z.ZodType>(item: Item) {
   return z.object({ items: z.array(item), next_cursor: z.string().nullable() })
 }
 export type Page<Item> = { items: Item[]; next_cursor: string | null }
+
+/** The body of every failed answer. */
+export const problemSchema = z
+  .looseObject({
+    type: z.literal('about:blank'),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(Object.keys(refusals) as [RefusalCode, ...RefusalCode[]]),
+    detail: z.string().meta({ description: 'What happened, where the money is, and what to do next' }),
+    field: z.string().optional().meta({ description: 'The offending field' }),
+    request_id: z.string().meta({ description: 'For our support' }),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457; programs read `code`' })
 
 /**
  * What an open page is told, as server-sent events on `GET /api/v1/events`: the event's name is the key, its data the value.
@@ -183,17 +224,21 @@ export type LiveEvents = {
 }
 
 /** What the pages need to know before anything else, signed in or not: `GET /api/v1/site`. */
-export const siteSchema = z.object({
-  /** Who is signed in; null: nobody. */
-  me: meSchema.nullable(),
-  brand: z.object({ name: z.string(), link_colour: z.string().nullable() }),
-  /** House time; countdowns run by this clock, not the browser's. */
-  now: time,
-  topup: z.object({ minimum: money, maximum: money }),
-  order: z.object({ lifetime_seconds: z.int(), cancel_after_seconds: z.int(), max_open: z.int() }),
-  /** Present in sandbox mode only. */
-  sandbox: z
-    .object({ desk_url: z.string(), demo: z.object({ username: z.string(), password: z.string() }) })
-    .nullable(),
-})
+export const siteSchema = z
+  .object({
+    /** Who is signed in; null: nobody. */
+    me: meSchema.nullable(),
+    brand: z.object({ name: z.string(), link_colour: z.string().nullable() }),
+    /** Who sells, and where a person is reached. */
+    seller: z.object({ name: z.string(), address: z.string(), support_email: z.string() }),
+    /** House time; countdowns run by this clock, not the browser's. */
+    now: time,
+    topup: z.object({ minimum: money, maximum: money }),
+    order: z.object({ lifetime_seconds: z.int(), cancel_after_seconds: z.int(), max_open: z.int() }),
+    /** Present in sandbox mode only. */
+    sandbox: z
+      .object({ desk_url: z.string(), demo: z.object({ username: z.string(), password: z.string() }) })
+      .nullable(),
+  })
+  .meta({ id: 'Site' })
 export type Site = z.infer<typeof siteSchema>

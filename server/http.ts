@@ -5,22 +5,23 @@ import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
 import { z } from 'zod'
-import type { Site } from '../contract/contract.ts'
+import { type Site, siteSchema } from '../contract/contract.ts'
 import { printAmount } from '../contract/money.ts'
 import { type Problem, refusals } from '../contract/refusals.ts'
-import type { Accounts, SignedIn } from './accounts/accounts.ts'
-import { accountsRoutes, meOf, signInRoutes } from './accounts/routes.ts'
+import type { Accounts, Caller } from './accounts/accounts.ts'
+import { accountsRoutes, meOf } from './accounts/routes.ts'
 import { demoLogin } from './accounts/sandbox-logins.ts'
 import type { Billing } from './billing/billing.ts'
 import { billingRoutes } from './billing/routes.ts'
 import type { Config } from './config.ts'
 import type { Live } from './live.ts'
+import { describeApi } from './openapi.ts'
 import type { Catalogue } from './orders/catalogue.ts'
 import type { Orders } from './orders/orders.ts'
 import { catalogueRoutes, ordersRoutes, smsWebhook } from './orders/routes.ts'
 import type { Payments } from './payments/payments.ts'
 import { paymentsRoutes, stripeWebhook } from './payments/routes.ts'
-import { answerRefusal, Refusal, type RequestVariables, readJson } from './platform/answer.ts'
+import { answerRefusal, Refusal, type RequestVariables } from './platform/answer.ts'
 import { Overloaded } from './platform/batch.ts'
 import { houseNow, wireClock } from './platform/clock.ts'
 import type { Database } from './platform/db.ts'
@@ -28,6 +29,7 @@ import type { Files } from './platform/files.ts'
 import { newId, printId } from './platform/ids.ts'
 import { WEBHOOK_BODY_BYTES_MAX } from './platform/limits.ts'
 import type { Log } from './platform/log.ts'
+import { createRouteTable } from './platform/route.ts'
 
 type Env = { Variables: RequestVariables; Bindings: Partial<HttpBindings> }
 
@@ -52,36 +54,92 @@ export function createHttp(house: {
 
   http.use(introduce(house.log, config.trustProxy), secureHeaders(config.publicUrl), limitBodies)
 
-  http.get('/healthz', (c) => c.json({ status: 'alive' }))
-  http.get('/readyz', async (c) => {
-    const missing = await house.notReady()
-    return missing.length === 0 ? c.json({ status: 'ready' }) : c.json({ status: 'not_ready', missing }, 503)
-  })
+  const table = createRouteTable<Caller>({ ...accounts.guards, operator: forOperators })
 
-  http.route('/api/auth', signInRoutes(accounts))
+  table.chapter(
+    'Orders',
+    'A number is yours for a while, and its price is held. A code makes it a deduction; no code, and it returns.',
+  )
+  ordersRoutes(table, house.orders)
+  table.chapter('Catalogue', 'What is for sale, at which price, and how often a code came.')
+  catalogueRoutes(table, house.catalogue)
+  table.chapter('Top-ups', 'Outside money becomes credit.')
+  paymentsRoutes(table, house.payments)
+  table.chapter('Balance and history', 'What you have, and every movement that led to it.')
+  billingRoutes(table, house.billing)
+  table.chapter('Live updates', 'One stream instead of asking again and again.')
+  table.get(
+    '/api/v1/events',
+    {
+      policy: 'read',
+      summary: 'Follow what changes',
+      description:
+        'Server-sent events: `hello` first and after every gap (read everything anew then), and from then on `balance`, `order` and `topup`, each whole.',
+      answers: { 200: 'text/event-stream' },
+      refuses: ['rate_limited'],
+      stream: true,
+    },
+    (c) => live.open(c),
+  )
+  table.chapter('Accounts', 'Who you are, and how you sign in.')
+  accountsRoutes(table, accounts)
 
-  const api = new Hono<SignedIn>()
-  api.get('/site', async (c) => {
-    const caller = await accounts.whoAsks(c)
-    return c.json({ me: caller && meOf(caller), ...siteOf(config, await houseNow(database.pool)) } satisfies Site)
-  })
-  api.route('/', accountsRoutes(accounts))
-  api.route('/', paymentsRoutes(house.payments, accounts))
-  api.route('/', catalogueRoutes(house.catalogue))
-  api.route('/orders', ordersRoutes(house.orders, accounts))
-  api.route('/', billingRoutes(house.billing, accounts))
-  api.get('/events', accounts.signedIn, (c) => live.open(c))
-  http.route('/api/v1', api)
+  table.chapter('This installation', 'Its limits, its state, and this document.')
+  table.get(
+    '/api/v1/site',
+    { policy: 'public', summary: 'Read the limits and the time of this installation', answers: { 200: siteSchema } },
+    async (c) => {
+      const caller = await accounts.whoAsks(c)
+      return c.json({ me: caller && meOf(caller), ...siteOf(config, await houseNow(database.pool)) } satisfies Site)
+    },
+  )
+  table.get(
+    '/api/openapi.json',
+    { policy: 'public', summary: 'Read this document (OpenAPI 3.1)', answers: { 200: 'application/json' } },
+    (c) => c.body(document(), 200, { 'content-type': 'application/json', 'cache-control': 'public, max-age=300' }),
+  )
+  table.get(
+    '/healthz',
+    { policy: 'public', summary: 'Is the process alive?', answers: { 200: z.object({ status: z.literal('alive') }) } },
+    (c) => c.json({ status: 'alive' }),
+  )
+  table.get(
+    '/readyz',
+    {
+      policy: 'public',
+      summary: 'Can it serve?',
+      description: '503 with what is missing, in words, when it cannot.',
+      answers: { 200: z.object({ status: z.literal('ready') }) },
+    },
+    async (c) => {
+      const missing = await house.notReady()
+      return missing.length === 0 ? c.json({ status: 'ready' }) : c.json({ status: 'not_ready', missing }, 503)
+    },
+  )
 
-  http.route('/', stripeWebhook(house.payments))
-  http.route('/webhooks/sms', smsWebhook(house.orders, { secrets: config.smsWebhookSecrets, clock: wireClock }))
+  table.chapter('Webhooks', 'Doors for what the outside tells us.')
+  stripeWebhook(table, house.payments)
+  smsWebhook(table, house.orders, { secrets: config.smsWebhookSecrets, clock: wireClock })
 
   if (config.mode === 'sandbox') {
-    http.post('/api/sandbox/clock', async (c) => {
-      const { advance_seconds } = await readJson(c, clockBody)
-      return c.json({ now: (await house.advanceClock(advance_seconds)).toISOString() })
-    })
+    table.chapter('Sandbox', 'Exists in sandbox mode only.')
+    table.post(
+      '/api/sandbox/clock',
+      {
+        policy: 'sandbox',
+        summary: 'Move the clock of the house',
+        description: 'Answers when everything that became due has run.',
+        body: clockBody,
+        example: { advance_seconds: 120 },
+        answers: { 200: z.object({ now: z.iso.datetime() }) },
+      },
+      async (c, { body }) => c.json({ now: (await house.advanceClock(body.advance_seconds)).toISOString() }),
+    )
   }
+  http.route('/', table.hono)
+  const document = once(() =>
+    JSON.stringify(describeApi(table, { publicUrl: config.publicUrl, brand: config.brand.name })),
+  )
 
   // Not a route of its own, so that the log names the route that answered.
   http.notFound((c) => pageOrFile(c, pages) ?? nothingHere(c))
@@ -107,7 +165,24 @@ export function createHttp(house: {
     return http.router.match(method, path)[0].some(([[, route]]) => route.method === method)
   }
 
-  return http
+  return { fetch: http.fetch, table }
+}
+
+/** Programs of this machine, asked directly: a proxy on it speaks for somebody else, and says so. */
+const forOperators: MiddlewareHandler<Env> = async (c, next) => {
+  const direct = c.env?.incoming?.socket.remoteAddress ?? ''
+  if (!/^(::ffff:)?127\.|^::1$/.test(direct) || c.req.header('x-forwarded-for') !== undefined) {
+    throw new Refusal({ code: 'not_found', detail: 'There is nothing here. Check the address.' })
+  }
+  await next()
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | null = null
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
 }
 
 /** What is answered between the first moment and the last one of the start. */

@@ -9,12 +9,12 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAdaptorServer } from '@hono/node-server'
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import type { Topup } from '../contract/contract.ts'
 import { MICROS_PER_CENT, micros, printAmount, usd } from '../contract/money.ts'
 import type { Problem } from '../contract/refusals.ts'
 import { type Sandbox, startSandbox } from '../sandbox/sandbox.ts'
-import type { Accounts, SignedIn } from '../server/accounts/accounts.ts'
+import type { Caller, SignedIn } from '../server/accounts/accounts.ts'
 import { createLedger } from '../server/ledger/ledger.ts'
 import { openStripe } from '../server/payments/card/stripe.ts'
 import { createPayments, type Payments, settleQueue } from '../server/payments/payments.ts'
@@ -25,6 +25,7 @@ import { wireClock } from '../server/platform/clock.ts'
 import { newId, readId } from '../server/platform/ids.ts'
 import { type Log, openLog } from '../server/platform/log.ts'
 import { openQueue } from '../server/platform/queue.ts'
+import { createRouteTable } from '../server/platform/route.ts'
 import { freshDatabase } from './database.ts'
 
 export const cards = {
@@ -103,7 +104,7 @@ export async function startCardWorld() {
       c.set('requestId', newId())
       await next()
     })
-    const signedIn: Accounts['signedIn'] = async (c, next) => {
+    const signedIn: MiddlewareHandler<SignedIn> = async (c, next) => {
       const accountId = c.req.header('x-account')
       if (!accountId) throw new Refusal({ code: 'unauthenticated', detail: 'Sign in first.' })
       c.set('caller', {
@@ -112,11 +113,22 @@ export async function startCardWorld() {
         role: 'customer',
         timeZone: 'Europe/Berlin',
         via: 'session',
+        key: null,
       })
       await next()
     }
-    http.route('/api/v1', paymentsRoutes(over, { signedIn }))
-    http.route('/', stripeWebhook(over))
+    const table = createRouteTable<Caller>({
+      read: signedIn,
+      order: signedIn,
+      topup: signedIn,
+      session: signedIn,
+      recent: signedIn,
+      staff: signedIn,
+      operator: signedIn,
+    })
+    paymentsRoutes(table, over)
+    stripeWebhook(table, over)
+    http.route('/', table.hono)
     http.onError((error, c) => {
       if (error instanceof Refusal) return answerRefusal(c, error.refused)
       throw error

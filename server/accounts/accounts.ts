@@ -5,16 +5,23 @@
 import { createHash } from 'node:crypto'
 import type { Context, MiddlewareHandler } from 'hono'
 import { getSignedCookie } from 'hono/cookie'
+import type { Usd } from '../../contract/money.ts'
 import { Refusal, type RequestVariables } from '../platform/answer.ts'
 import type { WireClock } from '../platform/clock.ts'
 import type { Database } from '../platform/db.ts'
+import { newId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import type { Tick } from '../platform/queue.ts'
+import type { Policy, RouteTable } from '../platform/route.ts'
 import { comesFromOurPages } from './origin.ts'
 import { createSignIn } from './sign-in.ts'
 import { createThrottle } from './throttle.ts'
 
 export type Role = 'customer' | 'admin' | 'approver'
+
+/** What an API key may be allowed to do. */
+export const keyScopes = ['read', 'order', 'topup'] as const
+export type KeyScope = (typeof keyScopes)[number]
 
 /** Who makes a request. */
 export type Caller = {
@@ -24,10 +31,15 @@ export type Caller = {
   /** IANA name. */
   timeZone: string
   via: 'session' | 'key'
+  /** The API key that was used; null: a session. */
+  key: { id: bigint; scopes: readonly KeyScope[]; dailyCap: Usd | null } | null
 }
 
-/** The context of every route behind `signedIn`. */
+/** The context of a request whose sender is known. */
 export type SignedIn = { Variables: RequestVariables & { caller: Caller } }
+
+/** The server's routes, for the rooms that declare theirs. */
+export type Routes = RouteTable<Caller>
 
 export type Accounts = ReturnType<typeof createAccounts>
 
@@ -60,6 +72,7 @@ export function createAccounts(settings: {
   })
 
   type AccountRow = { account_id: string; username: string; role: Role; time_zone: string }
+  type KeyRow = AccountRow & { key_id: string; revoked: boolean }
 
   async function openAccount(userId: string): Promise<AccountRow> {
     await database.pool.query('select account_open($1)', [userId])
@@ -80,15 +93,16 @@ export function createAccounts(settings: {
     })
     const row = rows[0]
     if (!row) return null
-    return callerOf(row.account_id === null ? await openAccount(row.user_id) : row, 'session')
+    const caller = callerOf(row.account_id === null ? await openAccount(row.user_id) : row)
+    return { ...caller, via: 'session', key: null }
   }
 
   async function holderOfKey(key: string): Promise<Caller | 'revoked' | null> {
     if (!keyPattern.test(key)) return null
-    const { rows } = await database.pool.query<AccountRow & { revoked: boolean }>({
+    const { rows } = await database.pool.query<KeyRow>({
       name: 'key_holder',
       text: `
-        select a.id as account_id, a.username, a.role, a.time_zone, k.revoked_at is not null as revoked
+        select a.id as account_id, a.username, a.role, a.time_zone, k.id as key_id, k.revoked_at is not null as revoked
           from api_keys k
           join accounts a on a.id = k.account_id
          where k.sha256 = $1`,
@@ -96,7 +110,8 @@ export function createAccounts(settings: {
     })
     const row = rows[0]
     if (!row) return null
-    return row.revoked ? 'revoked' : callerOf(row, 'key')
+    if (row.revoked) return 'revoked'
+    return { ...callerOf(row), via: 'key', key: { id: BigInt(row.key_id), scopes: keyScopes, dailyCap: null } }
   }
 
   async function sessionToken(c: Context): Promise<string | null> {
@@ -118,22 +133,40 @@ export function createAccounts(settings: {
     return holder || 'Sign in first, or send an API key in the header Authorization: Bearer <API key>.'
   }
 
-  /** Lets a request pass only when it is known who makes it; `c.get('caller')` is that account. */
-  const signedIn: MiddlewareHandler<SignedIn> = async (c, next) => {
-    const caller = await identify(c)
-    if (typeof caller === 'string') throw new Refusal({ code: 'unauthenticated', detail: caller })
-    if (caller.via === 'session' && !/^(GET|HEAD)$/.test(c.req.method) && !comesFromOurPages(c, publicUrl)) {
-      throw new Refusal({
-        code: 'forbidden',
-        detail: `This request came from another site's page, so it was not carried out. Open ${publicUrl} and repeat it there.`,
-      })
+  /** Lets a request pass only when it is known who makes it and that he may; `c.get('caller')` is that account. */
+  const guard =
+    (mayPass: (caller: Caller, c: Context) => void): MiddlewareHandler<SignedIn> =>
+    async (c, next) => {
+      const caller = await identify(c)
+      if (typeof caller === 'string') throw new Refusal({ code: 'unauthenticated', detail: caller })
+      if (caller.via === 'session' && !/^(GET|HEAD)$/.test(c.req.method) && !comesFromOurPages(c, publicUrl)) {
+        throw new Refusal({
+          code: 'forbidden',
+          detail: `This request came from another site's page, so it was not carried out. Open ${publicUrl} and repeat it there.`,
+        })
+      }
+      mayPass(caller, c)
+      c.set('caller', caller)
+      await next()
     }
-    c.set('caller', caller)
-    await next()
-  }
+
+  /** The guard of each policy (platform/route.ts) that asks who it is. */
+  const guards = {
+    read: guard(withScope('read')),
+    order: guard(withScope('order')),
+    topup: guard(withScope('topup')),
+    session: guard(bySession),
+    recent: guard(bySession),
+    staff: guard((caller) => {
+      bySession(caller)
+      if (caller.role === 'customer') {
+        throw new Refusal({ code: 'forbidden', detail: 'This is for members of staff. Nothing was done.' })
+      }
+    }),
+  } satisfies Partial<Record<Policy, MiddlewareHandler<SignedIn>>>
 
   return {
-    signedIn,
+    guards,
 
     /** Who makes this request; null: nobody whom we know. For what both may ask. */
     async whoAsks(c: Context): Promise<Caller | null> {
@@ -141,7 +174,7 @@ export function createAccounts(settings: {
       return typeof caller === 'string' ? null : caller
     },
 
-    /** Asks again, later, what `signedIn` asked: an open stream ends when its session or key did. */
+    /** Asks again, later, what the guards asked: an open stream ends when its session or key did. */
     async stillSignedIn(c: Context): Promise<boolean> {
       return typeof (await identify(c)) !== 'string'
     },
@@ -192,8 +225,9 @@ export function createAccounts(settings: {
     async giveKey(accountId: bigint, key: string): Promise<void> {
       if (!keyPattern.test(key)) throw new Error('An API key is msk_ and 8 to 80 letters, digits and underscores')
       await database.pool.query(
-        'insert into api_keys (account_id, prefix, sha256) values ($1, $2, $3) on conflict (sha256) do nothing',
-        [accountId, key.slice(0, KEY_PREFIX_LENGTH), digest(key)],
+        `insert into api_keys (account_id, public_id, name, scopes, prefix, sha256)
+         values ($1, $2, 'First key', '{read,order,topup}', $3, $4) on conflict (sha256) do nothing`,
+        [accountId, newId(), key.slice(0, KEY_PREFIX_LENGTH), digest(key)],
       )
     },
 
@@ -225,15 +259,33 @@ export function createAccounts(settings: {
     })
   }
 
-  function callerOf(row: AccountRow, via: Caller['via']): Caller {
+  function callerOf(row: AccountRow): Omit<Caller, 'via' | 'key'> {
     return {
       accountId: BigInt(row.account_id),
       username: row.username,
       role: row.role,
       timeZone: row.time_zone,
-      via,
     }
   }
+}
+
+function withScope(scope: KeyScope): (caller: Caller) => void {
+  return ({ key }) => {
+    if (key === null || key.scopes.includes(scope)) return
+    throw new Refusal({
+      code: 'forbidden',
+      detail: `This API key may not do this: it lacks the scope "${scope}". Make a key with it in Settings; nothing was done.`,
+      extra: { scope },
+    })
+  }
+}
+
+function bySession({ via }: Caller): void {
+  if (via === 'session') return
+  throw new Refusal({
+    code: 'forbidden',
+    detail: 'API keys do not open this. Sign in at the pages and do it there; nothing was done.',
+  })
 }
 
 /** Keys are long and random, so a plain hash is enough: nobody can try them all. */

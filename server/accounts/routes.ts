@@ -1,40 +1,52 @@
 /** Signing in and out, and who one is. */
-import { Hono } from 'hono'
 import { setCookie } from 'hono/cookie'
 import { z } from 'zod'
-import type { Me } from '../../contract/contract.ts'
-import { Refusal, type RequestVariables, readJson } from '../platform/answer.ts'
-import type { Accounts, Caller, SignedIn } from './accounts.ts'
+import { type Me, meSchema } from '../../contract/contract.ts'
+import { Refusal } from '../platform/answer.ts'
+import type { Accounts, Caller, Routes } from './accounts.ts'
 
 const signInBody = z.object({ username: z.string().max(100), password: z.string().max(200) })
 
-/** `/api/v1/me` */
-export function accountsRoutes(accounts: Accounts) {
-  const routes = new Hono<SignedIn>()
-  routes.get('/me', accounts.signedIn, (c) => c.json(meOf(c.get('caller'))))
-  return routes
-}
+export function accountsRoutes(table: Routes, accounts: Accounts): void {
+  table.post(
+    '/api/auth/sign-in/username',
+    {
+      policy: 'public',
+      summary: 'Sign in',
+      description: 'For browsers: opens a session in a cookie. Programs use an API key instead.',
+      body: signInBody,
+      answers: { 200: meSchema },
+      refuses: ['unauthenticated', 'forbidden', 'rate_limited'],
+    },
+    async (c, { body }) => {
+      const outcome = await accounts.signIn(c, body)
+      if (!outcome.ok) throw refusalOf(outcome.why)
+      for (const cookie of outcome.setCookie) c.header('set-cookie', cookie, { append: true })
+      return c.json(meOf(outcome.caller))
+    },
+  )
 
-/** `/api/auth/…` */
-export function signInRoutes(accounts: Accounts) {
-  const routes = new Hono<{ Variables: RequestVariables }>()
+  table.post(
+    '/api/auth/sign-out',
+    {
+      policy: 'public',
+      summary: 'Sign out',
+      description: 'Ends the session of the cookie. That there is none (any more) is fine.',
+      answers: { 200: z.object({ status: z.literal('signed_out') }) },
+      refuses: ['forbidden'],
+    },
+    async (c) => {
+      const outcome = await accounts.signOut(c)
+      if (outcome !== 'signed_out') throw refusalOf(outcome)
+      const { name, secure } = accounts.cookie
+      setCookie(c, name, '', { path: '/', maxAge: 0, httpOnly: true, sameSite: 'Lax', secure })
+      return c.json({ status: outcome })
+    },
+  )
 
-  routes.post('/sign-in/username', async (c) => {
-    const outcome = await accounts.signIn(c, await readJson(c, signInBody))
-    if (!outcome.ok) throw refusalOf(outcome.why)
-    for (const cookie of outcome.setCookie) c.header('set-cookie', cookie, { append: true })
-    return c.json(meOf(outcome.caller))
-  })
-
-  routes.post('/sign-out', async (c) => {
-    const outcome = await accounts.signOut(c)
-    if (outcome !== 'signed_out') throw refusalOf(outcome)
-    const { name, secure } = accounts.cookie
-    setCookie(c, name, '', { path: '/', maxAge: 0, httpOnly: true, sameSite: 'Lax', secure })
-    return c.json({ status: outcome })
-  })
-
-  return routes
+  table.get('/api/v1/me', { policy: 'read', summary: 'Read who you are', answers: { 200: meSchema } }, (c) =>
+    c.json(meOf(c.get('caller'))),
+  )
 }
 
 function refusalOf(why: 'wrong_name_or_password' | 'too_many_attempts' | 'not_from_our_pages'): Refusal {

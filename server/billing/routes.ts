@@ -1,9 +1,8 @@
 /** The balance and the Billing History over HTTP. */
-import { Hono } from 'hono'
 import { z } from 'zod'
-import { historyTypes } from '../../contract/contract.ts'
-import type { Accounts, SignedIn } from '../accounts/accounts.ts'
-import { Refusal, readCursor, readLimit, readQuery } from '../platform/answer.ts'
+import { balanceSchema, historyRowSchema, historyTypes, pageOf } from '../../contract/contract.ts'
+import type { Routes } from '../accounts/accounts.ts'
+import { Refusal, readCursor, readLimit } from '../platform/answer.ts'
 import type { Billing } from './billing.ts'
 
 const WRITE_A_DAY = 'write a day as YYYY-MM-DD'
@@ -11,31 +10,52 @@ const day = z.iso
   .date(WRITE_A_DAY)
   .refine((text) => text >= '0001-01-01', WRITE_A_DAY) // no calendar of PostgreSQL's has a year 0
   .optional()
-const historyQuery = z.object({ type: z.string().optional(), from: day, to: day })
+const historyQuery = z.object({
+  type: z
+    .string()
+    .optional()
+    .meta({ description: `One or several of ${historyTypes.join(', ')}, separated by commas` }),
+  from: day.meta({ description: 'A day in your time zone, included' }),
+  to: day.meta({ description: 'A day in your time zone, included' }),
+})
 
-export function billingRoutes(billing: Billing, accounts: Accounts) {
-  const routes = new Hono<SignedIn>()
+export function billingRoutes(table: Routes, billing: Billing): void {
+  table.get(
+    '/api/v1/balance',
+    {
+      policy: 'read',
+      summary: 'Read your balance',
+      description: 'Available and held are yours; `pending` is on its way in. None of the figures is ever negative.',
+      answers: { 200: balanceSchema },
+    },
+    async (c) => c.json(await billing.balance(c.get('caller').accountId)),
+  )
 
-  routes.get('/balance', accounts.signedIn, async (c) => c.json(await billing.balance(c.get('caller').accountId)))
-
-  // type: one or several of the types, separated by commas. from, to: days in the customer's time zone, both included.
-  routes.get('/billing/history', accounts.signedIn, async (c) => {
-    const query = readQuery(c, historyQuery)
-    const limit = readLimit(c)
-    const before = readCursor(c, /^\d{1,18}$/)
-    const { accountId, timeZone } = c.get('caller')
-    return c.json(
-      await billing.history(accountId, timeZone, {
-        limit,
-        before: before === null ? null : BigInt(before),
-        types: readTypes(query.type),
-        from: query.from ?? null,
-        to: query.to ?? null,
-      }),
-    )
-  })
-
-  return routes
+  table.get(
+    '/api/v1/billing/history',
+    {
+      policy: 'read',
+      summary: 'Read your Billing History',
+      description: 'Every movement of your credits, newest first, one row each, with what you owned afterwards.',
+      query: historyQuery,
+      list: true,
+      answers: { 200: pageOf(historyRowSchema) },
+    },
+    async (c, { query }) => {
+      const limit = readLimit(c)
+      const before = readCursor(c, /^\d{1,18}$/)
+      const { accountId, timeZone } = c.get('caller')
+      return c.json(
+        await billing.history(accountId, timeZone, {
+          limit,
+          before: before === null ? null : BigInt(before),
+          types: readTypes(query.type),
+          from: query.from ?? null,
+          to: query.to ?? null,
+        }),
+      )
+    },
+  )
 }
 
 function readTypes(text: string | undefined) {

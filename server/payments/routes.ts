@@ -1,16 +1,8 @@
 /** Top-ups over HTTP, and the card company's webhooks. */
-import { Hono } from 'hono'
 import { z } from 'zod'
-import type { Accounts, SignedIn } from '../accounts/accounts.ts'
-import {
-  answerRefusal,
-  Refusal,
-  readBody,
-  readCursor,
-  readIdempotencyKey,
-  readJson,
-  readLimit,
-} from '../platform/answer.ts'
+import { pageOf, topupId, topupSchema } from '../../contract/contract.ts'
+import type { Routes } from '../accounts/accounts.ts'
+import { answerRefusal, Refusal, readBody, readCursor, readIdempotencyKey, readLimit } from '../platform/answer.ts'
 import { readId } from '../platform/ids.ts'
 import { WEBHOOK_BODY_BYTES_MAX } from '../platform/limits.ts'
 import type { Payments } from './payments.ts'
@@ -18,67 +10,126 @@ import type { Payments } from './payments.ts'
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 // What a field may hold is decided by the door, which names the limits; here only that there is an object.
-const startSchema = z.object({ method: z.unknown().optional(), amount: z.unknown().optional() })
-const returnSchema = z.object({ session_id: z.string().max(255).nullish() })
+const startBody = z.object({
+  method: z
+    .unknown()
+    .optional()
+    .meta({ override: { type: 'string', enum: ['card'] }, description: 'Required' }),
+  amount: z
+    .unknown()
+    .optional()
+    .meta({ override: { $ref: '#/components/schemas/Amount' }, description: 'Required' }),
+})
+const returnBody = z.object({ session_id: z.string().max(255).nullish() })
 
-/** Mounted under /api/v1. */
-export function paymentsRoutes(payments: Payments, accounts: Pick<Accounts, 'signedIn'>) {
-  const app = new Hono<SignedIn>()
+export function paymentsRoutes(table: Routes, payments: Payments): void {
+  table.post(
+    '/api/v1/topups',
+    {
+      policy: 'topup',
+      summary: 'Start a top-up',
+      description:
+        'Answers with the address of the payment page. Credits appear when the bank has confirmed the card by 3-D Secure and the payment was taken; any other outcome takes no money.',
+      body: startBody,
+      example: { method: 'card', amount: '10.00' },
+      idempotent: true,
+      answers: { 201: topupSchema },
+      refuses: ['invalid_amount', 'amount_below_minimum', 'amount_above_maximum', 'account_suspended'],
+    },
+    async (c, { body: { method, amount } }) => {
+      const { accountId } = c.get('caller')
+      const started = await payments.start({ accountId, method, amount, idempotencyKey: readIdempotencyKey(c) })
+      return started.ok ? c.json(started.topup, 201) : answerRefusal(c, started.refused)
+    },
+  )
 
-  app.post('/topups', accounts.signedIn, async (c) => {
-    const idempotencyKey = readIdempotencyKey(c)
-    const { method, amount } = await readJson(c, startSchema)
-    const started = await payments.start({ accountId: c.get('caller').accountId, method, amount, idempotencyKey })
-    return started.ok ? c.json(started.topup, 201) : answerRefusal(c, started.refused)
-  })
+  table.get(
+    '/api/v1/topups',
+    {
+      policy: 'read',
+      summary: 'List your top-ups',
+      description: 'Newest first.',
+      list: true,
+      answers: { 200: pageOf(topupSchema) },
+    },
+    async (c) => {
+      const page = { limit: readLimit(c), before: readCursor(c, UUID) }
+      return c.json(await payments.list(c.get('caller').accountId, page))
+    },
+  )
 
-  app.get('/topups', accounts.signedIn, async (c) => {
-    const page = { limit: readLimit(c), before: readCursor(c, UUID) }
-    return c.json(await payments.list(c.get('caller').accountId, page))
-  })
+  table.get(
+    '/api/v1/topups/:id',
+    {
+      policy: 'read',
+      summary: 'Read a top-up',
+      description: 'How far it is, step by step, and why it was refused where it was.',
+      params: { id: topupId },
+      answers: { 200: topupSchema },
+      refuses: ['not_found'],
+    },
+    async (c) => {
+      const topup = await payments.get(c.get('caller').accountId, idOf(c.req.param('id')))
+      return c.json(topup ?? unknownTopup())
+    },
+  )
 
-  app.get('/topups/:id', accounts.signedIn, async (c) => {
-    const topup = await payments.get(c.get('caller').accountId, idOf(c.req.param('id')))
-    return c.json(topup ?? unknownTopup())
-  })
-
-  app.post('/topups/:id/return', accounts.signedIn, async (c) => {
-    const { session_id } = await readJson(c, returnSchema)
-    const { accountId } = c.get('caller')
-    const topupId = idOf(c.req.param('id'))
-    const topup = await payments.returned({ accountId, topupId, sessionId: session_id ?? null })
-    if (topup) return c.json(topup)
-    return (await payments.get(accountId, topupId)) ? unknownSession() : unknownTopup()
-  })
-
-  return app
+  table.post(
+    '/api/v1/topups/:id/return',
+    {
+      policy: 'topup',
+      summary: 'Say that the customer is back from the bank',
+      description:
+        'The bank is asked at once instead of waited for. Repeating it changes nothing; without it the top-up settles all the same.',
+      params: { id: topupId },
+      body: returnBody,
+      example: {},
+      answers: { 200: topupSchema },
+      refuses: ['not_found'],
+    },
+    async (c, { body: { session_id } }) => {
+      const { accountId } = c.get('caller')
+      const topupId = idOf(c.req.param('id'))
+      const topup = await payments.returned({ accountId, topupId, sessionId: session_id ?? null })
+      if (topup) return c.json(topup)
+      return (await payments.get(accountId, topupId)) ? unknownSession() : unknownTopup()
+    },
+  )
 }
 
-/** Mounted at the root: POST /webhooks/stripe. */
-export function stripeWebhook(payments: Payments) {
-  const app = new Hono()
-  app.post('/webhooks/stripe', async (c) => {
-    // The signature covers the bytes as they came, so nothing may have read them before.
-    const body = await readBody(c, WEBHOOK_BODY_BYTES_MAX)
-    const received = await payments.event({ body, signature: c.req.header('stripe-signature') })
-    switch (received) {
-      case 'off':
-        return answerRefusal(c, { code: 'not_found', detail: 'There is nothing here.' })
-      case 'invalid_signature':
-        return answerRefusal(c, {
-          code: 'invalid_signature',
-          field: 'Stripe-Signature',
-          detail:
-            'The signature does not fit the body, or its time is more than 300 seconds from now. Nothing was stored. Check the signing secret and the clock.',
-        })
-      case 'unreadable':
-        return answerRefusal(c, { code: 'invalid_request', detail: 'The body is not an event. Nothing was stored.' })
-      case 'accepted':
-      case 'duplicate':
-        return c.json({ status: received })
-    }
-  })
-  return app
+export function stripeWebhook(table: Routes, payments: Payments): void {
+  table.post(
+    '/webhooks/stripe',
+    {
+      policy: 'signed',
+      summary: 'Hand in an event of Stripe',
+      description:
+        'Signed by Stripe. Answered 2xx only after the event is stored; what it tells is asked for again at Stripe.',
+      answers: { 200: z.object({ status: z.enum(['accepted', 'duplicate']) }) },
+      refuses: ['not_found', 'invalid_signature', 'invalid_request', 'too_large'],
+    },
+    async (c) => {
+      // The signature covers the bytes as they came, so nothing may have read them before.
+      const body = await readBody(c, WEBHOOK_BODY_BYTES_MAX)
+      const received = await payments.event({ body, signature: c.req.header('stripe-signature') })
+      switch (received) {
+        case 'off':
+          return answerRefusal(c, { code: 'not_found', detail: 'There is nothing here.' })
+        case 'invalid_signature':
+          return answerRefusal(c, {
+            code: 'invalid_signature',
+            field: 'Stripe-Signature',
+            detail:
+              'The signature does not fit the body, or its time is more than 300 seconds from now. Nothing was stored. Check the signing secret and the clock.',
+          })
+        case 'unreadable':
+          return answerRefusal(c, { code: 'invalid_request', detail: 'The body is not an event. Nothing was stored.' })
+        case 'accepted':
+        case 'duplicate':
+          return c.json({ status: received })
+      }
+    },
+  )
 }
 
 /** The same answer for what does not exist, what is somebody else's, and what cannot be an id. */
