@@ -133,6 +133,23 @@ export interface LedgerAccounts {
   transfer_count: Generated<Int8>;
 }
 
+export interface MailOutbox {
+  account_id: Int8 | null;
+  attempts: Generated<number>;
+  body_html: string | null;
+  body_text: string | null;
+  can_switch_off: boolean;
+  created_at: Generated<Timestamp>;
+  failed_at: Timestamp | null;
+  id: string;
+  last_error: string | null;
+  next_attempt_at: Generated<Timestamp | null>;
+  once_key: string | null;
+  sent_at: Timestamp | null;
+  subject: string | null;
+  to_address: string | null;
+}
+
 export interface Messages {
   account_id: Int8;
   code: string | null;
@@ -286,6 +303,7 @@ export interface DB {
   inbox: Inbox;
   installation: Installation;
   ledger_accounts: LedgerAccounts;
+  mail_outbox: MailOutbox;
   messages: Messages;
   migrations: Migrations;
   numbers: Numbers;

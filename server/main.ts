@@ -20,6 +20,7 @@ import { advanceHouseClock, houseNow, pause, wireClock } from './platform/clock.
 import { openDatabase } from './platform/db.ts'
 import { readFiles } from './platform/files.ts'
 import { type Log, openLog } from './platform/log.ts'
+import { createMail } from './platform/mail.ts'
 import { CannotMigrate, migrate } from './platform/migrate.ts'
 import { openQueue } from './platform/queue.ts'
 
@@ -94,6 +95,14 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
     const announce = createAnnounce()
     const ledger = createLedger({ database, log })
     ends.rooms.push(ledger.close)
+    const mail = createMail({
+      letterhead: {
+        brandName: config.brand.name,
+        linkColour: config.brand.linkColour,
+        publicUrl: config.publicUrl,
+        seller: config.seller,
+      },
+    })
     const accounts = createAccounts({
       database,
       authDatabase,

@@ -14,9 +14,11 @@ const MIGRATION_LOCK = 7_203_001 // an arbitrary constant: two servers that star
 /** The functions' files, callers after what they call. */
 const functionFiles = [
   'server/platform/clock.sql',
+  'server/platform/mail.sql',
   'server/ledger/apply.sql',
   'server/ledger/house.sql',
   'server/accounts/open.sql',
+  'server/accounts/address.sql',
   'server/inbox/inbox.sql',
   'server/orders/place.sql',
   'server/orders/close.sql',
@@ -149,6 +151,7 @@ async function grant(client: pg.Client): Promise<void> {
       grant insert, update on idempotency_keys, inbox, directory, api_keys, numbers, offers, orders, topups to mobilesms_app;
       grant update (time_zone, company, tax_id, mail_receipts, mail_sign_ins) on accounts to mobilesms_app; -- opened, with their role, by account_open only
       grant insert on messages to mobilesms_app;
+      grant update (attempts, next_attempt_at, sent_at, failed_at, last_error) on mail_outbox to mobilesms_app; -- written by mail_post only
       grant insert, update, delete on services, countries, prices to mobilesms_app;
       grant usage on all sequences in schema public to mobilesms_app;
       grant usage on schema pgboss to mobilesms_app;

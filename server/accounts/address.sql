@@ -1,0 +1,14 @@
+-- Where a customer's mail goes. The one thing that rooms other than accounts may learn of a login's e-mail, and only of one account
+-- at a time; null: there is no such account.
+create or replace function mail_address_of(p_account_id bigint) returns text
+language sql stable security definer
+set search_path = public, pg_temp
+as $$
+  select u."email"
+    from accounts a
+    join auth."user" u on u."id" = a.user_id
+   where a.id = p_account_id
+$$;
+
+revoke all on function mail_address_of(bigint) from public;
+grant execute on function mail_address_of(bigint) to mobilesms_app;
