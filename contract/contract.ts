@@ -21,8 +21,7 @@ export const meSchema = z
   .object({
     username: z.string(),
     role: z.enum(['customer', 'staff']),
-    /** IANA name; every page shows times in it. */
-    time_zone: z.string(),
+    time_zone: z.string().meta({ description: 'IANA name; every page shows times in it' }),
   })
   .meta({ id: 'Me' })
 export type Me = z.infer<typeof meSchema>
@@ -54,10 +53,11 @@ export const priceSchema = z
     country: z.string(),
     price: money,
     in_stock: z.int(),
-    /** Share of ended numbers that got a code, 0 to 1; null while there are none. */
-    success_rate: z.number().nullable(),
-    /** How many ended numbers the rate stands on. */
-    success_base: z.int(),
+    success_rate: z
+      .number()
+      .nullable()
+      .meta({ description: 'Share of ended numbers that got a code, 0 to 1; null while there are none' }),
+    success_base: z.int().meta({ description: 'How many ended numbers the rate stands on' }),
   })
   .meta({ id: 'Price' })
 export type Price = z.infer<typeof priceSchema>
@@ -65,13 +65,10 @@ export type Price = z.infer<typeof priceSchema>
 export const messageSchema = z
   .object({
     text: z.string(),
-    /** Null: no code could be read out of the text. */
-    code: z.string().nullable(),
-    /** Who sent it, as the phone network said. */
-    from: z.string(),
+    code: z.string().nullable().meta({ description: 'Null: no code could be read out of the text' }),
+    from: z.string().meta({ description: 'Who sent it, as the phone network said' }),
     received_at: time,
-    /** True: it came after the order had ended; it is shown and never charged. */
-    late: z.boolean(),
+    late: z.boolean().meta({ description: 'True: it came after the order had ended; it is shown and never charged' }),
   })
   .meta({ id: 'Message' })
 export type Message = z.infer<typeof messageSchema>
@@ -79,25 +76,24 @@ export type Message = z.infer<typeof messageSchema>
 export const orderStatuses = ['requested', 'waiting', 'received', 'finished', 'cancelled', 'expired', 'failed'] as const
 export const orderSchema = z
   .object({
-    /** `ord_…` */
-    id: z.string(),
-    /** The order number that people and protocols use: a decimal integer below 2^53. */
-    number: z.int(),
-    /** E.164, with the plus sign. */
-    phone_number: z.string(),
+    id: z.string().meta({ description: '`ord_…`' }),
+    number: z
+      .int()
+      .meta({ description: 'The order number that people and protocols use: a decimal integer below 2^53' }),
+    phone_number: z.string().meta({ description: 'E.164, with the plus sign' }),
     service: z.string(),
     country: z.string(),
     price: money,
     status: z.enum(orderStatuses),
-    /** The instant the number was given. */
-    created_at: time,
+    created_at: time.meta({ description: 'The instant the number was given' }),
     expires_at: time,
-    /** Cancelling is possible from here on. */
-    cancel_from: time,
-    /** When the order ended (finished, cancelled, expired); null while it is open. */
-    ended_at: time.nullable(),
-    /** When the first code was accepted and the price deducted; null when it was not. */
-    received_at: time.nullable(),
+    cancel_from: time.meta({ description: 'Cancelling is possible from here on' }),
+    ended_at: time
+      .nullable()
+      .meta({ description: 'When the order ended (finished, cancelled, expired); null while it is open' }),
+    received_at: time
+      .nullable()
+      .meta({ description: 'When the first code was accepted and the price deducted; null when it was not' }),
     messages: z.array(messageSchema),
   })
   .meta({ id: 'Order' })
@@ -139,21 +135,25 @@ export const topupStepSchema = z
 
 export const topupSchema = z
   .object({
-    /** `top_…` */
-    id: z.string(),
+    id: z.string().meta({ description: '`top_…`' }),
     method: z.literal('card'),
     status: z.enum(topupStatuses),
     amount: money,
-    /** Where the customer pays; null once the payment page is closed. */
-    checkout_url: z.string().nullable(),
+    checkout_url: z
+      .string()
+      .nullable()
+      .meta({ description: 'Where the customer pays; null once the payment page is closed' }),
     created_at: time,
     expires_at: time,
     credited_at: time.nullable(),
     reason: z.enum(topupReasons).nullable(),
-    /** True: the bank authorised the payment and we let it go, so it may show as pending for a few days. */
-    bank_may_show_pending: z.boolean(),
-    /** For people: which card, as far as it may be shown. */
-    card: z.object({ brand: z.string(), last4: z.string() }).nullable(),
+    bank_may_show_pending: z.boolean().meta({
+      description: 'True: the bank authorised the payment and we let it go, so it may show as pending for a few days',
+    }),
+    card: z
+      .object({ brand: z.string(), last4: z.string() })
+      .nullable()
+      .meta({ description: 'For people: which card, as far as it may be shown' }),
     trace: z.array(topupStepSchema),
   })
   .meta({ id: 'Topup' })
@@ -175,18 +175,13 @@ export const historyTypes = [
 /** One row of the Billing History = one transfer of the ledger. Newest first on the wire. */
 export const historyRowSchema = z
   .object({
-    /** `trf_…` */
-    id: z.string(),
+    id: z.string().meta({ description: '`trf_…`' }),
     type: z.enum(historyTypes),
     happened_at: time,
-    /** The sentence of the row; the figures stand in its columns. */
-    text: z.string(),
-    /** What it did to credits − debits: "10.00", "-1.20", "0.00". */
-    amount: money,
-    /** What it did to held + frozen. */
-    held: money,
-    /** Available + held afterwards: what the customer owns. */
-    balance: money,
+    text: z.string().meta({ description: 'The sentence of the row; the figures stand in its columns' }),
+    amount: money.meta({ description: 'What it did to credits − debits: "10.00", "-1.20", "0.00"' }),
+    held: money.meta({ description: 'What it did to held + frozen' }),
+    balance: money.meta({ description: 'Available + held afterwards: what the customer owns' }),
     order_id: z.string().optional(),
     topup_id: z.string().optional(),
   })
@@ -226,13 +221,12 @@ export type LiveEvents = {
 /** What the pages need to know before anything else, signed in or not: `GET /api/v1/site`. */
 export const siteSchema = z
   .object({
-    /** Who is signed in; null: nobody. */
-    me: meSchema.nullable(),
+    me: meSchema.nullable().meta({ description: 'Who is signed in; null: nobody' }),
     brand: z.object({ name: z.string(), link_colour: z.string().nullable() }),
-    /** Who sells, and where a person is reached. */
-    seller: z.object({ name: z.string(), address: z.string(), support_email: z.string() }),
-    /** House time; countdowns run by this clock, not the browser's. */
-    now: time,
+    seller: z
+      .object({ name: z.string(), address: z.string(), support_email: z.string() })
+      .meta({ description: 'Who sells, and where a person is reached' }),
+    now: time.meta({ description: "House time; countdowns run by this clock, not the browser's" }),
     topup: z.object({ minimum: money, maximum: money }),
     order: z.object({ lifetime_seconds: z.int(), cancel_after_seconds: z.int(), max_open: z.int() }),
     /** Present in sandbox mode only. */
@@ -242,3 +236,52 @@ export const siteSchema = z
   })
   .meta({ id: 'Site' })
 export type Site = z.infer<typeof siteSchema>
+
+/** What an API key may be allowed to do; each says in words what that is. */
+export const keyScopes = ['read', 'order', 'topup'] as const
+export type KeyScope = (typeof keyScopes)[number]
+
+export const keyId = z.string().meta({ description: 'An API key: key_ and 32 hexadecimal digits' })
+export const apiKeySchema = z
+  .object({
+    id: z.string().meta({ description: '`key_…`' }),
+    name: z.string(),
+    prefix: z.string().meta({ description: 'Its first letters, to tell one key from another' }),
+    status: z.enum(['works', 'expired', 'revoked']),
+    scopes: z.array(z.enum(keyScopes)),
+    daily_cap: money
+      .nullable()
+      .meta({ description: 'What its orders of one day may cost together; null: no cap of its own' }),
+    addresses: z
+      .array(z.string())
+      .meta({ description: 'Where it may be used from: addresses and networks; none: anywhere' }),
+    created_at: time,
+    expires_at: time.nullable(),
+    revoked_at: time.nullable(),
+    last_used_at: time.nullable().meta({ description: 'Up to some seconds late; null: never' }),
+    last_used_address: z.string().nullable(),
+  })
+  .meta({ id: 'ApiKey' })
+export type ApiKey = z.infer<typeof apiKeySchema>
+
+/** The answer to making one, the only one that has the key itself. */
+export const newApiKeySchema = apiKeySchema
+  .extend({ key: z.string().meta({ description: 'The key itself. It is shown this once.', example: 'msk_…' }) })
+  .meta({ id: 'NewApiKey' })
+export type NewApiKey = z.infer<typeof newApiKeySchema>
+
+export const settingsSchema = z
+  .object({
+    username: z.string(),
+    email: z.string(),
+    time_zone: z
+      .string()
+      .meta({ description: 'IANA name; every page shows times in it, and days begin and end by it' }),
+    company: z.string().nullable().meta({ description: 'On receipts; null: none' }),
+    tax_id: z.string().nullable(),
+    mails: z
+      .object({ receipts: z.boolean(), sign_ins: z.boolean() })
+      .meta({ description: 'Mails that may be switched off; what guards the account is sent always' }),
+  })
+  .meta({ id: 'Settings' })
+export type Settings = z.infer<typeof settingsSchema>

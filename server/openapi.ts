@@ -1,8 +1,13 @@
 /** The API's document, OpenAPI 3.1, made from the routes as they are declared: what is not a route cannot be in it, and the reverse. */
 
 import { z } from 'zod'
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
-import { problemSchema } from '../contract/contract.ts'
+import {
+  createDocument,
+  type ZodOpenApiObject,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathsObject,
+} from 'zod-openapi'
+import { amountIn, problemSchema } from '../contract/contract.ts'
 import { type RefusalCode, refusals } from '../contract/refusals.ts'
 import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from './platform/limits.ts'
 import { type Policy, policies, type Route } from './platform/route.ts'
@@ -35,7 +40,7 @@ export function describeApi(
     const path = route.path.replace(/:(\w+)/g, '{$1}')
     paths[path] = { ...paths[path], [route.method]: operation(route) }
   }
-  return createDocument({
+  const document: ZodOpenApiObject = {
     openapi: '3.1.1',
     info: {
       title: `${site.brand} API`,
@@ -46,13 +51,19 @@ export function describeApi(
     servers: [{ url: site.publicUrl }],
     tags: table.chapters.map(({ title, words }) => ({ name: title, description: words })),
     components: {
-      schemas: { Problem: problemSchema },
+      schemas: { Problem: problemSchema, Amount: amountIn },
       securitySchemes: {
         key: { type: 'http', scheme: 'bearer', description: 'An API key, made in Settings' },
         session: { type: 'apiKey', in: 'cookie', name: 'mobilesms_session', description: 'A signed-in browser' },
       },
     },
     paths,
+  }
+  return createDocument(document, {
+    // An answer may gain members without breaking a client that reads the ones it knows.
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties
+    },
   })
 }
 

@@ -95,7 +95,7 @@ export function createRouteTable<Caller>(guards: Record<Exclude<Policy, Unguarde
         })()
         return declaration.stream ? work : withinTime(work)
       }
-      hono.on(method.toUpperCase(), path as string, ...guard, answer)
+      hono.on(method.toUpperCase(), [path], ...guard, answer)
     }
   }
 
