@@ -12,6 +12,11 @@ export type Config = {
    * STRIPE_SECRET_KEY is a live key, else `sandbox`. Each refuses what belongs to the other.
    */
   mode: 'sandbox' | 'production'
+  /**
+   * ROLE: what this process does: `web` (requests, live pages), `worker` (jobs and ticks; on PORT only /healthz, /readyz, /metrics) or
+   * `all` (both), the default. Any number of each may stand beside one another on one database.
+   */
+  role: 'all' | 'web' | 'worker'
   /** HOST: the address to listen on. Default 127.0.0.1: only programs of this machine reach the server. */
   host: string
   /** PORT: 0 to 65535, default 3000; 0 takes any free one. */
@@ -132,6 +137,10 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
     wrong(`MODE is "${modeText}": set it to "sandbox" or "production", or leave it out.`)
   const mode = modeText === 'production' || (modeText === null && keyKind === 'live') ? 'production' : 'sandbox'
 
+  const role = text('ROLE') ?? 'all'
+  if (role !== 'all' && role !== 'web' && role !== 'worker')
+    wrong(`ROLE is "${role}": set it to "all", "web" or "worker", or leave it out.`)
+
   const host = text('HOST') ?? '127.0.0.1'
   if (isIP(host) === 0 && host !== 'localhost')
     wrong(`HOST is "${host}": set it to an IP address of this machine, such as 127.0.0.1 or 0.0.0.0.`)
@@ -227,6 +236,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
     ok: true,
     config: {
       mode,
+      role: role as Config['role'],
       host,
       port,
       sandboxPort,

@@ -8,7 +8,19 @@ import type { Queue, QueueDefinition } from './platform/queue.ts'
 /** Installed by the migration (platform/migrate.ts). */
 export const queues: QueueDefinition[] = [settleQueue]
 
+/**
+ * Registers the work. In a process that does not work by itself (ROLE=web) nothing begins; it runs what is due when it moved the clock.
+ *
+ * Each tick may run in two processes at once: what it does is decided again under a lock of the row it is about.
+ * - `orders_unhandled_sms`: a message is decided by accept, which takes its inbox row and its order's row, and is decided once.
+ * - `orders_expire`: an order ends under its row's lock; whoever comes second finds it closed.
+ * - `payments_sweep`: a look at a payment is claimed in its row; whoever comes second leaves it alone.
+ * - `ledger_overdue_holds`: giving a hold back has an id derived from the hold; the second time it is known.
+ * - `accounts_forget_sessions`: deletes what is over; the second finds nothing.
+ */
 export async function startJobs(house: {
+  /** House time. */
+  now: () => Promise<Date>
   queue: Queue
   ledger: Ledger
   accounts: Accounts
@@ -16,7 +28,6 @@ export async function startJobs(house: {
   payments: Payments
 }) {
   const { queue, ledger, accounts, orders, payments } = house
-  const alone = inTurn()
 
   await queue.work<SettleJob>(settleQueue.name, payments.settleJob)
 
@@ -36,11 +47,13 @@ export async function startJobs(house: {
     name: 'ledger_overdue_holds',
     everySeconds: 60,
     // Orders first: after a long pause of the server, or a leap of the clock, the ledger would take for forgotten what merely waited.
-    run: (signal) =>
-      alone(async () => {
-        await orders.expireDue(signal)
-        if (!signal.aborted) await ledger.sweepOverdueHolds()
-      }),
+    // And as of then: another process may move the clock meanwhile.
+    run: async (signal) => {
+      const asOf = await house.now()
+      await orders.sweepUnhandledSms()
+      await orders.expireDue(signal)
+      if (!signal.aborted) await ledger.sweepOverdueHolds(asOf)
+    },
   })
 
   queue.tick(accounts.forgetTick)
@@ -48,22 +61,8 @@ export async function startJobs(house: {
   return {
     /** Lets `move` move house time, and returns when everything has run that is due by then. */
     async afterMovingTime(move: () => Promise<unknown>): Promise<void> {
-      await alone(async () => {
-        await move()
-        await orders.sweepUnhandledSms()
-        await orders.expireDue()
-      })
+      await move()
       await queue.runTicks()
     },
-  }
-}
-
-/** One at a time, in the order in which they came. */
-function inTurn() {
-  let last: Promise<unknown> = Promise.resolve()
-  return <Result>(work: () => Promise<Result>): Promise<Result> => {
-    const mine = last.then(work)
-    last = mine.catch(() => {})
-    return mine
   }
 }

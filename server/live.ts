@@ -5,7 +5,7 @@
 import type { Context } from 'hono'
 import type { Balance, LiveEvents, Order, Topup } from '../contract/contract.ts'
 import type { Accounts, SignedIn } from './accounts/accounts.ts'
-import type { Announce, Announcement } from './platform/announce.ts'
+import { type Announce, type Announcement, keyOf } from './platform/announce.ts'
 import { Refusal } from './platform/answer.ts'
 import { houseNow, pause } from './platform/clock.ts'
 import type { Database } from './platform/db.ts'
@@ -47,7 +47,7 @@ export function createLive(settings: {
   type Stream = { tell(announcement: Announcement): void; end(): void }
 
   const unsubscribe = settings.announce.subscribe((announcement) => {
-    if (announcement.what === 'clock') {
+    if (announcement.what === 'everything') {
       for (const own of streams.values()) for (const stream of own) stream.tell(announcement)
     } else {
       for (const stream of streams.get(announcement.accountId) ?? []) stream.tell(announcement)
@@ -75,10 +75,10 @@ export function createLive(settings: {
 
     const stream: Stream = {
       tell(announcement) {
-        changes.set('id' in announcement ? announcement.what + announcement.id : announcement.what, announcement)
+        changes.set(keyOf(announcement), announcement)
         if (changes.size > CHANGES_MAX) {
           changes.clear()
-          changes.set('clock', { what: 'clock' })
+          changes.set('everything', { what: 'everything' })
         }
         if (!gathering) void gather()
       },
@@ -123,7 +123,7 @@ export function createLive(settings: {
           for (const change of now) {
             if (ended.signal.aborted) return
             switch (change.what) {
-              case 'clock':
+              case 'everything':
                 await sendHello()
                 break
               case 'balance':

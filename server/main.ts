@@ -17,12 +17,13 @@ import { createOrders } from './orders/orders.ts'
 import { createPayments } from './payments/payments.ts'
 import { createAnnounce } from './platform/announce.ts'
 import { advanceHouseClock, houseNow, pause, wireClock } from './platform/clock.ts'
-import { openDatabase } from './platform/db.ts'
+import { type Database, openDatabase } from './platform/db.ts'
 import { readFiles } from './platform/files.ts'
 import { type Log, openLog } from './platform/log.ts'
 import { createMail } from './platform/mail.ts'
 import { CannotMigrate, migrate } from './platform/migrate.ts'
 import { openQueue } from './platform/queue.ts'
+import { openRelay } from './platform/relay.ts'
 
 const CONNECTIONS_MAX = 24
 const AUTH_CONNECTIONS_MAX = 6
@@ -58,6 +59,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
     requests: (): Promise<void> => endRequests(server, () => {}),
     jobs: [] as (() => Promise<void>)[],
     rooms: [] as (() => Promise<void>)[],
+    announcements: [] as (() => Promise<void>)[],
     databases: [] as (() => Promise<void>)[],
   }
   let draining = false
@@ -66,7 +68,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
   async function stop(): Promise<void> {
     draining = true
     const ending = (async () => {
-      for (const step of [[ends.requests], ends.jobs, ends.rooms, ends.databases]) {
+      for (const step of [[ends.requests], ends.jobs, ends.rooms, ends.announcements, ends.databases]) {
         for (const { reason } of (await Promise.allSettled(step.map((end) => end()))).filter(isRejected))
           log.error({ err: reason }, 'A part did not end')
       }
@@ -92,7 +94,11 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
     })
     ends.databases.push(authDatabase.close)
 
+    await checkLeastPower(database)
+
     const announce = createAnnounce()
+    const relay = await openRelay({ url: config.databaseUrl, announce, log })
+    ends.announcements.push(relay.close)
     const ledger = createLedger({ database, log })
     ends.rooms.push(ledger.close)
     const mail = createMail({
@@ -111,6 +117,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       clock: wireClock,
       log,
     })
+    ends.rooms.push(accounts.close)
     const orders = createOrders({ database, ledger, announce, log, settings: config.order })
     ends.rooms.push(orders.close)
     const catalogue = createCatalogue({ database })
@@ -120,7 +127,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       await seedSandboxLogins(accounts)
     }
 
-    const queue = await openQueue({ url: config.databaseUrl, log })
+    const queue = await openQueue({ url: config.databaseUrl, log, works: config.role !== 'web' })
     ends.jobs.push(queue.stop)
     const payments = createPayments({
       database,
@@ -139,7 +146,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
     })
     ends.rooms.push(payments.close)
     const billing = createBilling({ database, ledger, payments })
-    const jobs = await startJobs({ queue, ledger, accounts, orders, payments })
+    const jobs = await startJobs({ now: () => houseNow(database.pool), queue, ledger, accounts, orders, payments })
 
     const live = createLive({
       database,
@@ -180,13 +187,13 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       },
       async advanceClock(seconds) {
         await jobs.afterMovingTime(() => advanceHouseClock(database.pool, seconds))
-        announce.publish({ what: 'clock' })
+        announce.publish({ what: 'everything' })
         return houseNow(database.pool)
       },
     })
     ends.requests = () => endRequests(server, () => live.close())
-    answer = http.fetch
-    log.info({ url: config.publicUrl, mode: config.mode }, 'Serving')
+    answer = config.role === 'worker' ? onlyForOperators(http.fetch) : http.fetch
+    log.info({ url: config.publicUrl, mode: config.mode, role: config.role }, 'Serving')
     async function stopServing(): Promise<void> {
       await stop()
       log.info('Stopped')
@@ -196,12 +203,33 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       config,
       /** Ends what is under way, then everything else; within five seconds. */
       stop: () => (stopping ??= stopServing()),
-      parts: { database, authDatabase, announce, ledger, accounts, payments, orders, queue, jobs, live },
+      parts: { database, authDatabase, announce, relay, ledger, accounts, payments, orders, queue, jobs, live },
     }
   } catch (error) {
     await stop()
     throw error
   }
+}
+
+/** What a process answers that has no requests to serve: whether it lives, and its figures. */
+const operatorsPaths = new Set(['/healthz', '/readyz', '/metrics'])
+
+function onlyForOperators(answer: (request: Request, env: object) => Response | Promise<Response>) {
+  return (request: Request, env: object) => {
+    if (operatorsPaths.has(new URL(request.url).pathname)) return answer(request, env)
+    return new Response('This process does the jobs of the house (ROLE=worker). Ask one that serves requests.\n', {
+      status: 404,
+    })
+  }
+}
+
+/** The role that a pool asks for is what keeps it from the ledger's tables; a pooler in between may have swallowed it. */
+async function checkLeastPower(database: Database): Promise<void> {
+  const { rows } = await database.pool.query<{ role: string }>('select current_user as role')
+  if (rows[0]!.role === 'mobilesms_app') return
+  throw new CannotStart(
+    `Connections to the database run as ${rows[0]!.role}, although they ask to run as mobilesms_app: let DATABASE_URL name PostgreSQL itself, or a pooler in session mode that passes options on.`,
+  )
 }
 
 function isRejected(result: PromiseSettledResult<void>): result is PromiseRejectedResult {

@@ -230,15 +230,15 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
      * The last net under forgotten holds: 15 minutes after its deadline a hold is given back, or alarmed about when its owner wanted
      * that. Each one is an incident, because its owner should have resolved it. Returns how many it gave back.
      */
-    async sweepOverdueHolds(): Promise<number> {
+    async sweepOverdueHolds(asOf: Date | null = null): Promise<number> {
       const { rows } = await database.pool.query(
         `select o.hold_id, o.account_id, o.on_expiry, t.reference, t.contra
            from open_holds o
            join transfers t on t.id = o.hold_id
-          where o.expires_at < house_now() - make_interval(mins => $1)
+          where o.expires_at < coalesce($3, house_now()) - make_interval(mins => $1)
           order by o.on_expiry desc, o.expires_at -- 'void' first: those that only alarm stay, and would fill the list
           limit $2`,
-        [OVERDUE_MINUTES, HOLDS_PER_SWEEP_MAX],
+        [OVERDUE_MINUTES, HOLDS_PER_SWEEP_MAX, asOf],
       )
       let givenBack = 0
       for (const row of rows) {

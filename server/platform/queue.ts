@@ -55,8 +55,9 @@ export async function migrateQueue(ownerUrl: string, definitions: readonly Queue
 
 export type Queue = Awaited<ReturnType<typeof openQueue>>
 
-export async function openQueue(settings: { url: string; log: Log }) {
-  const { log } = settings
+/** `works`: whether jobs and ticks run here by themselves. Elsewhere jobs are only sent, and ticks run when `runTicks` asks for it. */
+export async function openQueue(settings: { url: string; log: Log; works?: boolean }) {
+  const { log, works = true } = settings
   const boss = new PgBoss({
     connectionString: settings.url,
     options: '-c role=mobilesms_app',
@@ -65,8 +66,9 @@ export async function openQueue(settings: { url: string; log: Log }) {
     migrate: false,
     createSchema: false,
     schedule: false,
-    useListenNotify: true,
-    max: 4,
+    supervise: works,
+    useListenNotify: works,
+    max: works ? 4 : 1,
   })
   boss.on('error', (error) => log.error({ err: error }, 'The job queue reports an error'))
   await boss.start()
@@ -104,6 +106,7 @@ export async function openQueue(settings: { url: string; log: Log }) {
      * Throwing means: try this job again, with a growing pause.
      */
     async work<Job extends object>(queue: string, handler: (job: Job) => Promise<void>): Promise<void> {
+      if (!works) return
       await boss.work<Job, unknown, WorkOptions & { perJobResults: true }>(
         queue,
         {
@@ -132,6 +135,7 @@ export async function openQueue(settings: { url: string; log: Log }) {
     /** Runs a tick every `everySeconds` of wire time until the queue stops. */
     tick(tick: Tick): void {
       ticks.set(tick.name, tick)
+      if (!works) return
       loops.push(
         (async () => {
           while (!stopping.signal.aborted) {
