@@ -18,6 +18,7 @@ export const refusals = {
   invalid_amount: { status: 400, title: 'This is not an amount' },
   invalid_request: { status: 400, title: 'The request cannot be read' },
   idempotency_key_reused: { status: 409, title: 'This Idempotency-Key was used for another request' },
+  too_many_keys: { status: 409, title: 'Too many API keys' },
   not_found: { status: 404, title: 'Not found' },
   unauthenticated: { status: 401, title: 'Sign in first' },
   forbidden: { status: 403, title: 'Not allowed' },

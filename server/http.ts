@@ -11,6 +11,7 @@ import { type Problem, refusals } from '../contract/refusals.ts'
 import type { Accounts, Caller } from './accounts/accounts.ts'
 import { accountsRoutes, meOf } from './accounts/routes.ts'
 import { demoLogin } from './accounts/sandbox-logins.ts'
+import { settingsRoutes } from './accounts/settings-routes.ts'
 import type { Billing } from './billing/billing.ts'
 import { billingRoutes } from './billing/routes.ts'
 import type { Config } from './config.ts'
@@ -83,6 +84,8 @@ export function createHttp(house: {
   )
   table.chapter('Accounts', 'Who you are, and how you sign in.')
   accountsRoutes(table, accounts)
+  table.chapter('Settings and API keys', 'For people at the pages: an API key opens none of these.')
+  settingsRoutes(table, accounts)
 
   table.chapter('This installation', 'Its limits, its state, and this document.')
   table.get(

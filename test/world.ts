@@ -117,7 +117,7 @@ export async function startWorld(
     const name = who.name ?? `customer${customers.size + 1}`
     const accountId = await accounts.createLogin({ username: name, password: PASSWORD, role: who.role ?? 'customer' })
     const key = `msk_test_${newId().replaceAll('-', '')}`
-    await accounts.giveKey(accountId, key)
+    await accounts.keys.give(accountId, key)
     customers.set(name, accountId)
     if (who.credit) await giveCredit(accountId, usd(who.credit))
     return { name, password: PASSWORD, key, accountId, ...keyClient(key) }

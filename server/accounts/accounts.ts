@@ -2,26 +2,22 @@
  * Accounts: who is asking. People sign in and get a session in a cookie; programs bring an API key. Either leads to one account, and
  * an account is opened with the first request of a login that has none, so that a crash between the two costs nobody anything.
  */
-import { createHash } from 'node:crypto'
 import type { Context, MiddlewareHandler } from 'hono'
 import { getSignedCookie } from 'hono/cookie'
-import type { Usd } from '../../contract/money.ts'
-import { Refusal, type RequestVariables } from '../platform/answer.ts'
+import type { KeyScope } from '../../contract/contract.ts'
+import { Refusal, type Refused, type RequestVariables } from '../platform/answer.ts'
 import type { WireClock } from '../platform/clock.ts'
 import type { Database } from '../platform/db.ts'
-import { newId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import type { Tick } from '../platform/queue.ts'
 import type { Policy, RouteTable } from '../platform/route.ts'
+import { createKeys, type KeyOfCaller } from './keys.ts'
 import { comesFromOurPages } from './origin.ts'
+import { createSettings } from './settings.ts'
 import { createSignIn } from './sign-in.ts'
 import { createThrottle } from './throttle.ts'
 
 export type Role = 'customer' | 'admin' | 'approver'
-
-/** What an API key may be allowed to do. */
-export const keyScopes = ['read', 'order', 'topup'] as const
-export type KeyScope = (typeof keyScopes)[number]
 
 /** Who makes a request. */
 export type Caller = {
@@ -32,7 +28,7 @@ export type Caller = {
   timeZone: string
   via: 'session' | 'key'
   /** The API key that was used; null: a session. */
-  key: { id: bigint; scopes: readonly KeyScope[]; dailyCap: Usd | null } | null
+  key: KeyOfCaller | null
 }
 
 /** The context of a request whose sender is known. */
@@ -46,9 +42,6 @@ export type Accounts = ReturnType<typeof createAccounts>
 /** Sign-ins from one address that may fail within a minute. Source: enough for an office with bad memories, too few to guess. */
 const SIGN_IN_FAILURES_MAX = 30
 const SIGN_IN_WINDOW_SECONDS = 60
-
-const keyPattern = /^msk_[A-Za-z0-9_]{8,80}$/
-const KEY_PREFIX_LENGTH = 8
 
 export type SignInOutcome =
   | { ok: true; caller: Caller; setCookie: string[] }
@@ -65,6 +58,7 @@ export function createAccounts(settings: {
 }) {
   const { database, publicUrl } = settings
   const entrance = createSignIn(settings)
+  const keys = createKeys(settings)
   const throttle = createThrottle({
     attemptsMax: SIGN_IN_FAILURES_MAX,
     windowSeconds: SIGN_IN_WINDOW_SECONDS,
@@ -72,7 +66,6 @@ export function createAccounts(settings: {
   })
 
   type AccountRow = { account_id: string; username: string; role: Role; time_zone: string }
-  type KeyRow = AccountRow & { key_id: string; revoked: boolean }
 
   async function openAccount(userId: string): Promise<AccountRow> {
     await database.pool.query('select account_open($1)', [userId])
@@ -97,40 +90,33 @@ export function createAccounts(settings: {
     return { ...caller, via: 'session', key: null }
   }
 
-  async function holderOfKey(key: string): Promise<Caller | 'revoked' | null> {
-    if (!keyPattern.test(key)) return null
-    const { rows } = await database.pool.query<KeyRow>({
-      name: 'key_holder',
-      text: `
-        select a.id as account_id, a.username, a.role, a.time_zone, k.id as key_id, k.revoked_at is not null as revoked
-          from api_keys k
-          join accounts a on a.id = k.account_id
-         where k.sha256 = $1`,
-      values: [digest(key)],
-    })
-    const row = rows[0]
-    if (!row) return null
-    if (row.revoked) return 'revoked'
-    return { ...callerOf(row), via: 'key', key: { id: BigInt(row.key_id), scopes: keyScopes, dailyCap: null } }
+  async function holderOfKey(key: string, address: string): Promise<Caller | Refused> {
+    const holder = await keys.holderOf(key, address)
+    return 'code' in holder ? holder : { ...callerOf(holder.account), via: 'key', key: holder.key }
   }
 
   async function sessionToken(c: Context): Promise<string | null> {
     return (await getSignedCookie(c, settings.authSecret, entrance.cookie.name)) || null
   }
 
-  /** Who holds the key or the cookie of this request; a sentence that says what is missing, where nobody does. */
-  async function identify(c: Context): Promise<Caller | string> {
+  /** Who holds the key or the cookie of this request; the refusal that says what is missing, where nobody does. */
+  async function identify(c: Context): Promise<Caller | Refused> {
     const authorization = c.req.header('authorization')
     if (authorization !== undefined) {
       const key = /^Bearer ([^\s]{1,200})$/i.exec(authorization)?.[1]
-      if (!key) return 'The header Authorization is written "Bearer <API key>". Correct it and send the request again.'
-      const holder = await holderOfKey(key)
-      if (holder === 'revoked') return 'This API key was revoked. Use another one.'
-      return holder ?? 'This API key is not known. Check that it was copied whole; it begins with msk_.'
+      if (key) return holderOfKey(key, c.get('address'))
+      return {
+        code: 'unauthenticated',
+        detail: 'The header Authorization is written "Bearer <API key>". Correct it and send the request again.',
+      }
     }
     const token = await sessionToken(c)
     const holder = token && (await holderOfSession(token))
-    return holder || 'Sign in first, or send an API key in the header Authorization: Bearer <API key>.'
+    if (holder) return holder
+    return {
+      code: 'unauthenticated',
+      detail: 'Sign in first, or send an API key in the header Authorization: Bearer <API key>.',
+    }
   }
 
   /** Lets a request pass only when it is known who makes it and that he may; `c.get('caller')` is that account. */
@@ -138,7 +124,7 @@ export function createAccounts(settings: {
     (mayPass: (caller: Caller, c: Context) => void): MiddlewareHandler<SignedIn> =>
     async (c, next) => {
       const caller = await identify(c)
-      if (typeof caller === 'string') throw new Refusal({ code: 'unauthenticated', detail: caller })
+      if ('code' in caller) throw new Refusal(caller)
       if (caller.via === 'session' && !/^(GET|HEAD)$/.test(c.req.method) && !comesFromOurPages(c, publicUrl)) {
         throw new Refusal({
           code: 'forbidden',
@@ -171,12 +157,12 @@ export function createAccounts(settings: {
     /** Who makes this request; null: nobody whom we know. For what both may ask. */
     async whoAsks(c: Context): Promise<Caller | null> {
       const caller = await identify(c)
-      return typeof caller === 'string' ? null : caller
+      return 'code' in caller ? null : caller
     },
 
     /** Asks again, later, what the guards asked: an open stream ends when its session or key did. */
     async stillSignedIn(c: Context): Promise<boolean> {
-      return typeof (await identify(c)) !== 'string'
+      return !('code' in (await identify(c)))
     },
 
     /** Opens a session for who knows the password. */
@@ -221,15 +207,11 @@ export function createAccounts(settings: {
       return BigInt((await openAccount(userId)).account_id)
     },
 
-    /** Gives an account an API key; the same key again changes nothing. */
-    async giveKey(accountId: bigint, key: string): Promise<void> {
-      if (!keyPattern.test(key)) throw new Error('An API key is msk_ and 8 to 80 letters, digits and underscores')
-      await database.pool.query(
-        `insert into api_keys (account_id, public_id, name, scopes, prefix, sha256)
-         values ($1, $2, 'First key', '{read,order,topup}', $3, $4) on conflict (sha256) do nothing`,
-        [accountId, newId(), key.slice(0, KEY_PREFIX_LENGTH), digest(key)],
-      )
-    },
+    keys,
+    settings: createSettings(settings),
+
+    /** Writes what waits to be written, at the end. */
+    close: keys.close,
 
     /** For the test that asserts that the library wants nothing that the migrations do not give it. */
     libraryOptions: entrance.options,
@@ -286,9 +268,4 @@ function bySession({ via }: Caller): void {
     code: 'forbidden',
     detail: 'API keys do not open this. Sign in at the pages and do it there; nothing was done.',
   })
-}
-
-/** Keys are long and random, so a plain hash is enough: nobody can try them all. */
-function digest(key: string): Buffer {
-  return createHash('sha256').update(key).digest()
 }

@@ -17,6 +17,6 @@ const logins: { username: string; password: string; role: Role }[] = [
 export async function seedSandboxLogins(accounts: Accounts): Promise<void> {
   for (const login of logins) {
     const accountId = await accounts.createLogin(login)
-    if (login.username === demoLogin.username) await accounts.giveKey(accountId, DEMO_KEY)
+    if (login.username === demoLogin.username) await accounts.keys.give(accountId, DEMO_KEY)
   }
 }

@@ -25,6 +25,13 @@ function dashed(hex: string): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-')
 }
 
+const LETTERS_AND_DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+
+/** A secret that people copy: letters and digits, 5.95 random bits in each. */
+export function newSecret(characters: number): string {
+  return Array.from({ length: characters }, () => LETTERS_AND_DIGITS[randomInt(LETTERS_AND_DIGITS.length)]).join('')
+}
+
 /** What an id is of; it stands before the id wherever one is printed, so that logs explain themselves. */
 export type IdPrefix = 'ord' | 'top' | 'trf' | 'req' | 'key'
 
