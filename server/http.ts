@@ -19,7 +19,7 @@ import type { Live } from './live.ts'
 import { describeApi } from './openapi.ts'
 import type { Catalogue } from './orders/catalogue.ts'
 import type { Orders } from './orders/orders.ts'
-import { catalogueRoutes, ordersRoutes, smsWebhook } from './orders/routes.ts'
+import { catalogueRoutes, favouritesRoutes, ordersRoutes, smsWebhook, twilioWebhook } from './orders/routes.ts'
 import type { Payments } from './payments/payments.ts'
 import { paymentsRoutes, stripeWebhook } from './payments/routes.ts'
 import { answerRefusal, Refusal, type RequestVariables } from './platform/answer.ts'
@@ -123,6 +123,7 @@ export function createHttp(house: {
   table.chapter('Webhooks', 'Doors for what the outside tells us.')
   stripeWebhook(table, house.payments)
   smsWebhook(table, house.orders, { secrets: config.smsWebhookSecrets, clock: wireClock })
+  twilioWebhook(table, house.orders, { tokens: config.twilioAuthTokens, publicUrl: config.publicUrl })
 
   if (config.mode === 'sandbox') {
     table.chapter('Sandbox', 'Exists in sandbox mode only.')
@@ -205,10 +206,13 @@ export function answerWhileStarting(request: Request): Response {
 
 const clockBody = z.object({ advance_seconds: z.int().min(1).max(31_536_000) })
 
+/** The one page among the API's addresses. */
+const DOCS = '/api/docs'
+
 /** Every address that is not a file is a page of the one document; the pages know which of them exist. */
 function pageOrFile(c: Context, pages: Files): Response | null {
   const { method, path } = c.req
-  if ((method !== 'GET' && method !== 'HEAD') || /^\/(api|webhooks)(\/|$)/.test(path)) return null
+  if ((method !== 'GET' && method !== 'HEAD') || (path !== DOCS && /^\/(api|webhooks)(\/|$)/.test(path))) return null
   const file = pages.answer(c, path)
   if (file || /\.[a-z0-9]{1,8}$/i.test(path)) return file
   if (!/text\/html|\*\/\*/.test(c.req.header('accept') ?? '')) return null
@@ -283,7 +287,7 @@ function secureHeaders(publicUrl: string): MiddlewareHandler<Env> {
   return async (c, next) => {
     for (const [name, value] of Object.entries(headers)) c.header(name, value)
     // What is about one customer stays in no cache; files say their own.
-    if (/^\/(api|webhooks)\//.test(c.req.path)) c.header('cache-control', 'no-store')
+    if (/^\/(api|webhooks)\//.test(c.req.path) && c.req.path !== DOCS) c.header('cache-control', 'no-store')
     await next()
   }
 }

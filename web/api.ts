@@ -8,9 +8,12 @@ import type {
   Price,
   Service,
   Site,
+  Status,
   Topup,
 } from '../contract/contract.ts'
+import type { PolicyName } from '../contract/policy-versions.ts'
 import { type RefusalCode, refusals } from '../contract/refusals.ts'
+import type { ApiDocument } from './docs/document.ts'
 import { endpoints } from './paths.ts'
 
 /** A refusal as the pages know it. `unreachable`: no answer came, so whether it was done is not known. */
@@ -43,6 +46,7 @@ export const api = {
   site: () => read<Site>(endpoints.site()),
   /** Null: nobody is signed in. */
   me: async (): Promise<Me | null> => (await read<Site>(endpoints.site())).me,
+  status: () => read<Status>(endpoints.status()),
   balance: () => read<Balance>(endpoints.balance()),
   services: async () => (await read<Page<Service>>(endpoints.services())).items,
   countries: async () => (await read<Page<Country>>(endpoints.countries())).items,
@@ -57,6 +61,8 @@ export const api = {
     }
     return items
   },
+  /** The first rows that fit the words, and whether there are more. */
+  findPrices: (search: string, limit: number) => read<Page<Price>>(endpoints.findPrices(search, limit)),
   topups: async (limit: number) => (await read<Page<Topup>>(endpoints.topups(limit))).items,
   topup: (id: string) => read<Topup>(endpoints.topup(id)),
   /** Tells the server that the customer is back from the bank; it asks Stripe and settles. Repeating it changes nothing. */
@@ -68,6 +74,7 @@ export const api = {
   openOrders: async (limit: number) => (await read<Page<Order>>(endpoints.orders({ status: 'open', limit }))).items,
   lastOrder: async () => (await read<Page<Order>>(endpoints.orders({ limit: 1 }))).items[0] ?? null,
   order: (id: string) => read<Order>(endpoints.order(id)),
+  document: () => read<ApiDocument>(endpoints.openapi()),
   history: (filter: Parameters<typeof endpoints.history>[0]) => read<Page<HistoryRow>>(endpoints.history(filter)),
 
   startTopup: (amount: string, key: string) =>
@@ -79,6 +86,23 @@ export const api = {
   signIn: (login: { username: string; password: string }) =>
     send<unknown>('POST', endpoints.signIn(), login, { signingIn: true }),
   signOut: () => send<unknown>('POST', endpoints.signOut(), {}),
+  signUp: (wish: SignUp) => send<unknown>('POST', endpoints.signUp(), wish),
+  /** `username`: another one, when the first was taken meanwhile. */
+  confirmSignUp: (token: string, username: string | null) =>
+    send<Me>('POST', endpoints.confirmSignUp(), username === null ? { token } : { token, username }),
+  resendSignUp: (email: string) => send<unknown>('POST', endpoints.resendSignUp(), { email }),
+  passwordForgotten: (login: string) => send<unknown>('POST', endpoints.passwordForgotten(), { login }),
+  resetPassword: (token: string, password: string) =>
+    send<unknown>('POST', endpoints.resetPassword(), { token, password }),
+  confirmEmail: (token: string) => send<unknown>('POST', endpoints.confirmEmail(), { token }),
+}
+
+export type SignUp = {
+  username: string
+  email: string
+  password: string
+  adult: true
+  accepted: Record<PolicyName, string>
 }
 
 let signedOut = () => {}

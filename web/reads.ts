@@ -1,4 +1,4 @@
-import { infiniteQueryOptions, type QueryClient, queryOptions, useQuery } from '@tanstack/react-query'
+import { infiniteQueryOptions, keepPreviousData, type QueryClient, queryOptions, useQuery } from '@tanstack/react-query'
 import type { HistoryRow, Order, Topup } from '../contract/contract.ts'
 import { api } from './api.ts'
 import type { BillingSearch } from './paths.ts'
@@ -13,11 +13,30 @@ const HISTORY_PAGE_ROWS = 50
 const PRICES_FRESH_MS = 60_000
 
 export const siteRead = queryOptions({ queryKey: ['site'], queryFn: api.site, staleTime: Number.POSITIVE_INFINITY })
+/** As often as the server looks itself. */
+const STATUS_FRESH_MS = 15_000
+export const statusRead = queryOptions({
+  queryKey: ['status'],
+  queryFn: api.status,
+  staleTime: STATUS_FRESH_MS,
+  refetchInterval: STATUS_FRESH_MS,
+})
 export const meRead = queryOptions({ queryKey: ['me'], queryFn: api.me, staleTime: 30_000 })
 export const balanceRead = queryOptions({ queryKey: ['balance'], queryFn: api.balance })
 export const servicesRead = queryOptions({ queryKey: ['services'], queryFn: api.services, staleTime: 3_600_000 })
 export const countriesRead = queryOptions({ queryKey: ['countries'], queryFn: api.countries, staleTime: 3_600_000 })
 export const pricesRead = queryOptions({ queryKey: ['prices'], queryFn: api.prices, staleTime: PRICES_FRESH_MS })
+
+export const documentRead = queryOptions({ queryKey: ['openapi'], queryFn: api.document, staleTime: 3_600_000 })
+
+/** The server's own search, for whom the whole catalogue is too much to begin with. */
+export const foundPricesRead = (search: string, limit: number) =>
+  queryOptions({
+    queryKey: ['prices', 'found', search, limit],
+    queryFn: () => api.findPrices(search, limit),
+    staleTime: PRICES_FRESH_MS,
+    placeholderData: keepPreviousData,
+  })
 
 export const openOrdersRead = queryOptions({
   queryKey: ['orders', 'open'],
@@ -79,9 +98,10 @@ export function useNames() {
   }
 }
 
+const lasting = new Set(['site', 'me', 'services', 'countries', 'status'])
 /** Nothing of this customer stays for the next one at the same browser. */
 export function forgetCustomer(cache: QueryClient): void {
-  cache.removeQueries({ predicate: (query) => query.queryKey[0] !== 'site' && query.queryKey[0] !== 'me' })
+  cache.removeQueries({ predicate: (query) => !lasting.has(String(query.queryKey[0])) })
   cache.setQueryData(meRead.queryKey, null)
 }
 
