@@ -24,6 +24,8 @@ const production = {
   SELLER_NAME: 'Ada Example Ltd',
   SELLER_ADDRESS: '1 Example Street, London',
   SUPPORT_EMAIL: 'help@sms.example',
+  SMTP_URL: 'smtps://sms%40example:pass%2Fword@mail.sms.example',
+  MAIL_FROM: 'MobileSMS <hello@sms.example>',
 }
 
 function problemsOf(env: Record<string, string | undefined>): string[] {
@@ -46,6 +48,7 @@ test('what the launcher gives is enough, and the rest has its default', () => {
     authSecret: sandbox.AUTH_SECRET,
     stripe: { secretKey: 'sk_test_sandbox', webhookSecrets: ['whsec_sandbox'], apiUrl: 'http://127.0.0.1:3001' },
     smsWebhookSecrets: ['sms_sandbox'],
+    twilioAuthTokens: [],
     topup: { minimum: usd('5.00'), maximum: usd('1000.00') },
     order: { lifetimeSeconds: 1200, cancelAfterSeconds: 120, restSeconds: 86_400, openMax: 20 },
     brand: { name: 'MobileSMS', linkColour: null },
@@ -53,6 +56,10 @@ test('what the launcher gives is enough, and the rest has its default', () => {
       name: 'MobileSMS',
       address: 'A sandbox on this machine, nobody’s address',
       supportEmail: 'support@sandbox.example',
+    },
+    mail: {
+      smtp: { host: '127.0.0.1', port: 3002, tls: 'none', login: null },
+      from: { name: 'MobileSMS', address: 'hello@sandbox.example' },
     },
     webFolder: join(import.meta.dirname, '../dist/web'),
     logLevel: 'info',
@@ -68,6 +75,36 @@ test('production starts with live credentials, several webhook secrets included'
     webhookSecrets: ['whsec_new', 'whsec_old'],
     apiUrl: null,
   })
+})
+
+test('mail of production goes over TLS, at once or by STARTTLS, except to this machine', () => {
+  const smtpOf = (url: string) => {
+    const read = readConfig({ ...production, SMTP_URL: url })
+    assert.ok(read.ok)
+    return read.config.mail.smtp
+  }
+  const login = { user: 'sms@example', password: 'pass/word' }
+  assert.deepEqual(smtpOf(production.SMTP_URL), { host: 'mail.sms.example', port: 465, tls: 'at_once', login })
+  assert.deepEqual(smtpOf('smtp://a:b@mail.sms.example'), {
+    host: 'mail.sms.example',
+    port: 587,
+    tls: 'upgrade',
+    login: { user: 'a', password: 'b' },
+  })
+  assert.deepEqual(smtpOf('smtp://[::1]:25'), { host: '::1', port: 25, tls: 'none', login: null })
+})
+
+test('the sender has a name or none', () => {
+  const fromOf = (from: string) => {
+    const read = readConfig({ ...production, MAIL_FROM: from })
+    assert.ok(read.ok)
+    return read.config.mail.from
+  }
+  assert.deepEqual(fromOf('"Ada\'s SMS, Ltd" <hello@sms.example>'), {
+    name: "Ada's SMS, Ltd",
+    address: 'hello@sms.example',
+  })
+  assert.deepEqual(fromOf('hello@sms.example'), { name: '', address: 'hello@sms.example' })
 })
 
 test('without MODE, a live key means production and anything else the sandbox', () => {
@@ -112,6 +149,13 @@ const refused: [change: Record<string, string | undefined>, sentence: RegExp][] 
   [{ SELLER_NAME: 'x'.repeat(121) }, /^SELLER_NAME has 121 characters/],
   [{ SELLER_ADDRESS: 'x'.repeat(201) }, /^SELLER_ADDRESS has 201 characters/],
   [{ SUPPORT_EMAIL: 'support' }, /^SUPPORT_EMAIL is "support": set it to an e-mail address/],
+  [{ SMTP_URL: 'mail.sms.example:587' }, /^SMTP_URL is not the address of a mail server: set it to smtps:/],
+  [{ SMTP_URL: 'smtp://127.0.0.1:2525/?secure=false' }, /^SMTP_URL is not the address/],
+  [{ SMTP_URL: 'smtp://user@127.0.0.1' }, /^SMTP_URL is not the address/],
+  [{ SMTP_URL: 'smtp://user:100%@127.0.0.1' }, /^SMTP_URL is not the address/],
+  [{ SMTP_URL: 'smtp://mail.sms.example' }, /^SMTP_URL leads to another machine and MODE is sandbox/],
+  [{ MAIL_FROM: 'hello' }, /^MAIL_FROM is "hello": set it to an address such as/],
+  [{ MAIL_FROM: 'a@sms.example, b@sms.example' }, /^MAIL_FROM is "a@sms/],
   [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL is "loud"/],
 ]
 
@@ -134,6 +178,9 @@ const refusedInProduction: [change: Record<string, string>, sentence: RegExp][] 
   [{ SELLER_NAME: '' }, /^SELLER_NAME is missing/],
   [{ SELLER_ADDRESS: '' }, /^SELLER_ADDRESS is missing/],
   [{ SUPPORT_EMAIL: '' }, /^SUPPORT_EMAIL is missing/],
+  [{ SMTP_URL: '' }, /^SMTP_URL is missing/],
+  [{ MAIL_FROM: '' }, /^MAIL_FROM is missing/],
+  [{ MAIL_FROM: 'hello@sandbox.example' }, /^MAIL_FROM is "hello@sandbox\.example", the sandbox's/],
 ]
 
 for (const [change, sentence] of refusedInProduction) {
@@ -155,6 +202,11 @@ test('all problems are told at once', () => {
 })
 
 test('no sentence repeats a secret', () => {
-  const problems = problemsOf({ ...production, STRIPE_SECRET_KEY: 'sk_test_abcdef', AUTH_SECRET: 'my-own-secret' })
-  assert.doesNotMatch(problems.join('\n'), /abcdef|my-own-secret/)
+  const problems = problemsOf({
+    ...production,
+    STRIPE_SECRET_KEY: 'sk_test_abcdef',
+    AUTH_SECRET: 'my-own-secret',
+    SMTP_URL: 'smtp://me:our-mail-word@host/x',
+  })
+  assert.doesNotMatch(problems.join('\n'), /abcdef|my-own-secret|our-mail-word/)
 })

@@ -5,6 +5,7 @@
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { printAmount, readAmount, type Usd, usd } from '../contract/money.ts'
+import type { SmtpSettings } from './platform/mail.ts'
 
 export type Config = {
   /**
@@ -47,6 +48,12 @@ export type Config = {
   /** SMS_WEBHOOK_SECRETS: a comma list of 1 to 5 secrets that sign inbound SMS; in production 24 characters or more. Required. */
   smsWebhookSecrets: string[]
   /**
+   * TWILIO_AUTH_TOKENS: a comma list of 1 to 5 auth tokens of the Twilio accounts whose messages are taken at /webhooks/sms/twilio; in
+   * production 24 characters or more. Default: none, and that door is closed. Twilio signs the address that it calls, so PUBLIC_URL must
+   * be the one that is set there.
+   */
+  twilioAuthTokens: string[]
+  /**
    * TOPUP_MINIMUM and TOPUP_MAXIMUM: dollars, whole cents, defaults 5.00 and 1000.00.
    * Source: the house's first rule. The card company itself takes nothing below 0.50 and nothing above 999,999.99.
    */
@@ -76,6 +83,16 @@ export type Config = {
     /** SUPPORT_EMAIL: where a person is reached. */
     supportEmail: string
   }
+  mail: {
+    /**
+     * SMTP_URL: the mail server that takes our mail, `smtps://user:password@host:465` (TLS at once) or `smtp://…:587` (upgraded by
+     * STARTTLS; without TLS only on this machine). Required in production. Sandbox mode: the sandbox's own, smtp://127.0.0.1 and the
+     * port after SANDBOX_PORT, or another one of this machine; nothing of a sandbox reaches real people.
+     */
+    smtp: SmtpSettings
+    /** MAIL_FROM: who the letters are from, `Name <name@domain>` or `name@domain`. Required in production. */
+    from: { name: string; address: string }
+  }
   /** WEB_DIST: the folder of the built pages. Default: dist/web in the checkout. */
   webFolder: string
   /** LOG_LEVEL: trace, debug, info, warn, error, fatal or silent; default info. */
@@ -88,6 +105,8 @@ export type ConfigRead = { ok: true; config: Config } | { ok: false; problems: s
 const PAPER = '#F3F6F4'
 const CONTRAST_MIN = 4.5
 const SECRETS_MAX = 5
+/** Reserved for examples (RFC 2606): whatever is answered to it reaches nobody. */
+const SANDBOX_DOMAIN = 'sandbox.example'
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
 export function readConfig(env: Record<string, string | undefined>): ConfigRead {
@@ -169,6 +188,8 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
   if (apiUrl !== null && urlOf(apiUrl)?.origin !== apiUrl)
     wrong(`STRIPE_API_URL is "${apiUrl}": set it to an origin such as http://127.0.0.1:3001, or leave it out.`)
   const smsWebhookSecrets = secrets('SMS_WEBHOOK_SECRETS', 'the secret that your SMS gateway signs with')
+  const twilioAuthTokens =
+    text('TWILIO_AUTH_TOKENS') === null ? [] : secrets('TWILIO_AUTH_TOKENS', 'the auth token of your Twilio account')
 
   if (mode === 'production') {
     if (keyKind === 'test')
@@ -179,6 +200,10 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       wrong("SMS_WEBHOOK_SECRETS has the sandbox's secret and MODE is production: remove sms_sandbox.")
     else if (smsWebhookSecrets.some((secret) => secret.length < 24))
       wrong('SMS_WEBHOOK_SECRETS has a secret of fewer than 24 characters: whoever guesses it can charge customers.')
+    if (twilioAuthTokens.includes('twilio_sandbox'))
+      wrong("TWILIO_AUTH_TOKENS has the sandbox's token and MODE is production: remove twilio_sandbox.")
+    else if (twilioAuthTokens.some((token) => token.length < 24))
+      wrong('TWILIO_AUTH_TOKENS has a token of fewer than 24 characters: copy it whole from the account at Twilio.')
     if (apiUrl !== null) wrong('STRIPE_API_URL is set and MODE is production: remove it, Stripe is at its own address.')
     if (publicOrigin?.protocol === 'http:')
       wrong(`PUBLIC_URL is "${publicUrl}" and MODE is production: set it to the https:// address that people use.`)
@@ -228,10 +253,33 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
   if (!/^[^\s@]{1,64}@[^\s@]{1,190}$/.test(seller.supportEmail))
     wrong(`SUPPORT_EMAIL is "${seller.supportEmail}": set it to an e-mail address such as support@sms.example.`)
 
+  const smtpUrl = text('SMTP_URL')
+  const mailFrom = text('MAIL_FROM')
+  const mailServer = readMailServer(smtpUrl ?? `smtp://127.0.0.1:${Math.min(sandboxPort + 1, 65_535)}`)
+  if (mailServer === null)
+    wrong(
+      'SMTP_URL is not the address of a mail server: set it to smtps://user:password@host:465 or smtp://user:password@host:587, ' +
+        'with special characters of the password percent-encoded.',
+    )
+  const sender = mailFrom === null ? { name: brandName, address: `hello@${SANDBOX_DOMAIN}` } : readSender(mailFrom)
+  if (sender === null)
+    wrong(`MAIL_FROM is "${mailFrom}": set it to an address such as "${brandName} <hello@sms.example>".`)
+  if (mode === 'production') {
+    if (smtpUrl === null)
+      wrong('SMTP_URL is missing: set it to the mail server that takes your mail, smtps://user:password@host:465.')
+    if (mailFrom === null)
+      wrong('MAIL_FROM is missing: set it to an address of yours, such as "MobileSMS <hello@your-domain>".')
+    else if (sender?.address.endsWith(`@${SANDBOX_DOMAIN}`))
+      wrong(`MAIL_FROM is "${mailFrom}", the sandbox's, and MODE is production: set it to an address of yours.`)
+  } else if (mailServer && !isThisMachine(mailServer.host)) {
+    wrong('SMTP_URL leads to another machine and MODE is sandbox: remove it, the sandbox has a mail server of its own.')
+  }
+
   const logLevel = text('LOG_LEVEL') ?? 'info'
   if (!LOG_LEVELS.includes(logLevel)) wrong(`LOG_LEVEL is "${logLevel}": set it to one of ${LOG_LEVELS.join(', ')}.`)
 
-  if (problems.length > 0 || url === null || migrationUrl === null) return { ok: false, problems }
+  if (problems.length > 0 || url === null || migrationUrl === null || mailServer === null || sender === null)
+    return { ok: false, problems }
   return {
     ok: true,
     config: {
@@ -247,14 +295,49 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       authSecret,
       stripe: { secretKey, webhookSecrets, apiUrl },
       smsWebhookSecrets,
+      twilioAuthTokens,
       topup,
       order: { lifetimeSeconds, cancelAfterSeconds, restSeconds, openMax },
       brand: { name: brandName, linkColour },
+      mail: { smtp: mailServer, from: sender },
       seller,
       webFolder: text('WEB_DIST') ?? join(import.meta.dirname, '../dist/web'),
       logLevel,
     },
   }
+}
+
+/** Null: not readable. TLS is asked of every mail server that is not on this machine. */
+function readMailServer(text: string): SmtpSettings | null {
+  const url = urlOf(text)
+  if (url === null || !/^smtps?:$/.test(url.protocol) || url.hostname === '') return null
+  if (!/^\/?$/.test(url.pathname) || url.search !== '' || url.hash !== '') return null
+  if ((url.username === '') !== (url.password === '') || url.port === '0') return null
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  const tls = url.protocol === 'smtps:' ? 'at_once' : isThisMachine(host) ? 'none' : 'upgrade'
+  try {
+    const login = { user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) }
+    return {
+      host,
+      port: Number(url.port) || (tls === 'at_once' ? 465 : 587),
+      tls,
+      login: login.user === '' ? null : login,
+    }
+  } catch {
+    return null
+  }
+}
+
+function isThisMachine(host: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host)
+}
+
+/** `Name <name@domain>` or the address alone. Null: not readable. */
+function readSender(text: string): { name: string; address: string } | null {
+  const match = /^(?:"?([^"<>\p{C}]{0,80}?)"?\s*<([^<>]*)>|([^<>\s]*))$/u.exec(text)
+  const address = match?.[2] ?? match?.[3] ?? ''
+  if (!/^[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[a-z\d-]{1,63}\.)+[a-z\d-]{2,63}$/i.test(address)) return null
+  return { name: match?.[1]?.trim() ?? '', address }
 }
 
 function urlOf(text: string): URL | null {

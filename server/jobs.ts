@@ -3,6 +3,7 @@ import type { Accounts } from './accounts/accounts.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { Orders } from './orders/orders.ts'
 import { type Payments, type SettleJob, settleQueue } from './payments/payments.ts'
+import type { Mail } from './platform/mail.ts'
 import type { Queue, QueueDefinition } from './platform/queue.ts'
 
 /** Installed by the migration (platform/migrate.ts). */
@@ -17,6 +18,8 @@ export const queues: QueueDefinition[] = [settleQueue]
  * - `payments_sweep`: a look at a payment is claimed in its row; whoever comes second leaves it alone.
  * - `ledger_overdue_holds`: giving a hold back has an id derived from the hold; the second time it is known.
  * - `accounts_forget_sessions`: deletes what is over; the second finds nothing.
+ * - `mail_send`: a letter is claimed in its row; whoever comes second leaves it alone.
+ * - `mail_empty`: empties what is over; the second finds nothing.
  */
 export async function startJobs(house: {
   /** House time. */
@@ -26,8 +29,9 @@ export async function startJobs(house: {
   accounts: Accounts
   orders: Orders
   payments: Payments
+  mail: Mail
 }) {
-  const { queue, ledger, accounts, orders, payments } = house
+  const { queue, ledger, accounts, orders, payments, mail } = house
 
   await queue.work<SettleJob>(settleQueue.name, payments.settleJob)
 
@@ -57,6 +61,8 @@ export async function startJobs(house: {
   })
 
   queue.tick(accounts.forgetTick)
+  queue.tick(mail.sendTick)
+  queue.tick(mail.emptyTick)
 
   return {
     /** Lets `move` move house time, and returns when everything has run that is due by then. */

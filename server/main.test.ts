@@ -97,6 +97,8 @@ test('a production start refuses the database of a sandbox', async () => {
       SELLER_NAME: 'Ada Example Ltd',
       SELLER_ADDRESS: '1 Example Street, London',
       SUPPORT_EMAIL: 'help@sms.example',
+      SMTP_URL: 'smtps://user:word@mail.sms.example',
+      MAIL_FROM: 'MobileSMS <hello@sms.example>',
     }),
   )
   assert.equal(await program.ended, 1)

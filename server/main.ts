@@ -102,6 +102,9 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
     const ledger = createLedger({ database, log })
     ends.rooms.push(ledger.close)
     const mail = createMail({
+      database,
+      log,
+      ...config.mail,
       letterhead: {
         brandName: config.brand.name,
         linkColour: config.brand.linkColour,
@@ -109,6 +112,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
         seller: config.seller,
       },
     })
+    ends.rooms.push(mail.close)
     const accounts = createAccounts({
       database,
       authDatabase,
@@ -146,7 +150,15 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
     })
     ends.rooms.push(payments.close)
     const billing = createBilling({ database, ledger, payments })
-    const jobs = await startJobs({ now: () => houseNow(database.pool), queue, ledger, accounts, orders, payments })
+    const jobs = await startJobs({
+      now: () => houseNow(database.pool),
+      queue,
+      ledger,
+      accounts,
+      orders,
+      payments,
+      mail,
+    })
 
     const live = createLive({
       database,

@@ -38,3 +38,11 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
     signal?.addEventListener('abort', done, { once: true })
   })
 }
+
+/** Waits until the work has ended, well or not, or the time is over. */
+export async function atMost(work: Promise<unknown>, milliseconds: number): Promise<void> {
+  const ended = new AbortController()
+  const end = () => ended.abort()
+  work.then(end, end)
+  await pause(milliseconds, ended.signal)
+}

@@ -20,7 +20,7 @@ import type { TopupReason } from '../../../contract/contract.ts'
 import { MICROS_PER_CENT } from '../../../contract/money.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { Announce } from '../../platform/announce.ts'
-import { pause } from '../../platform/clock.ts'
+import { atMost, pause } from '../../platform/clock.ts'
 import type { Database, Queryable } from '../../platform/db.ts'
 import { derivedId } from '../../platform/ids.ts'
 import type { Log } from '../../platform/log.ts'
@@ -434,14 +434,6 @@ export function createSettle(settings: {
       await atMost(Promise.all(underWay), waitMs)
     },
   }
-}
-
-/** Waits until the work has ended, well or not, or the time is over. */
-export async function atMost(work: Promise<unknown>, milliseconds: number): Promise<void> {
-  const ended = new AbortController()
-  const end = () => ended.abort()
-  work.then(end, end)
-  await pause(milliseconds, ended.signal)
 }
 
 /** Money that arrives after the end is credited all the same, so who comes with news is listened to. */
