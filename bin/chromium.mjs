@@ -2,6 +2,7 @@
  * A Chromium for the browser tests: the machine's own, or one installed from its distribution, or Playwright's.
  */
 import { join } from 'node:path'
+import { installer } from './apt.mjs'
 import { runInSight, runQuietly } from './crew.mjs'
 import { checkout } from './folders.mjs'
 import { childEnvironment, pinnedNode } from './install.mjs'
@@ -59,19 +60,10 @@ async function runs(path) {
 }
 
 async function fromDistribution() {
-  const root = process.getuid?.() === 0
-  if ((await runQuietly('apt-get', ['--version'])).code !== 0) return undefined
-  if (!root && (await runQuietly('sudo', ['-n', 'true'])).code !== 0) return undefined
-  const apt = async (/** @type {string[]} */ ...args) => {
-    const words = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', '-o', 'DPkg::Lock::Timeout=120', ...args]
-    const [command = '', ...rest] = root ? words : ['sudo', '-n', ...words]
-    line(`  ${[command, ...rest].join(' ')}`)
-    const { code, output } = await runQuietly(command, rest, { timeout: 600_000 })
-    if (code !== 0) line(output.trim().split('\n').slice(-6).join('\n'))
-    return code === 0
-  }
-  await apt('update')
-  await apt('install', '-y', '--no-install-recommends', 'chromium')
+  const installing = await installer()
+  if (!installing) return undefined
+  await installing.apt('update')
+  await installing.apt('install', '-y', '--no-install-recommends', 'chromium')
   return firstThatRuns(usualPlaces)
 }
 

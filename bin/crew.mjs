@@ -27,8 +27,8 @@ const outputCharactersMax = 65_536
 const programs = []
 /** Commands that run to an end of their own. @type {Set<Pick<Program, 'child' | 'died'>>} */
 const commands = new Set()
-/** @type {(() => Promise<void>) | undefined} */
-let stopDatabase
+/** @type {(() => Promise<void>)[]} */
+const databases = []
 /** @type {Lock[]} */
 const locks = []
 let stopping = false
@@ -78,9 +78,9 @@ export function keepLock(lock) {
   locks.push(lock)
 }
 
-/** @param {() => Promise<void>} stop the database, when nobody needs it any more */
+/** @param {() => Promise<void>} stop a database, when nobody needs it any more */
 export function stopLast(stop) {
-  stopDatabase = stop
+  databases.push(stop)
 }
 
 /**
@@ -208,7 +208,7 @@ async function stopEverything() {
   }
   await Promise.race([Promise.all(everyone.map(({ died }) => died)), sleep(Math.max(0, end - performance.now()))])
   for (const { child } of everyone) endGroup(child, 'SIGKILL')
-  await stopDatabase?.()
+  await Promise.all(databases.map((stop) => stop()))
   for (const lock of locks) lock.release()
 }
 

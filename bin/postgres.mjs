@@ -1,5 +1,6 @@
 /**
- * The embedded PostgreSQL: the binaries of the platform's package, one cluster in the data folder, watched while it runs.
+ * A PostgreSQL of our own: one cluster in the data folder, watched while it runs. By the embedded binaries, those of the platform's
+ * package, unless it is told which.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -71,25 +72,31 @@ export function repairLinks(folder = packageFolder) {
  * @param {object} wish
  * @param {string} wish.folder the data folder
  * @param {number} [wish.connectionsMax]
+ * @param {string} [wish.programs] the folder with the programs of another PostgreSQL
  * @param {(sentence: string) => void} wish.onLost the database died and does not come back
  * @returns {Promise<Cluster>}
  */
-export async function startCluster({ folder, connectionsMax = 100, onLost }) {
+export async function startCluster({ folder, connectionsMax = 100, programs: given, onLost }) {
   const user = databaseUser(folder)
   if (!reaches(folder, user)) {
     throw new Refusal(
       `PostgreSQL runs as ${user?.name ?? 'this user'}, who cannot reach ${folder}: set DATA_DIR to a folder that others may pass through, such as one under /var/lib.`,
     )
   }
-  const binaries = binariesFor(folder, user)
+  if (given && !reaches(join(given, 'postgres'), user)) {
+    throw new Refusal(
+      `PostgreSQL runs as ${user?.name ?? 'this user'}, who cannot run it from ${given}: open that folder to others.`,
+    )
+  }
+  const programs = given ?? join(binariesFor(folder, user), 'bin')
   const data = join(folder, 'postgres')
   const owner = statSync(data, { throwIfNoEntry: false })
   if (owner && user === null && owner.uid !== process.getuid?.()) {
     throw new Refusal(`The database in ${data} belongs to another user: start as that user, or set DATA_DIR.`)
   }
   await stopLeftBehind(folder)
-  const version = versionOf(join(binaries, 'bin', 'postgres'))
-  const password = owner ? passwordOf(folder) : await makeCluster({ folder, binaries, user })
+  const version = versionOf(join(programs, 'postgres'))
+  const password = owner ? passwordOf(folder) : await makeCluster({ folder, programs, version, user })
   const log = openLog(join(folder, 'postgres.log'))
 
   let port = await portFor(folder)
@@ -105,7 +112,7 @@ export async function startCluster({ folder, connectionsMax = 100, onLost }) {
     for (let attempt = 1; ; attempt++) {
       if (stopping) throw new Refusal('PostgreSQL was stopped while it started.')
       const from = statSync(log.file).size
-      const postmaster = spawn(join(binaries, 'bin', 'postgres'), ['-D', data, ...settings(port, connectionsMax)], {
+      const postmaster = spawn(join(programs, 'postgres'), ['-D', data, ...settings(port, connectionsMax)], {
         ...as(user),
         // A group of its own: the terminal's Ctrl-C would stop the database before the requests in flight are answered.
         detached: true,
@@ -281,10 +288,10 @@ function settings(port, connectionsMax) {
 /**
  * Makes the cluster with its database beside the place where it belongs and moves it there whole: a cluster that is
  * there is complete, wherever an earlier attempt was cut short.
- * @param {{ folder: string, binaries: string, user: DatabaseUser }} wish
+ * @param {{ folder: string, programs: string, version: string, user: DatabaseUser }} wish
  * @returns {Promise<string>} the owner's password
  */
-async function makeCluster({ folder, binaries, user }) {
+async function makeCluster({ folder, programs, version, user }) {
   for (const name of readdirSync(folder)) {
     if (name.endsWith('.draft')) rmSync(join(folder, name), { recursive: true, force: true })
   }
@@ -299,19 +306,25 @@ async function makeCluster({ folder, binaries, user }) {
     chownSync(passwordFile, user.uid, user.gid)
   }
   const must = async (/** @type {string} */ name, /** @type {string[]} */ args, input = '') => {
-    const { code, output, error } = await runQuietly(join(binaries, 'bin', name), args, { ...as(user), input })
+    const { code, output, error } = await runQuietly(join(programs, name), args, { ...as(user), input })
     if (code === 0 && !/^(.*: )?(ERROR|FATAL|PANIC):/m.test(output)) return
     throw new Refusal(`PostgreSQL cannot make its data folder: ${error?.message ?? complaintOf(output)}`)
   }
   await must('initdb', [
     ...['-D', draft, '--username=postgres', '--auth=scram-sha-256', `--pwfile=${passwordFile}`, '--encoding=UTF8'],
-    ...['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--data-checksums', '--no-instructions'],
+    ...['--data-checksums', '--no-instructions', ...locale(version)],
   ])
   rmSync(passwordFile)
   await must('postgres', ['--single', '-D', draft, 'postgres'], 'create database mobilesms\n')
   writeWhole(join(folder, 'postgres.json'), `${JSON.stringify({ password }, null, 2)}\n`)
   renameSync(draft, join(folder, 'postgres'))
   return password
+}
+
+/** Letters by their code points, the same on every machine; before version 17 the system's libraries have to know that. @param {string} version */
+function locale(version) {
+  if (Number.parseInt(version, 10) >= 17) return ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
+  return [process.platform === 'darwin' ? '--locale=C' : '--locale=C.UTF-8']
 }
 
 /** @param {string} folder */

@@ -11,6 +11,7 @@ import { checkout, dataFolder, makeFolder } from './folders.mjs'
 import { holdData } from './hold.mjs'
 import { checkPlatform, childEnvironment, pinnedNode, preparePackages } from './install.mjs'
 import { startCluster, stopLeftBehind } from './postgres.mjs'
+import { ensurePostgres15 } from './postgres15.mjs'
 import { begin, done, Refusal, warn } from './say.mjs'
 import { report, timed } from './steps.mjs'
 import { buildWeb, webFolder } from './web.mjs'
@@ -22,9 +23,24 @@ const browserTests = 'test/playwright.config.ts'
 const filesAtOnce = 2
 const testSecondsMax = 300
 
+/**
+ * The tests that run on PostgreSQL 15 too, the oldest that the product promises to run on: those of what is written in SQL, where the
+ * versions differ in what they know, plan and lock. The rest asks the database nothing that these do not.
+ */
+const alsoOnPostgres15 = [
+  'server/ledger/',
+  'server/orders/orders.test.ts',
+  'server/platform/migrate.test.ts',
+  'server/platform/relay.test.ts',
+  'test/audit.test.ts',
+  'test/stories/r5-orders.test.ts',
+]
+/** Several processes on one database: what they promise each other is the same on both, so it is proven where less is known. */
+const onlyOnPostgres15 = ['test/processes/']
+
 /** Settings of the product that a person may have in his shell; the tests bring their own. */
 const settings =
-  /^(HOST|PORT|PUBLIC_URL|SERVER_URL|DATA_DIR|DATABASE_URL|MIGRATION_DATABASE_URL|MODE|AUTH_SECRET|NODE_ENV|(STRIPE|SMS|SANDBOX)_.*)$/
+  /^(HOST|PORT|ROLE|PUBLIC_URL|TRUST_PROXY|SERVER_URL|DATA_DIR|DATABASE_URL|MIGRATION_DATABASE_URL|MODE|AUTH_SECRET|NODE_ENV|(STRIPE|SMS|SANDBOX)_.*)$/
 
 /** @param {string[]} wanted paths or parts of paths; none: everything @returns {Promise<number>} the exit code */
 export async function test(wanted) {
@@ -42,6 +58,8 @@ export async function test(wanted) {
     if (files.length + inBrowser.length === 0)
       throw new Refusal(`No test file matches ${wanted.join(' ')}: give a path, or a part of one, such as orders.`)
 
+    const old = files.filter((file) => isIn(file, alsoOnPostgres15) || isIn(file, onlyOnPostgres15))
+    const usual = files.filter((file) => !isIn(file, onlyOnPostgres15))
     const env = {
       ...testEnvironment(),
       TEST_DATABASE_URL: await freshDatabase(folder),
@@ -57,21 +75,32 @@ export async function test(wanted) {
 
     if (all) steps.push(...(await runChecks()))
     await run('pages built', () => unlessRefused(buildWeb))
-    if (files.length > 0)
-      await run(`node tests (${files.length} files)`, () =>
-        node(['--test', `--test-concurrency=${filesAtOnce}`, `--test-timeout=${testSecondsMax * 1000}`, ...files]),
-      )
-    if (inBrowser.length > 0) {
-      let chromium = ''
+    const nodeTests = (/** @type {string[]} */ names, more = {}) =>
+      node(['--test', `--test-concurrency=${filesAtOnce}`, `--test-timeout=${testSecondsMax * 1000}`, ...names], more)
+    if (usual.length > 0) await run(`node tests (${usual.length} files)`, () => nodeTests(usual))
+
+    let chromium = ''
+    if (inBrowser.length > 0 || files.some((file) => isIn(file, onlyOnPostgres15))) {
       const find = async () => {
         chromium = await ensureChromium()
       }
       await run('Chromium found', () => unlessRefused(find))
-      if (chromium) {
-        const cli = join('node_modules', '@playwright', 'test', 'cli.js')
-        const args = [cli, 'test', '-c', browserTests, ...(all ? [] : inBrowser)]
-        await run('browser tests', () => node(args, { CHROMIUM_PATH: chromium }))
+    }
+    if (old.length > 0) {
+      let url = ''
+      const find = async () => {
+        url = await freshPostgres15(join(folder, '15'), await ensurePostgres15())
       }
+      await run('PostgreSQL 15 found', () => unlessRefused(find))
+      if (url)
+        await run(`node tests on PostgreSQL 15 (${old.length} files)`, () =>
+          nodeTests(old, { TEST_DATABASE_URL: url, CHROMIUM_PATH: chromium }),
+        )
+    }
+    if (inBrowser.length > 0 && chromium) {
+      const cli = join('node_modules', '@playwright', 'test', 'cli.js')
+      const args = [cli, 'test', '-c', browserTests, ...(all ? [] : inBrowser)]
+      await run('browser tests', () => node(args, { CHROMIUM_PATH: chromium }))
     }
     return report(steps)
   })
@@ -89,18 +118,30 @@ async function unlessRefused(work) {
   }
 }
 
-/** A cluster that no earlier run has touched. @param {string} folder */
-async function freshDatabase(folder) {
+/** @param {string} file @param {string[]} places folders and files */
+function isIn(file, places) {
+  return places.some((place) => file === place || (place.endsWith('/') && file.startsWith(place)))
+}
+
+/** A cluster that no earlier run has touched. @param {string} folder @param {string} [programs] */
+async function freshDatabase(folder, programs) {
   begin('Database', 'starting')
   await stopLeftBehind(folder)
   rmSync(join(folder, 'postgres'), { recursive: true, force: true })
   const cluster = await startCluster({
     folder,
     connectionsMax: 300,
+    ...(programs === undefined ? {} : { programs }),
     onLost: (sentence) => endWith({ code: 1, sentence }),
   })
   done(`PostgreSQL ${cluster.version} at 127.0.0.1:${cluster.port}`)
   return cluster.url('postgres')
+}
+
+/** @param {string} folder @param {string} programs */
+function freshPostgres15(folder, programs) {
+  makeFolder(folder)
+  return freshDatabase(folder, programs)
 }
 
 /** An empty folder for what the tests keep. @param {string} folder */
