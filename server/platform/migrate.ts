@@ -23,6 +23,7 @@ const functionFiles = [
   'server/orders/place.sql',
   'server/orders/close.sql',
   'server/orders/accept.sql',
+  'server/orders/another-code.sql',
 ]
 
 /** What the operator must do; the message is the whole sentence. */
@@ -41,6 +42,7 @@ export async function migrate(settings: {
   const client = new pg.Client({ connectionString: settings.ownerUrl, application_name: 'mobilesms_migrate' })
   await client.connect()
   try {
+    await checkDatabase(client)
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
     await createRoles(client, decodeURIComponent(new URL(settings.serverUrl).username) || null)
     await client.query(`
@@ -56,32 +58,77 @@ export async function migrate(settings: {
   }
 }
 
+/** Refuses a database on which money could be lost, or on which this version of the code does not run. */
+async function checkDatabase(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<ServerSettings>(
+    `select current_setting('server_version_num')::int as version, current_setting('server_encoding') as encoding,
+            current_setting('fsync') as fsync, current_setting('full_page_writes') as full_page_writes,
+            current_setting('synchronous_commit') as synchronous_commit`,
+  )
+  const trouble = troubleWith(rows[0]!)
+  if (trouble) throw new CannotMigrate(trouble)
+}
+
+type ServerSettings = { version: number; encoding: string } & Record<Lossless, string>
+type Lossless = (typeof lossless)[number]
+/** What makes sure that whatever was acknowledged is on the disk, whole, before anybody hears of it. */
+const lossless = ['fsync', 'full_page_writes', 'synchronous_commit'] as const
+const POSTGRES_MIN = 15
+
+/** In words, what is wrong with such a database; null: nothing. */
+export function troubleWith(found: ServerSettings): string | null {
+  if (found.version < POSTGRES_MIN * 10_000)
+    return `The database is PostgreSQL ${Math.floor(found.version / 10_000)}: MobileSMS needs ${POSTGRES_MIN} or newer. Upgrade it, or set DATABASE_URL to another one.`
+  if (found.encoding !== 'UTF8')
+    return `The database keeps text as ${found.encoding}: make one with "create database … encoding 'UTF8' template template0" and set DATABASE_URL to it.`
+  const off = lossless.filter((name) => found[name] === 'off')
+  if (off.length === 0) return null
+  return `The database may lose payments that it has acknowledged, because ${off.join(' and ')} ${off.length > 1 ? 'are' : 'is'} off: turn ${off.length > 1 ? 'them' : 'it'} on, then start again.`
+}
+
+/**
+ * The two roles, and the server's login as their member, which can become them. Since version 16 a login may create a role without being
+ * allowed to become it, until it grants that to itself. Where the owner may not do it, it says what a superuser must run, all of it.
+ */
 async function createRoles(client: pg.Client, serverLogin: string | null): Promise<void> {
-  for (const role of ['mobilesms_app', 'mobilesms_auth']) {
-    const login = serverLogin ? `; grant ${role} to ${pg.escapeIdentifier(serverLogin)}` : ''
-    const statement = `create role ${role} nologin`
+  const missing = await missingForRoles(client, serverLogin)
+  for (const statement of missing) {
     try {
-      await client.query(`do $$ begin
-        if not exists (select from pg_roles where rolname = '${role}') then ${statement}; end if;
-      exception when duplicate_object or unique_violation then null; end $$`) // two databases of one cluster start together
-      // A URL that names no login means the owner's own.
-      for (const member of [
-        serverLogin === null ? 'current_user' : `${pg.escapeLiteral(serverLogin)}::name`,
-        'current_user',
-      ]) {
-        await client.query(`do $$ begin
-          if not pg_has_role(${member}, '${role}', 'member') then
-            execute 'grant ${role} to ' || quote_ident(${member});
-          end if;
-        end $$`)
-      }
+      await client.query(statement)
     } catch (error) {
-      if ((error as { code?: string }).code !== '42501') throw error
+      const { code } = error as { code?: string }
+      // Another database of the same cluster is being prepared at the same time.
+      if (code === '42710' || code === '23505') continue
+      if (code !== '42501') throw error
       throw new CannotMigrate(
-        `The database login may not create the role ${role}. Run this once as a superuser, then start again: ${statement}${login};`,
+        `The database login may not create the roles that the server runs as. Run this once as a superuser, then start again: ${(await missingForRoles(client, serverLogin)).join('; ')};`,
       )
     }
   }
+}
+
+async function missingForRoles(client: pg.Client, serverLogin: string | null): Promise<string[]> {
+  const { rows } = await client.query<{ statement: string }>(
+    `with needed as (
+       select role,
+              coalesce($1, current_user)::name as login, -- a URL that names no login means the owner's own
+              to_regrole(role) is not null as is_there
+         from unnest(array['mobilesms_app', 'mobilesms_auth']) role)
+     select format('create role %I nologin', role) as statement, 1 as turn, role
+       from needed
+      where not is_there
+      union all
+     select format('grant %I to %I', role, login), 2, role
+       from needed
+      where case
+              when not is_there then true
+              when current_setting('server_version_num')::int >= 160000 then not pg_has_role(login, role, 'set')
+              else not pg_has_role(login, role, 'member')
+            end
+      order by turn, role`,
+    [serverLogin],
+  )
+  return rows.map(({ statement }) => statement)
 }
 
 async function runMigrations(client: pg.Client): Promise<void> {
@@ -151,6 +198,7 @@ async function grant(client: pg.Client): Promise<void> {
       grant insert, update on idempotency_keys, inbox, directory, api_keys, numbers, offers, orders, topups to mobilesms_app;
       grant update (time_zone, company, tax_id, mail_receipts, mail_sign_ins) on accounts to mobilesms_app; -- opened, with their role, by account_open only
       grant insert on messages to mobilesms_app;
+      grant insert, delete on favourites to mobilesms_app;
       grant update (attempts, next_attempt_at, sent_at, failed_at, last_error) on mail_outbox to mobilesms_app; -- written by mail_post only
       grant insert, update, delete on services, countries, prices to mobilesms_app;
       grant usage on all sequences in schema public to mobilesms_app;
