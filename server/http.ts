@@ -19,7 +19,7 @@ import type { Live } from './live.ts'
 import { describeApi } from './openapi.ts'
 import type { Catalogue } from './orders/catalogue.ts'
 import type { Orders } from './orders/orders.ts'
-import { catalogueRoutes, favouritesRoutes, ordersRoutes, smsWebhook, twilioWebhook } from './orders/routes.ts'
+import { catalogueRoutes, ordersRoutes, smsWebhook, twilioWebhook } from './orders/routes.ts'
 import type { Payments } from './payments/payments.ts'
 import { paymentsRoutes, stripeWebhook } from './payments/routes.ts'
 import { answerRefusal, Refusal, type RequestVariables } from './platform/answer.ts'
@@ -169,7 +169,7 @@ export function createHttp(house: {
     return http.router.match(method, path)[0].some(([[, route]]) => route.method === method)
   }
 
-  return { fetch: http.fetch, table }
+  return { fetch: http.fetch, table, routes: http.routes }
 }
 
 /** Programs of this machine, asked directly: a proxy on it speaks for somebody else, and says so. */

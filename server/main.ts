@@ -215,7 +215,21 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       config,
       /** Ends what is under way, then everything else; within five seconds. */
       stop: () => (stopping ??= stopServing()),
-      parts: { database, authDatabase, announce, relay, ledger, accounts, payments, orders, queue, jobs, live },
+      parts: {
+        database,
+        authDatabase,
+        announce,
+        relay,
+        ledger,
+        accounts,
+        payments,
+        orders,
+        queue,
+        jobs,
+        live,
+        routes: http.table.routes,
+        http,
+      },
     }
   } catch (error) {
     await stop()

@@ -25,7 +25,9 @@ import { wireClock } from '../server/platform/clock.ts'
 import { openDatabase } from '../server/platform/db.ts'
 import { newId } from '../server/platform/ids.ts'
 import { type Log, openLog } from '../server/platform/log.ts'
+import type { Route } from '../server/platform/route.ts'
 import { freshDatabase } from './database.ts'
+import { expectAsDeclared } from './declared.ts'
 import { until } from './until.ts'
 
 const AUTH_SECRET = 'the-secret-of-a-test-world-0123456789'
@@ -45,6 +47,8 @@ type Server = {
   readonly publicUrl: string
   /** Its rooms; of a server in another process they cannot be had. */
   readonly parts: RunningServer['parts']
+  /** What it declares to answer; of a server in another process it is not known. */
+  readonly routes: readonly Route[] | null
   start(): Promise<void>
   stop(): Promise<void>
   /** As `kill -9`: nothing is finished, nothing is told. Only of a server in a process of its own. */
@@ -86,6 +90,7 @@ export async function startWorld(
     STRIPE_WEBHOOK_SECRETS: 'whsec_sandbox',
     STRIPE_API_URL: sandbox.url,
     SMS_WEBHOOK_SECRETS: SMS_SECRET,
+    TWILIO_AUTH_TOKENS: 'twilio_sandbox',
     LOG_LEVEL: 'warn',
     ...options.env,
   }
@@ -137,7 +142,7 @@ export async function startWorld(
   }
 
   function keyClient(key: string) {
-    return createClient(() => server.url, { authorization: `Bearer ${key}` })
+    return createClient(server, { authorization: `Bearer ${key}` })
   }
 
   /** A figure of the books: a customer's (`ana available`), or a platform account's total (`revenue`). */
@@ -184,7 +189,7 @@ export async function startWorld(
     },
 
     /** Nobody: without key and cookie. */
-    stranger: () => createClient(() => server.url, {}),
+    stranger: () => createClient(server, {}),
 
     /** The same customer in a browser, which says where its requests come from. */
     async signIn(who: { name: string; password: string }) {
@@ -197,7 +202,7 @@ export async function startWorld(
       const cookie = answer.headers.getSetCookie().map((line) => line.split(';')[0]!)
       return {
         cookie: cookie.join('; '),
-        ...createClient(() => server.url, { cookie: cookie.join('; '), origin: server.publicUrl }),
+        ...createClient(server, { cookie: cookie.join('; '), origin: server.publicUrl }),
       }
     },
 
@@ -365,6 +370,9 @@ function serverHere(env: Record<string, string>, log: Log): Server {
     get parts() {
       return running!.parts
     },
+    get routes() {
+      return running!.parts.routes
+    },
     async start(): Promise<void> {
       running = await startServer(configOf(env), { log })
     },
@@ -397,6 +405,7 @@ function serverProcess(env: Record<string, string>, port: number): Server {
     get parts(): never {
       throw new Error('The parts are in the other process')
     },
+    routes: null,
     said: () => said,
     async start(): Promise<void> {
       const started = spawn(process.execPath, [join(import.meta.dirname, '../server/main.ts')], {
@@ -428,17 +437,17 @@ function configOf(env: Record<string, string>) {
 }
 
 /** Calls the API as one caller; paths begin after /api/v1. */
-function createClient(serverUrl: () => string, headers: Record<string, string>) {
-  function request<Body>(
+function createClient(server: Server, headers: Record<string, string>) {
+  async function request<Body>(
     method: string,
     path: string,
     body: unknown,
     more: Record<string, string>,
   ): Promise<Answer<Body>> {
-    return call(`${serverUrl()}${/^\/(api|webhooks)\//.test(path) ? '' : '/api/v1'}${path}`, body, {
-      method,
-      headers: { ...headers, ...more },
-    })
+    const whole = `${/^\/(api|webhooks)\/|^\/(healthz|readyz|metrics)$/.test(path) ? '' : '/api/v1'}${path}`
+    const answer = await call<Body>(`${server.url}${whole}`, body, { method, headers: { ...headers, ...more } })
+    if (server.routes) expectAsDeclared(server.routes, { method, path: whole }, answer)
+    return answer
   }
   const client = {
     get: <Body = Record<string, unknown>>(path: string, more: Record<string, string> = {}) =>
