@@ -11,12 +11,14 @@ import { Refusal } from './say.mjs'
 /**
  * @typedef {object} Settings
  * @property {'sandbox' | 'production'} mode
+ * @property {'all' | 'web' | 'worker'} role what the server does; the others need a database and a sandbox that somebody else started
  * @property {string} host
  * @property {number} port
  * @property {number} sandboxPort
  * @property {string} publicUrl where browsers find the product
  * @property {string} serverUrl where the sandbox finds the server
  * @property {string} sandboxUrl
+ * @property {number} smtpPort where the sandbox takes mail; 0: any free port
  * @property {string | undefined} databaseUrl given from outside: no PostgreSQL of ours is started
  */
 
@@ -26,12 +28,27 @@ export function readSettings(env) {
   if (mode !== 'sandbox' && mode !== 'production') {
     throw new Refusal(`MODE is "${mode}": set it to sandbox or to production.`)
   }
+  const role = env['ROLE'] || 'all'
+  if (role !== 'all' && role !== 'web' && role !== 'worker') {
+    throw new Refusal(`ROLE is "${role}": set it to all, web or worker.`)
+  }
+  if (role !== 'all' && !env['DATABASE_URL']) {
+    throw new Refusal(
+      `ROLE is ${role} and DATABASE_URL is missing: set it to the database that the processes share; the embedded one belongs to one start.`,
+    )
+  }
+  if (role !== 'all' && mode === 'sandbox' && !env['SANDBOX_PORT']) {
+    throw new Refusal(
+      `ROLE is ${role} and SANDBOX_PORT is missing: set it to the port of the sandbox that the first npm start runs.`,
+    )
+  }
   const host = env['HOST'] || '127.0.0.1'
   const port = portOf('PORT', env['PORT'] || '3000')
   const sandboxPort = mode === 'sandbox' ? portOf('SANDBOX_PORT', env['SANDBOX_PORT'] || String(port + 1)) : 0
   if (port === sandboxPort) throw new Refusal(`PORT and SANDBOX_PORT are both ${port}: give the sandbox another one.`)
   return {
     mode,
+    role,
     host,
     port,
     sandboxPort,
@@ -41,6 +58,8 @@ export function readSettings(env) {
       env['SERVER_URL'] ||
       `http://${/^(0\.0\.0\.0|::|)$/.test(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`,
     sandboxUrl: `http://127.0.0.1:${sandboxPort}`,
+    smtpPort:
+      mode === 'sandbox' && env['SANDBOX_SMTP_PORT'] ? portOf('SANDBOX_SMTP_PORT', env['SANDBOX_SMTP_PORT']) : 0,
     databaseUrl: env['DATABASE_URL'] || undefined,
   }
 }
@@ -53,22 +72,24 @@ function portOf(name, text) {
 }
 
 /**
- * The environment of server and sandbox. What a person has set stays, but for two: in sandbox mode the server speaks to
- * the sandbox's bank with the sandbox's key, and a key that a developer keeps in his shell for other work must not get in between.
+ * The environment of server and sandbox. What a person has set stays, but for this: in sandbox mode the server speaks to the
+ * sandbox's bank with the sandbox's key, and mails to the sandbox's mail server. What a developer keeps in his shell for other work
+ * must not get in between.
  * @param {NodeJS.ProcessEnv} env
  * @param {Settings} settings
- * @param {{ dataFolder: string, databaseUrl: string, web: string }} made
+ * @param {{ dataFolder: string, databaseUrl: string, web: string, smtpPort: number }} made
  * @returns {NodeJS.ProcessEnv}
  */
 export function programEnvironment(env, settings, made) {
   const common = {
-    AUTH_SECRET: env['AUTH_SECRET'] || authSecret(made.dataFolder),
+    AUTH_SECRET: env['AUTH_SECRET'] || authSecret(made.dataFolder, settings.role),
     DATABASE_URL: made.databaseUrl,
     DATA_DIR: made.dataFolder,
     HOST: settings.host,
     MODE: settings.mode,
     PORT: String(settings.port),
     PUBLIC_URL: settings.publicUrl,
+    ROLE: settings.role,
     SERVER_URL: settings.serverUrl,
     WEB_DIST: made.web,
   }
@@ -77,19 +98,31 @@ export function programEnvironment(env, settings, made) {
     SANDBOX_AUTO_SMS_SECONDS: '6',
     SMS_WEBHOOK_SECRETS: 'sms_sandbox',
     STRIPE_WEBHOOK_SECRETS: 'whsec_sandbox',
+    TWILIO_AUTH_TOKENS: 'twilio_sandbox',
     ...env,
     ...common,
     SANDBOX_PORT: String(settings.sandboxPort),
+    SANDBOX_SMTP_PORT: String(made.smtpPort),
+    SMTP_URL: `smtp://127.0.0.1:${made.smtpPort}`,
     STRIPE_API_URL: settings.sandboxUrl,
     STRIPE_SECRET_KEY: 'sk_test_sandbox',
   }
 }
 
-/** Signs sessions: kept, so that a restart signs nobody out. @param {string} dataFolder */
-function authSecret(dataFolder) {
+/**
+ * Signs sessions: kept, so that a restart signs nobody out, and the same in all processes of a house.
+ * @param {string} dataFolder
+ * @param {Settings['role']} role
+ */
+function authSecret(dataFolder, role) {
   const file = join(dataFolder, 'secrets.json')
   const kept = readJson(file)
   if (typeof kept?.authSecret === 'string') return kept.authSecret
+  if (role !== 'all') {
+    throw new Refusal(
+      `ROLE is ${role} and AUTH_SECRET is missing: set it to one random text for all processes, such as \`openssl rand -hex 32\` prints.`,
+    )
+  }
   const made = randomBytes(32).toString('base64url')
   writeWhole(file, `${JSON.stringify({ ...kept, authSecret: made }, null, 2)}\n`)
   return made
@@ -98,7 +131,7 @@ function authSecret(dataFolder) {
 /**
  * Refuses when somebody else answers where we want to. Asks by connecting as well: some systems let two programs listen
  * on one port, and a browser may take `localhost` to be ::1.
- * @param {'PORT' | 'SANDBOX_PORT'} name
+ * @param {'PORT' | 'SANDBOX_PORT' | 'SANDBOX_SMTP_PORT'} name
  * @param {string} host
  * @param {number} port
  */
@@ -122,6 +155,18 @@ export async function checkPort(name, host, port) {
   throw new Refusal(
     `Cannot listen on ${host}, port ${port} (${trouble}): set HOST to an address of this machine, such as 127.0.0.1.`,
   )
+}
+
+/** A port of this machine that nobody listens on at the moment. @returns {Promise<number>} */
+export function freePort() {
+  return new Promise((tell, fail) => {
+    const server = createServer()
+    server.once('error', fail)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => tell(typeof address === 'object' && address ? address.port : 0))
+    })
+  })
 }
 
 /** @param {string} host @param {number} port @returns {Promise<boolean>} */

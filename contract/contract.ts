@@ -26,6 +26,57 @@ export const meSchema = z
   .meta({ id: 'Me' })
 export type Me = z.infer<typeof meSchema>
 
+/**
+ * Joining: `POST /api/auth/sign-up`. Nothing is an account until the link of the mail was followed; the answer is the same whatever
+ * is known of the name and the address. The policies' versions are those in force (policy-versions.ts).
+ */
+export const signUpSchema = z
+  .object({
+    /** 3 to 30 of a-z, 0-9, dot and underscore; capitals become small. */
+    username: z.string(),
+    email: z.string(),
+    /** 8 to 128 characters, any. */
+    password: z.string(),
+    /** "I am 18 or over." */
+    adult: z.boolean(),
+    accepted: z.object({
+      terms: z.string(),
+      privacy: z.string(),
+      acceptable_use: z.string(),
+      refunds: z.string(),
+    }),
+  })
+  .meta({ id: 'SignUp' })
+export type SignUp = z.infer<typeof signUpSchema>
+
+/**
+ * `POST /api/auth/sign-up/confirm`, from the page `/join/confirm#<token>`. In the browser that signed up, the token is enough.
+ * Elsewhere (the mail was opened on a phone) the refusal `password_needed` asks for the password chosen at sign-up: a link that a
+ * stranger asked for in somebody's name must not make an account with the stranger's password. `username`: another one, where
+ * the first was taken meanwhile (`username_taken`).
+ */
+export const confirmSignUpSchema = z
+  .object({ token: z.string(), username: z.string().optional(), password: z.string().optional() })
+  .meta({ id: 'ConfirmSignUp' })
+export type ConfirmSignUp = z.infer<typeof confirmSignUpSchema>
+
+/** An open sign-in. */
+export const sessionSchema = z
+  .object({
+    /** `ses_…` */
+    id: z.string(),
+    /** The one that asks. */
+    current: z.boolean(),
+    created_at: time,
+    /** A minute late at most. */
+    last_used_at: time,
+    /** Where it was opened from. */
+    address: z.string(),
+    user_agent: z.string(),
+  })
+  .meta({ id: 'Session' })
+export type Session = z.infer<typeof sessionSchema>
+
 /** The five figures; none is ever negative. `pending` is what the pages call "on its way". */
 export const balanceSchema = z
   .object({
@@ -64,6 +115,7 @@ export type Price = z.infer<typeof priceSchema>
 
 export const messageSchema = z
   .object({
+    id: z.string().meta({ description: '`msg_…`' }),
     text: z.string(),
     code: z.string().nullable().meta({ description: 'Null: no code could be read out of the text' }),
     from: z.string().meta({ description: 'Who sent it, as the phone network said' }),
@@ -94,11 +146,18 @@ export const orderSchema = z
     received_at: time
       .nullable()
       .meta({ description: 'When the first code was accepted and the price deducted; null when it was not' }),
+    another_code_requested_at: time.nullable().meta({
+      description: 'When a further code was asked for that has not come since; null when none is waited for',
+    }),
     messages: z.array(messageSchema),
   })
   .meta({ id: 'Order' })
 export type Order = z.infer<typeof orderSchema>
 export type OrderStatus = Order['status']
+
+/** A pair of service and country that a customer has marked; it stands first where he orders. */
+export const favouriteSchema = z.object({ service: z.string(), country: z.string() }).meta({ id: 'Favourite' })
+export type Favourite = z.infer<typeof favouriteSchema>
 
 export const topupStatuses = [
   'awaiting_payment',
@@ -217,6 +276,27 @@ export type LiveEvents = {
   order: Order
   topup: Topup
 }
+
+export const statusParts = ['pages', 'cards', 'sms', 'mail'] as const
+/** What works right now, for everybody to read: `GET /api/v1/status`. It rests on what was seen to happen, never on a guess. */
+export const statusSchema = z
+  .object({
+    /** When the server last looked; at most 15 seconds ago. */
+    looked_at: time,
+    parts: z.array(
+      z.object({
+        part: z.enum(statusParts),
+        /** `not_known`: nothing happened lately that would tell. */
+        state: z.enum(['works', 'trouble', 'not_known']),
+        /** What was seen, or what is wrong and what it means for a customer; one or two sentences. */
+        detail: z.string(),
+        /** When it was last seen to work; null: not lately. */
+        last_worked_at: time.nullable(),
+      }),
+    ),
+  })
+  .meta({ id: 'Status' })
+export type Status = z.infer<typeof statusSchema>
 
 /** What the pages need to know before anything else, signed in or not: `GET /api/v1/site`. */
 export const siteSchema = z

@@ -70,6 +70,14 @@ export interface Directory {
   subject: string;
 }
 
+export interface Favourites {
+  account_id: Int8;
+  country: string;
+  created_at: Timestamp;
+  place: number;
+  service: string;
+}
+
 export interface FunctionFiles {
   applied_at: Generated<Timestamp>;
   checksum: string;
@@ -194,6 +202,8 @@ export interface OpenHolds {
 
 export interface Orders {
   account_id: Int8;
+  another_code_requested_at: Timestamp | null;
+  api_key_id: Int8 | null;
   cancel_from: Timestamp;
   country: string;
   ended_at: Timestamp | null;
@@ -296,6 +306,7 @@ export interface DB {
   api_keys: ApiKeys;
   countries: Countries;
   directory: Directory;
+  favourites: Favourites;
   function_files: FunctionFiles;
   house_clock: HouseClock;
   house_entries: HouseEntries;

@@ -80,6 +80,7 @@ async function place(): Promise<string> {
     country: 'GB',
     maxPrice: null,
     idempotencyKey: null,
+    key: null,
   })
   assert.ok(placed.ok)
   return readId('ord', placed.order.id)!

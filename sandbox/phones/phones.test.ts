@@ -51,6 +51,7 @@ function tellOrders(world: World) {
         cancel_from: at,
         ended_at: null,
         received_at: null,
+        another_code_requested_at: null,
         messages: [],
         ...more,
       }

@@ -107,6 +107,10 @@ begin
   update orders o set status = 'received', received_at = v_received[c.i]
     from unnest(charged) c(i)
    where o.id = v_order[c.i];
+  -- The further code that was waited for is here.
+  update orders o set another_code_requested_at = null
+    from unnest(v_order, v_answer, p_code) u(id, answer, code)
+   where o.id = u.id and u.answer = 'further' and o.another_code_requested_at is not null;
   update orders o set status = 'expired', ended_at = v_now
     from unnest(expired) c(i)
    where o.id = v_order[c.i];

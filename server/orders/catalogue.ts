@@ -1,64 +1,146 @@
 /** What is for sale: services, countries, prices, and how many numbers are free for each. */
-import type { Country, Price, Service } from '../../contract/contract.ts'
+import type { Country, Favourite, Price, Service } from '../../contract/contract.ts'
 import { micros, printAmount } from '../../contract/money.ts'
+import { beginsWordOf, meansCountry, searchWords } from '../../contract/search.ts'
+import { wireClock } from '../platform/clock.ts'
 import type { Database } from '../platform/db.ts'
 
 /** Rates are read over this long. Unit: days. */
 const SUCCESS_DAYS = 30
+/** How old the figures of a price may be: anybody may ask for them, as often as he likes. Units: milliseconds. */
+const STOCK_FRESH_MS = 1_000
+const SUCCESS_FRESH_MS = 60_000
+/** Words of a search beyond these are not looked at. */
+const SEARCH_WORDS_MAX = 8
+
+export type PriceFilter = {
+  service?: string | undefined
+  country?: string | undefined
+  /** Each word begins a word of the service's or the country's name, or is its code or dial code. */
+  search?: string | undefined
+  limit: number
+  /** Where the page before ended. */
+  after: Favourite | null
+}
 
 export type Catalogue = ReturnType<typeof createCatalogue>
 
 export function createCatalogue({ database }: { database: Database }) {
   const { pool } = database
+  const readStock = keptFresh(STOCK_FRESH_MS, async () => {
+    const { rows } = await pool.query<{ service: string; country: string; free: number }>(
+      `select o.service, o.country, count(*)::int as free
+         from offers o join numbers n on n.id = o.number_id
+        where o.free_from <= house_now() and n.order_id is null
+        group by o.service, o.country`,
+    )
+    return new Map(rows.map((row) => [pairKey(row), row.free]))
+  })
+  /** Of the numbers given in the last 30 days whose order has ended or has its code: how many got one. */
+  const readSuccess = keptFresh(SUCCESS_FRESH_MS, async () => {
+    const { rows } = await pool.query<{ service: string; country: string; codes: number; ended: number }>(
+      `select service, country, count(received_at)::int as codes, count(*)::int as ended
+         from orders
+        where status <> 'waiting' and given_at > house_now() - make_interval(days => $1)
+        group by service, country`,
+      [SUCCESS_DAYS],
+    )
+    return new Map(rows.map((row) => [pairKey(row), row]))
+  })
+
+  async function services(): Promise<Service[]> {
+    return (await pool.query('select code, name from services order by name')).rows
+  }
+
+  async function countries(): Promise<Country[]> {
+    return (await pool.query('select code, name, dial_code from countries order by name')).rows
+  }
+
   return {
-    async services(): Promise<Service[]> {
-      return (await pool.query('select code, name from services order by name')).rows
-    },
+    services,
+    countries,
 
-    async countries(): Promise<Country[]> {
-      return (await pool.query('select code, name, dial_code from countries order by name')).rows
+    /** Prices with stock (a second old at most) and success rate (a minute), by service and country; or the filter that is not known. */
+    async prices(filter: PriceFilter): Promise<Price[] | 'unknown_service' | 'unknown_country'> {
+      const unknown = await unknownIn(database, filter)
+      if (unknown) return unknown
+      const words = searchWords(filter.search ?? '').slice(0, SEARCH_WORDS_MAX)
+      const values: unknown[] = []
+      const value = (given: unknown) => `$${values.push(given)}`
+      const conditions = ['true']
+      if (filter.service !== undefined) conditions.push(`service = ${value(filter.service)}`)
+      if (filter.country !== undefined) conditions.push(`country = ${value(filter.country)}`)
+      if (filter.after)
+        conditions.push(`(service, country) > (${value(filter.after.service)}, ${value(filter.after.country)})`)
+      if (words.length > 0) {
+        const [allServices, allCountries] = await Promise.all([services(), countries()])
+        for (const word of words) {
+          const meant = [
+            allServices.filter((service) => beginsWordOf(service.name, word) || service.code === word),
+            allCountries.filter((country) => meansCountry(country, word)),
+          ].map((list) => list.map(({ code }) => code))
+          conditions.push(`(service = any(${value(meant[0])}) or country = any(${value(meant[1])}))`)
+        }
+      }
+      const [{ rows }, stock, success] = await Promise.all([
+        pool.query<Favourite & { price: string }>(
+          `select service, country, price from prices where ${conditions.join(' and ')}
+            order by service, country limit ${value(filter.limit)}`,
+          values,
+        ),
+        readStock(),
+        readSuccess(),
+      ])
+      return rows.map((row) => {
+        const { codes, ended } = success.get(pairKey(row)) ?? { codes: 0, ended: 0 }
+        return {
+          service: row.service,
+          country: row.country,
+          price: printAmount(micros(row.price)),
+          in_stock: stock.get(pairKey(row)) ?? 0,
+          success_rate: ended === 0 ? null : codes / ended,
+          success_base: ended,
+        }
+      })
     },
+  }
+}
 
-    /**
-     * Prices with stock and success rate. Null: the service or the country is not known (the field that is wrong).
-     * The rate: of the numbers given in the last 30 days whose order has ended or has its code, the share that got a code.
-     */
-    async prices(filter: {
-      service?: string | undefined
-      country?: string | undefined
-    }): Promise<Price[] | 'unknown_service' | 'unknown_country'> {
-      const { rows: known } = await pool.query(
-        'select $1::text is null or exists (select from services where code = $1) as service, $2::text is null or exists (select from countries where code = $2) as country',
-        [filter.service ?? null, filter.country ?? null],
-      )
-      if (!known[0].service) return 'unknown_service'
-      if (!known[0].country) return 'unknown_country'
-      const { rows } = await pool.query(
-        `select p.service, p.country, p.price,
-                coalesce(f.free, 0)::int as free, coalesce(s.codes, 0)::int as codes, coalesce(s.ended, 0)::int as ended
-           from prices p
-           left join (select o.service, o.country, count(*) as free
-                        from offers o join numbers n on n.id = o.number_id
-                       where o.free_from <= house_now() and n.order_id is null
-                         and ($1::text is null or o.service = $1) and ($2::text is null or o.country = $2)
-                       group by o.service, o.country) f using (service, country)
-           left join (select service, country, count(received_at) as codes, count(*) as ended
-                        from orders
-                       where status <> 'waiting' and given_at > house_now() - make_interval(days => $3)
-                       group by service, country) s using (service, country)
-          where ($1::text is null or p.service = $1) and ($2::text is null or p.country = $2)
-          order by p.service, p.country`,
-        [filter.service ?? null, filter.country ?? null, SUCCESS_DAYS],
-      )
-      return rows.map((row) => ({
-        service: row.service,
-        country: row.country,
-        price: printAmount(micros(row.price)),
-        in_stock: row.free,
-        success_rate: row.ended === 0 ? null : row.codes / row.ended,
-        success_base: row.ended,
-      }))
-    },
+/** Which of the two is asked for and not known; null: all is known. */
+export async function unknownIn(
+  { pool }: Database,
+  { service, country }: { service?: string | undefined; country?: string | undefined },
+): Promise<'unknown_service' | 'unknown_country' | null> {
+  if (service === undefined && country === undefined) return null
+  const { rows } = await pool.query<{ service: boolean; country: boolean }>(
+    `select $1::text is null or exists (select from services where code = $1) as service,
+            $2::text is null or exists (select from countries where code = $2) as country`,
+    [service ?? null, country ?? null],
+  )
+  if (!rows[0]!.service) return 'unknown_service'
+  return rows[0]!.country ? null : 'unknown_country'
+}
+
+function pairKey({ service, country }: Favourite): string {
+  return `${service} ${country}`
+}
+
+/** One reading for all who ask while it is fresh, and for all who ask while it is under way. */
+function keptFresh<Value>(freshMs: number, read: () => Promise<Value>): () => Promise<Value> {
+  let kept: { value: Value; at: number } | null = null
+  let reading: Promise<Value> | null = null
+  const now = () => wireClock.now().getTime()
+  return async () => {
+    if (kept && now() - kept.at < freshMs) return kept.value
+    reading ??= read()
+      .then((value) => {
+        kept = { value, at: now() }
+        return value
+      })
+      .finally(() => {
+        reading = null
+      })
+    return reading
   }
 }
 

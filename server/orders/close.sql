@@ -1,5 +1,5 @@
--- Ends orders: by their customer (reason 'cancel') or because their time is over ('expire'). The money moves in the same
--- transaction. One answer each:
+-- Ends orders: by their customer ('cancel': he wants no code any more; 'finish': he has what he needs, and an order without its code
+-- is cancelled) or because their time is over ('expire'). The money moves in the same transaction. One answer each:
 --   cancelled · expired · finished · replayed · or the word of a refusal: not_found, already_received, already_closed,
 --   cancel_too_early, idempotency_key_reused · message_waiting: a message for the number is stored and not yet decided; it goes first
 --   not_due: an expiry that came before its time
@@ -53,10 +53,11 @@ begin
     end if;
 
     v_answer[i] := case
+      when status[j] = 'finished' and p_reason[i] = 'finish' then 'replayed'
       when status[j] in ('cancelled', 'expired', 'finished') then 'already_closed'
       when waiting[j] then 'message_waiting'
       when p_reason[i] = 'expire' and not due[j] then 'not_due'
-      when status[j] = 'received' and p_reason[i] = 'expire' then 'finished'
+      when status[j] = 'received' and p_reason[i] in ('expire', 'finish') then 'finished'
       when status[j] = 'received' then 'already_received'
       when due[j] then 'expired'                                -- also when the customer cancels in the last moment
       when not cancellable[j] then 'cancel_too_early'

@@ -104,7 +104,7 @@ async function onlyOffer(country: string, phone: string): Promise<void> {
 }
 
 function request(accountId: bigint, country: string, idempotencyKey: string | null = null) {
-  return { accountId, service: 'telegram', country, maxPrice: null, idempotencyKey }
+  return { accountId, service: 'telegram', country, maxPrice: null, idempotencyKey, key: null }
 }
 
 function count(placed: Placed[]): Record<string, number> {
@@ -310,7 +310,8 @@ test('a number that another list holds at the moment is asked for again before t
   await owner.query('select from numbers where phone_number = $1 for update', [phone])
   const { rows } = await db.database.pool.query(
     `select answer from orders_place(array[$1::uuid], array[1::bigint], array[$2::bigint], array['telegram'], array['ES'], array[null::bigint],
-                                     array[null], array['f'], 1200, 0, 0, 20)`,
+                                     array[null], array['f'], array[null::bigint], array[null::bigint],
+                                     1200, 0, 0, 20)`,
     [newId(), ana],
   )
   await owner.query('rollback')

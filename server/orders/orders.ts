@@ -5,7 +5,7 @@
  * transaction of the order. This file translates: requests into their arguments, their words into what the caller is told.
  */
 import { createHash } from 'node:crypto'
-import type { Message, Order } from '../../contract/contract.ts'
+import type { Message, Order, OrderStatus } from '../../contract/contract.ts'
 import { displayAmount, micros, printAmount, subtract, type Usd } from '../../contract/money.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Announce } from '../platform/announce.ts'
@@ -14,6 +14,8 @@ import { createBatcher } from '../platform/batch.ts'
 import type { Database, Row } from '../platform/db.ts'
 import { newId, newOrderNumber, printId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
+import { unknownIn } from './catalogue.ts'
+import { createFavourites } from './favourites.ts'
 import { readCode, SMS_TEXT_CHARACTERS_MAX } from './sms.ts'
 
 export type OrderSettings = {
@@ -33,7 +35,28 @@ export type PlaceRequest = {
   country: string
   maxPrice: Usd | null
   idempotencyKey: string | null
+  /** The API key it is ordered with, and what that may spend from one midnight of its owner's to the next; null: a person orders. */
+  key: { id: bigint; dailyCap: Usd | null } | null
 }
+
+/** Which orders a customer wants to see. What is null or absent is not asked for. */
+export type OrderFilter = {
+  limit: number
+  /** The id at which the page before ended. */
+  before: string | null
+  status?: 'open' | 'ended' | OrderStatus | undefined
+  service?: string | undefined
+  country?: string | undefined
+  /** The number was given at this instant or later. */
+  from?: Instant | null | undefined
+  /** The number was given before this instant; of a day, before its end. */
+  to?: Instant | null | undefined
+  /** Digits that stand together in the order number or the phone number. */
+  digits?: string | undefined
+}
+
+/** An instant, or a day `YYYY-MM-DD` of a time zone (IANA name). */
+export type Instant = Date | { day: string; zone: string }
 
 export type Placed = { ok: true; order: Order; replayed: boolean } | ({ ok: false } & Refused)
 export type Closed = { ok: true; order: Order; replayed: boolean } | ({ ok: false } & Refused)
@@ -67,13 +90,21 @@ const SMS_ATTEMPTS_PER_ALARM = 50
 const MESSAGES_SHOWN_MAX = 50
 const CURSOR = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
+type OrderRequest = { accountId: bigint; orderId: string; idempotencyKey: string | null }
 type PlaceItem = PlaceRequest & { id: string; fingerprint: string }
-type PlaceAnswer = { answer: string; orderId: string; price: Usd | null }
+type PlaceAnswer = {
+  answer: string
+  orderId: string
+  price: Usd | null
+  /** Of a key with a daily cap: what it has spent today, and when its next day begins. */
+  spent: Usd | null
+  opensAt: Date | null
+}
 type CloseItem = {
   orderId: string
   /** Null: the house closes, whoever's order it is. */
   accountId: bigint | null
-  reason: 'cancel' | 'expire'
+  reason: 'cancel' | 'finish' | 'expire'
   idempotencyKey: string | null
   fingerprint: string | null
 }
@@ -99,9 +130,9 @@ export function createOrders(parts: {
     async run(connection, items) {
       const { rows } = await connection.query({
         name: 'orders_place',
-        text: `select answer, order_id, price
+        text: `select answer, order_id, price, spent, opens_at
                  from orders_place($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[],
-                                   $9, $10, $11, $12)`,
+                                   $9::bigint[], $10::bigint[], $11, $12, $13, $14)`,
         values: [
           items.map((item) => item.id),
           // Drawn anew at each attempt: a number that is taken already fails the attempt.
@@ -112,6 +143,8 @@ export function createOrders(parts: {
           items.map((item) => item.maxPrice),
           items.map((item) => item.idempotencyKey),
           items.map((item) => item.fingerprint),
+          items.map((item) => item.key?.id ?? null),
+          items.map((item) => item.key?.dailyCap ?? null),
           settings.lifetimeSeconds,
           settings.cancelAfterSeconds,
           settings.restSeconds,
@@ -122,6 +155,8 @@ export function createOrders(parts: {
         answer: row.answer,
         orderId: row.order_id,
         price: row.price === null ? null : micros(row.price),
+        spent: row.spent === null ? null : micros(row.spent),
+        opensAt: row.opens_at,
       }))
     },
   })
@@ -200,9 +235,9 @@ export function createOrders(parts: {
         request.maxPrice === null ? '' : printAmount(request.maxPrice),
       ),
     }
-    let { answer, orderId, price } = await placing.submit(item)
-    if (answer === 'claim_again') ({ answer, orderId, price } = await placing.submit(item))
-    if (answer === 'claim_again') answer = 'no_numbers'
+    let placed = await placing.submit(item)
+    if (placed.answer === 'claim_again') placed = await placing.submit(item)
+    const { answer, orderId } = placed
     if (answer === 'placed' || answer === 'replayed') {
       // Also a replay: the answer that would have announced it may have been lost.
       changed(request.accountId, orderId)
@@ -211,10 +246,13 @@ export function createOrders(parts: {
       // The key belongs to something else of this customer: a top-up.
       return { ok: false, ...refusedKey }
     }
-    return { ok: false, ...(await explainRefusal(answer, request, price)) }
+    return { ok: false, ...(await explainRefusal(request, placed)) }
   }
 
-  async function explainRefusal(answer: string, request: PlaceRequest, price: Usd | null): Promise<Refused> {
+  async function explainRefusal(
+    request: PlaceRequest,
+    { answer, price, spent, opensAt }: PlaceAnswer,
+  ): Promise<Refused> {
     switch (answer) {
       case 'insufficient_credits': {
         const available = (await ledger.balance(database.pool, request.accountId))?.available ?? micros(0n)
@@ -235,6 +273,21 @@ export function createOrders(parts: {
           detail: `You have ${settings.openMax} orders open, which is the most at a time. Wait for one to end, or cancel one, then order again. Nothing was held.`,
           extra: { limit: settings.openMax },
         }
+      case 'spending_limit_reached': {
+        const [cap, used, cost] = [request.key?.dailyCap, spent, price].map((amount) => amount ?? micros(0n))
+        const opens = opensAt?.toISOString() ?? ''
+        return {
+          code: 'spending_limit_reached',
+          detail: `This API key may spend ${show(cap!)} a day and has spent ${show(used!)} today; this number costs ${show(cost!)}. It can spend again from ${opens} on, or at once with a higher cap, which is yours to set. Nothing was held.`,
+          extra: {
+            daily_cap: printAmount(cap!),
+            spent: printAmount(used!),
+            price: printAmount(cost!),
+            opens_at: opens,
+          },
+        }
+      }
+      case 'claim_again':
       case 'no_numbers':
         return {
           code: 'no_numbers',
@@ -273,12 +326,16 @@ export function createOrders(parts: {
   }
 
   /** Ends an order before its time; the whole hold returns. Refused in the first two minutes and once a code has arrived. */
-  async function cancel(request: {
-    accountId: bigint
-    orderId: string
-    idempotencyKey: string | null
-  }): Promise<Closed> {
-    const item: CloseItem = { ...request, reason: 'cancel', fingerprint: fingerprint('cancel', request.orderId) }
+  const cancel = (request: OrderRequest): Promise<Closed> => close('cancel', request)
+
+  /**
+   * Ends an order that has its code: the number is free for others from now on. An order without its code is cancelled, and refused as
+   * a cancellation is. Finishing what is finished changes nothing.
+   */
+  const finish = (request: OrderRequest): Promise<Closed> => close('finish', request)
+
+  async function close(reason: 'cancel' | 'finish', request: OrderRequest): Promise<Closed> {
+    const item: CloseItem = { ...request, reason, fingerprint: fingerprint(reason, request.orderId) }
     let { answer } = await closing.submit(item)
     if (answer === 'message_waiting') {
       // A message for this number is stored and not decided yet. It came first, so it goes first.
@@ -286,7 +343,7 @@ export function createOrders(parts: {
       if (waiting) await sweepUnhandledSms(waiting.phone_number)
       ;({ answer } = await closing.submit(item))
     }
-    if (answer === 'cancelled' || answer === 'expired' || answer === 'closed_before')
+    if (answer === 'cancelled' || answer === 'expired' || answer === 'finished' || answer === 'closed_before')
       changed(request.accountId, request.orderId)
     const order = await get(request.accountId, request.orderId)
     if (!order || answer === 'not_found') return { ok: false, ...refusedOrder }
@@ -294,6 +351,7 @@ export function createOrders(parts: {
     switch (answer) {
       case 'cancelled':
       case 'expired':
+      case 'finished':
         return { ok: true, order, replayed: false }
       case 'replayed':
         return { ok: true, order, replayed: true }
@@ -301,7 +359,7 @@ export function createOrders(parts: {
         return {
           ok: false,
           code: 'cancel_too_early',
-          detail: `This order can be cancelled from ${order.cancel_from} on. Its price is held, not charged; without a code it returns by itself.`,
+          detail: `This order has no code yet, and can be cancelled from ${order.cancel_from} on. Its price is held, not charged; without a code it returns by itself.`,
           extra: { cancel_from: order.cancel_from },
         }
       case 'already_received':
@@ -311,12 +369,7 @@ export function createOrders(parts: {
           detail: `A code arrived at ${order.received_at} and ${displayAmount(order.price)} was deducted, so this order cannot be cancelled any more.`,
         }
       case 'already_closed':
-        return {
-          ok: false,
-          code: 'already_closed',
-          detail: `This order ended at ${order.ended_at} (${order.status}). There is nothing left to cancel.`,
-          extra: { order_status: order.status },
-        }
+        return { ok: false, ...refusedClosed(order, reason === 'cancel' ? 'to cancel' : 'to finish') }
       case 'idempotency_key_reused':
         return { ok: false, ...refusedKey }
       case 'message_waiting':
@@ -324,10 +377,40 @@ export function createOrders(parts: {
           ok: false,
           code: 'temporarily_unavailable',
           detail:
-            'A message for this number has just arrived and is being read. Nothing was cancelled; try again in a moment.',
+            'A message for this number has just arrived and is being read. Nothing was ended; try again in a moment.',
         }
       default:
-        throw new Error(`orders_close answered "${answer}" to a cancellation`)
+        throw new Error(`orders_close answered "${answer}" to the reason ${reason}`)
+    }
+  }
+
+  /**
+   * Notes that the customer waits for a further code of an order that has one; it is free while the order lives. An order that waits
+   * for its first code waits anyway, and stays as it is. Asked twice, the first time counts. Refused once the order has ended.
+   */
+  async function askAnotherCode({ accountId, orderId, idempotencyKey }: OrderRequest): Promise<Closed> {
+    const { rows } = await database.pool.query<{ answer: string }>(
+      'select order_ask_another_code($1, $2, $3, $4) as answer',
+      [orderId, accountId, idempotencyKey, fingerprint('another-code', orderId)],
+    )
+    const { answer } = rows[0]!
+    // Its time is up, and the tick that ends it has not come round: it ends now, so that the answer is true.
+    if (answer === 'over') await expire(orderId)
+    if (answer === 'asked' || answer === 'replayed') changed(accountId, orderId)
+    const order = await get(accountId, orderId)
+    if (!order || answer === 'not_found') return { ok: false, ...refusedOrder }
+    switch (answer) {
+      case 'asked':
+      case 'waiting':
+        return { ok: true, order, replayed: false }
+      case 'replayed':
+        return { ok: true, order, replayed: true }
+      case 'over':
+        return { ok: false, ...refusedClosed(order, 'that could get another code') }
+      case 'idempotency_key_reused':
+        return { ok: false, ...refusedKey }
+      default:
+        throw new Error(`order_ask_another_code answered "${answer}"`)
     }
   }
 
@@ -339,26 +422,16 @@ export function createOrders(parts: {
     let ended = 0
     let after: string | null = null
     while (!signal?.aborted) {
-      const { rows }: { rows: Pick<Row<'orders'>, 'id' | 'account_id'>[] } = await database.pool.query(
-        `select id, account_id from orders
+      const { rows }: { rows: Pick<Row<'orders'>, 'id'>[] } = await database.pool.query(
+        `select id from orders
           where status in ('waiting', 'received') and expires_at <= house_now() and ($2::uuid is null or id > $2)
           order by id limit $1`,
         [DUE_ORDERS_PER_ROUND_MAX, after],
       )
       const answers = await Promise.all(
         rows.map(async (row) => {
-          const item = {
-            orderId: row.id,
-            accountId: null,
-            reason: 'expire',
-            idempotencyKey: null,
-            fingerprint: null,
-          } as const
           try {
-            const { answer } = await closing.submit(item)
-            if (answer === 'expired' || answer === 'finished' || answer === 'closed_before')
-              changed(BigInt(row.account_id), row.id)
-            return answer
+            return await expire(row.id)
           } catch (error) {
             // One order that cannot be ended must not keep the others, nor what runs after them, from their turn.
             log.error({ alarm: true, err: error, order: row.id }, 'Alarm: an order is over and could not be ended')
@@ -371,6 +444,20 @@ export function createOrders(parts: {
       after = rows.at(-1)!.id
     }
     return ended
+  }
+
+  /** Ends one order whose time is over. */
+  async function expire(orderId: string): Promise<string> {
+    const { answer, accountId } = await closing.submit({
+      orderId,
+      accountId: null,
+      reason: 'expire',
+      idempotencyKey: null,
+      fingerprint: null,
+    })
+    if (accountId !== null && (answer === 'expired' || answer === 'finished' || answer === 'closed_before'))
+      changed(accountId, orderId)
+    return answer
   }
 
   /**
@@ -442,28 +529,53 @@ export function createOrders(parts: {
     return (await read('id = $2 and account_id = $1', [accountId, orderId], 1))[0] ?? null
   }
 
-  /** A customer's orders, newest first. `before` is the id at which the page before ended. */
+  /** A customer's orders, newest first. Each filter is one more condition on the walk along one index (0010_orders_rest.sql). */
   async function list(
     accountId: bigint,
-    page: { limit: number; before: string | null; which?: 'open' | 'ended' | undefined },
-  ): Promise<Order[]> {
-    return read(
-      `account_id = $1 and ($2::uuid is null or id < $2)
-       and ($3::text is null or (status in ('waiting', 'received')) = ($3 = 'open'))`,
-      [accountId, page.before, page.which ?? null],
-      page.limit,
-    )
+    filter: OrderFilter,
+  ): Promise<Order[] | 'unknown_service' | 'unknown_country'> {
+    const unknown = await unknownIn(database, filter)
+    if (unknown) return unknown
+    const values: unknown[] = [accountId]
+    const value = (given: unknown) => `$${values.push(given)}`
+    const conditions = ['account_id = $1']
+    const instant = (at: Instant, daysOn: 0 | 1) =>
+      at instanceof Date
+        ? value(at)
+        : `((${value(at.day)}::date + ${daysOn})::timestamp at time zone ${value(at.zone)})`
+    if (filter.before !== null) {
+      const before = value(filter.before)
+      conditions.push(`(given_at, id) < ((select given_at from orders where id = ${before}), ${before}::uuid)`)
+    }
+    // The words are ours, not the caller's: written out, so that the index of open orders is seen to fit.
+    if (filter.status === 'open') conditions.push(`status in ('waiting', 'received')`)
+    else if (filter.status === 'ended') conditions.push(`status in ('finished', 'cancelled', 'expired')`)
+    else if (filter.status) {
+      if (filter.status === 'waiting' || filter.status === 'received')
+        conditions.push(`status in ('waiting', 'received')`)
+      conditions.push(`status = ${value(filter.status)}`)
+    }
+    if (filter.service) conditions.push(`service = ${value(filter.service)}`)
+    if (filter.country) conditions.push(`country = ${value(filter.country)}`)
+    if (filter.from) conditions.push(`given_at >= ${instant(filter.from, 0)}`)
+    if (filter.to) conditions.push(`given_at < ${instant(filter.to, 1)}`)
+    if (filter.digits) {
+      const digits = value(filter.digits)
+      conditions.push(`(position(${digits} in number::text) > 0 or position(${digits} in phone_number) > 0)`)
+    }
+    return read(conditions.join(' and '), values, filter.limit)
   }
 
   async function read(where: string, values: unknown[], limit: number): Promise<Order[]> {
     const { rows } = await database.pool.query<Row<'orders'> & { messages: Message[] }>(
       `select o.*, coalesce(m.messages, '[]') as messages
-         from (select * from orders where ${where} order by id desc limit ${limit}) o
+         from (select id from orders where ${where} order by given_at desc, id desc limit ${limit}) found
+         join orders o using (id)
          left join lateral (
-           select json_agg(json_build_object('text', text, 'code', code, 'from', sender, 'late', late, 'received_at', received_at)
+           select json_agg(json_build_object('id', id, 'text', text, 'code', code, 'from', sender, 'late', late, 'received_at', received_at)
                            order by received_at, id) as messages
              from (select * from messages where order_id = o.id order by received_at desc, id desc limit ${MESSAGES_SHOWN_MAX}) newest) m on true
-        order by o.id desc`,
+        order by o.given_at desc, o.id desc`,
       values,
     )
     return rows.map((row) => ({
@@ -479,8 +591,10 @@ export function createOrders(parts: {
       cancel_from: row.cancel_from.toISOString(),
       ended_at: row.ended_at?.toISOString() ?? null,
       received_at: row.received_at?.toISOString() ?? null,
+      another_code_requested_at: row.another_code_requested_at?.toISOString() ?? null,
       messages: row.messages.map((message) => ({
         ...message,
+        id: printId('msg', message.id),
         received_at: new Date(message.received_at).toISOString(),
       })),
     }))
@@ -489,11 +603,14 @@ export function createOrders(parts: {
   return {
     place,
     cancel,
+    finish,
+    askAnotherCode,
     expireDue,
     accept,
     sweepUnhandledSms,
     get,
     list,
+    favourites: createFavourites({ database }),
     /** What a cursor of `list` looks like: the id at which a page ended. */
     cursorPattern: CURSOR,
     async close() {
@@ -507,6 +624,14 @@ const refusedKey: Refused = {
   detail:
     'This Idempotency-Key already belongs to another request of yours. Use a fresh key for a new request. Nothing was done.',
   field: 'Idempotency-Key',
+}
+
+function refusedClosed(order: Order, nothingLeft: string): Refused {
+  return {
+    code: 'already_closed',
+    detail: `This order ended at ${order.ended_at ?? order.expires_at} (${order.status}). There is nothing left ${nothingLeft}.`,
+    extra: { order_status: order.status },
+  }
 }
 
 const refusedOrder: Refused = {

@@ -1,13 +1,15 @@
 -- Places orders: claims a number, holds the price, writes the order, for a list of requests in order. One answer a request:
 --   placed · replayed · claim_again (see below) · or the word of a refusal
 -- Every request is decided from its own customer's rows and the stock; any list may be split anywhere.
--- Locks, in this order: numbers and offers (never waiting: skip locked), then the customers' ledger rows.
+-- Locks, in this order: API keys with a daily cap by id, numbers and offers (never waiting: skip locked), then the customers' ledger
+-- rows.
 drop function if exists orders_place;
 create function orders_place(
   p_id uuid[], p_number bigint[], p_account bigint[], p_service text[], p_country text[], p_max_price bigint[],
   p_key text[], p_fingerprint text[],
+  p_api_key bigint[], p_daily_cap bigint[],              -- with which API key, and what that may spend a day; null: none, no cap
   p_lifetime_seconds int, p_cancel_after_seconds int, p_rest_seconds int, p_open_max int
-) returns table (answer text, order_id uuid, price bigint)
+) returns table (answer text, order_id uuid, price bigint, spent bigint, opens_at timestamptz)
 language plpgsql
 set search_path = public, pg_temp
 as $$
@@ -19,6 +21,9 @@ declare
   c_revenue constant smallint := 3;         -- chart.ts: platform account "revenue"
   v_answer text[]; v_order uuid[]; v_price bigint[];
   v_available bigint[]; v_open int[]; v_account int[];    -- by customer: what the requests before this one leave
+  v_api_key int[];                                        -- by request: the first one with the same key
+  v_spent bigint[] := array_fill(null::bigint, array[n]); -- by key: what it has spent today, the requests before this one included
+  v_opens timestamptz[] := array_fill(null::timestamptz, array[n]);  -- by key: when its next day begins
   v_number_id bigint[] := array_fill(null::bigint, array[n]);
   v_phone text[] := array_fill(null::text, array[n]);
   v_free_from timestamptz[] := array_fill(null::timestamptz, array[n]);
@@ -26,6 +31,11 @@ declare
   words text[];
   i int; a int; r record;
 begin
+  -- A cap is counted under the lock of its key, and all that follows is seen as it is once the lock is granted.
+  perform from api_keys
+    where id in (select q.id from unnest(p_api_key, p_daily_cap) q(id, cap) where q.cap is not null)
+    order by id for no key update;
+
   -- 1. What the request says, what its key says, and what the customer has: one statement for all.
   --    Credit and open orders are a hint here, so that nobody claims a number he cannot pay; the ledger has the last word.
   select array_agg(
@@ -42,10 +52,11 @@ begin
          array_agg(p.price order by q.i),
          array_agg(greatest(0, l.credits - l.debits - l.held - l.frozen) order by q.i),
          array_agg(l.open_holds[c_order] order by q.i),
-         array_agg(array_position(p_account, q.account) order by q.i)
-    into v_answer, v_order, v_price, v_available, v_open, v_account
-    from unnest(p_id, p_account, p_service, p_country, p_max_price, p_key, p_fingerprint)
-         with ordinality q(id, account, service, country, max_price, key, fingerprint, i)
+         array_agg(array_position(p_account, q.account) order by q.i),
+         array_agg(array_position(p_api_key, q.api_key) order by q.i)
+    into v_answer, v_order, v_price, v_available, v_open, v_account, v_api_key
+    from unnest(p_id, p_account, p_service, p_country, p_max_price, p_key, p_fingerprint, p_api_key)
+         with ordinality q(id, account, service, country, max_price, key, fingerprint, api_key, i)
     left join ledger_accounts l on l.id = q.account
     left join orders o on o.id = q.id                       -- this very request came before; its answer got lost
     left join idempotency_keys k on k.account_id = q.account and k.key = q.key
@@ -53,11 +64,29 @@ begin
     left join countries c on c.code = q.country
     left join prices p on p.service = q.service and p.country = q.country;
 
-  -- 2. Claim a number for each that is still alive.
+  -- 2. What the keys with a cap have spent since their owner's day began. An order that returned its price is not spent.
+  for r in
+    select array_position(p_api_key, k.id) as i, coalesce(sum(o.price), 0)::bigint as spent, d.ends
+      from (select api_key as id, min(account) as account from unnest(p_api_key, p_account, p_daily_cap) q(api_key, account, cap)
+             where cap is not null group by api_key) k
+      left join accounts a on a.id = k.account
+     cross join lateral (select coalesce(a.time_zone, 'UTC') as zone) z
+     cross join lateral (select date_trunc('day', v_now at time zone z.zone) as midnight) m
+     cross join lateral (select m.midnight at time zone z.zone as begins,
+                                (m.midnight + interval '1 day') at time zone z.zone as ends) d
+      left join orders o on o.api_key_id = k.id and o.given_at >= d.begins and o.status in ('waiting', 'received', 'finished')
+     group by k.id, d.ends
+  loop
+    v_spent[r.i] := r.spent;
+    v_opens[r.i] := r.ends;
+  end loop;
+
+  -- 3. Claim a number for each that is still alive.
   for i in 1..n loop
     continue when v_answer[i] is not null;
     a := v_account[i];
     if v_open[a] >= p_open_max then v_answer[i] := 'too_many_open_orders'; continue; end if;
+    if v_spent[v_api_key[i]] + v_price[i] > p_daily_cap[i] then v_answer[i] := 'spending_limit_reached'; continue; end if;
     if v_available[a] < v_price[i] then v_answer[i] := 'insufficient_credits'; continue; end if;
 
     -- Both rows are claimed together, and both say by themselves that they are free: what the lock finds is checked again on the
@@ -86,10 +115,11 @@ begin
     v_free_from[i] := r.free_from;
     v_open[a] := v_open[a] + 1;
     v_available[a] := v_available[a] - v_price[i];
+    v_spent[v_api_key[i]] := v_spent[v_api_key[i]] + v_price[i];
     held := held || i;
   end loop;
 
-  -- 3. Hold the prices.
+  -- 4. Hold the prices.
   if cardinality(held) > 0 then
     select ledger_apply(
              array_agg(derived_id(p_id[h.i], 'hold') order by h.i),
@@ -118,12 +148,12 @@ begin
       if v_answer[i] is null then raise exception 'the ledger answered % to the hold of order %', words[a], p_id[i]; end if;
     end loop;
 
-    -- 4. Write the orders whose price is held, and bind their keys.
+    -- 5. Write the orders whose price is held, and bind their keys.
     insert into orders (id, number, account_id, service, country, number_id, phone_number, price, status, hold_id,
-                        given_at, cancel_from, expires_at)
+                        given_at, cancel_from, expires_at, api_key_id)
     select p_id[h.i], p_number[h.i], p_account[h.i], p_service[h.i], p_country[h.i], v_number_id[h.i], v_phone[h.i], v_price[h.i],
            'waiting', derived_id(p_id[h.i], 'hold'), v_now, v_now + make_interval(secs => p_cancel_after_seconds),
-           v_now + make_interval(secs => p_lifetime_seconds)
+           v_now + make_interval(secs => p_lifetime_seconds), p_api_key[h.i]
       from unnest(held) h(i)
      where v_answer[h.i] = 'placed';
     insert into idempotency_keys (account_id, key, fingerprint, subject)
@@ -131,7 +161,7 @@ begin
       from unnest(held) h(i)
      where v_answer[h.i] = 'placed' and p_key[h.i] is not null;
 
-    -- 5. Give back the numbers of the others, as if nobody had touched them.
+    -- 6. Give back the numbers of the others, as if nobody had touched them.
     update offers f set free_from = v_free_from[h.i]
       from unnest(held) h(i)
      where v_answer[h.i] <> 'placed' and f.number_id = v_number_id[h.i] and f.service = p_service[h.i];
@@ -140,6 +170,7 @@ begin
      where v_answer[h.i] <> 'placed' and m.id = v_number_id[h.i];
   end if;
 
-  return query select u.answer, u.order_id, u.price
-                 from unnest(v_answer, v_order, v_price) with ordinality u(answer, order_id, price, i) order by u.i;
+  return query select u.answer, u.order_id, u.price, v_spent[u.api_key], v_opens[u.api_key]
+                 from unnest(v_answer, v_order, v_price, v_api_key) with ordinality u(answer, order_id, price, api_key, i)
+                order by u.i;
 end $$;

@@ -1,14 +1,27 @@
 /** The catalogue, orders, and the door through which SMS come in, over HTTP. */
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Context } from 'hono'
 import { z } from 'zod'
-import { countrySchema, orderId, orderSchema, pageOf, priceSchema, serviceSchema } from '../../contract/contract.ts'
+import {
+  countrySchema,
+  type Favourite,
+  favouriteSchema,
+  orderId,
+  orderSchema,
+  orderStatuses,
+  type Page,
+  pageOf,
+  priceSchema,
+  serviceSchema,
+} from '../../contract/contract.ts'
 import { readAmount } from '../../contract/money.ts'
-import type { Routes } from '../accounts/accounts.ts'
+import type { Routes, SignedIn } from '../accounts/accounts.ts'
 import {
   answerRefusal,
   fit,
   parseJson,
   printCursor,
+  Refusal,
   type Refused,
   readBody,
   readCursor,
@@ -19,7 +32,9 @@ import type { WireClock } from '../platform/clock.ts'
 import { readId } from '../platform/ids.ts'
 import { REQUEST_BODY_BYTES_MAX } from '../platform/limits.ts'
 import type { Catalogue } from './catalogue.ts'
-import type { Orders } from './orders.ts'
+import { FAVOURITES_MAX, unknownCountry, unknownService } from './favourites.ts'
+import type { Closed, Instant, Orders } from './orders.ts'
+import { EMPTY_TWIML, isSignedByTwilio, twilioMessage } from './twilio.ts'
 
 const placeBody = z.object({
   service: z.string().meta({ description: 'A code of GET /services' }),
@@ -29,8 +44,42 @@ const placeBody = z.object({
     .optional()
     .meta({ override: { $ref: '#/components/schemas/Amount' }, description: 'Above it, nothing is ordered' }),
 })
-const listQuery = z.object({ status: z.enum(['open', 'ended']).optional() })
-const priceQuery = z.object({ service: z.string().max(64).optional(), country: z.string().max(8).optional() })
+
+const WRITE_A_MOMENT = 'write a day as 2026-11-23, or an instant as 2026-11-23T14:02:00Z'
+const day = z.iso.date()
+const instant = z.iso.datetime({ offset: true })
+const moment = z
+  .string()
+  // No calendar of PostgreSQL's has a year 0.
+  .refine((text) => text >= '0001' && (day.safeParse(text).success || instant.safeParse(text).success), WRITE_A_MOMENT)
+  .optional()
+const serviceFilter = z.string().max(64).optional().meta({ description: 'A code of GET /services' })
+const countryFilter = z.string().max(8).optional().meta({ description: 'A code of GET /countries' })
+
+const listQuery = z.object({
+  status: z
+    .enum(['open', 'ended', ...orderStatuses])
+    .optional()
+    .meta({ description: 'One state, or `open` (requested, waiting, received) or `ended` (all others)' }),
+  service: serviceFilter,
+  country: countryFilter,
+  from: moment.meta({ description: 'Ordered from here on: an instant, or a day in your time zone' }),
+  to: moment.meta({ description: 'Ordered before this instant, or until the end of this day in your time zone' }),
+  search: z
+    .string()
+    .max(40)
+    .optional()
+    .meta({ description: 'At least 3 digits that stand together in the order number or the phone number' }),
+})
+/** Too few would find nearly everything; more has no phone number. */
+const searchPattern = /^\d{3,15}$/
+const priceQuery = z.object({
+  service: serviceFilter,
+  country: countryFilter,
+  search: z.string().max(100).optional().meta({
+    description: 'Words that begin a word of the service’s or the country’s name, or are its code or dial code',
+  }),
+})
 
 const notFound: Refused = {
   code: 'not_found',
@@ -45,7 +94,7 @@ export function ordersRoutes(table: Routes, orders: Orders): void {
       policy: 'order',
       summary: 'Order a number',
       description:
-        'Holds the price and answers with the number at once. The price is deducted only when a code arrives; without one it returns by itself when the order ends.',
+        'Holds the price and answers with the number at once. The price is deducted only when a code arrives; without one it returns by itself when the order ends. With `max_price`, nothing is ordered above it, and less is charged where less is asked.',
       body: placeBody,
       example: { service: 'telegram', country: 'GB' },
       idempotent: true,
@@ -57,6 +106,7 @@ export function ordersRoutes(table: Routes, orders: Orders): void {
         'invalid_amount',
         'above_max_price',
         'too_many_open_orders',
+        'spending_limit_reached',
         'insufficient_credits',
         'no_numbers',
       ],
@@ -77,6 +127,7 @@ export function ordersRoutes(table: Routes, orders: Orders): void {
         country: body.country,
         maxPrice,
         idempotencyKey: readIdempotencyKey(c),
+        key: c.get('caller').key,
       })
       if (!placed.ok) return answerRefusal(c, placed)
       if (placed.replayed) c.header('Idempotent-Replayed', 'true')
@@ -89,15 +140,28 @@ export function ordersRoutes(table: Routes, orders: Orders): void {
     {
       policy: 'read',
       summary: 'List your orders',
-      description: 'Newest first.',
+      description: 'Newest first. Filters may be combined; what is left out is not asked for.',
       query: listQuery,
       list: true,
       answers: { 200: pageOf(orderSchema) },
+      refuses: ['unknown_service', 'unknown_country'],
     },
     async (c, { query }) => {
       const limit = readLimit(c)
       const before = readCursor(c, orders.cursorPattern)
-      const items = await orders.list(c.get('caller').accountId, { limit: limit + 1, before, which: query.status })
+      const { accountId, timeZone } = c.get('caller')
+      const items = await orders.list(accountId, {
+        limit: limit + 1,
+        before,
+        status: query.status,
+        service: query.service,
+        country: query.country,
+        from: readMoment(query.from, timeZone),
+        to: readMoment(query.to, timeZone),
+        digits: readSearch(query.search),
+      })
+      if (items === 'unknown_service') return answerRefusal(c, unknownService)
+      if (items === 'unknown_country') return answerRefusal(c, unknownCountry)
       const more = items.length > limit
       const page = items.slice(0, limit)
       return c.json({ items: page, next_cursor: more ? printCursor(readId('ord', page.at(-1)!.id)!) : null })
@@ -133,19 +197,143 @@ export function ordersRoutes(table: Routes, orders: Orders): void {
       answers: { 200: orderSchema },
       refuses: ['not_found', 'cancel_too_early', 'already_received', 'already_closed'],
     },
+    (c) => actOn(c, c.req.param('id'), orders.cancel),
+  )
+
+  table.post(
+    '/api/v1/orders/:id/finish',
+    {
+      policy: 'order',
+      summary: 'Finish an order',
+      description:
+        'Ends an order that has its code: nothing more is charged, and its number is free for others. An order without a code is cancelled, as by cancel. Finishing twice changes nothing.',
+      params: { id: orderId },
+      idempotent: true,
+      answers: { 200: orderSchema },
+      refuses: ['not_found', 'cancel_too_early', 'already_closed'],
+    },
+    (c) => actOn(c, c.req.param('id'), orders.finish),
+  )
+
+  table.post(
+    '/api/v1/orders/:id/another-code',
+    {
+      policy: 'order',
+      summary: 'Wait for another code',
+      description:
+        'Every further code of an order is free while the order lives; this says that you wait for one, until it comes. An order without its first code waits anyway and stays as it is.',
+      params: { id: orderId },
+      idempotent: true,
+      answers: { 200: orderSchema },
+      refuses: ['not_found', 'already_closed'],
+    },
+    (c) => actOn(c, c.req.param('id'), orders.askAnotherCode),
+  )
+
+  favouritesRoutes(table, orders.favourites)
+}
+
+/** The order of the path is asked to do something; answers as it is afterwards. */
+async function actOn(
+  c: Context<SignedIn>,
+  printedId: string,
+  act: (request: { accountId: bigint; orderId: string; idempotencyKey: string | null }) => Promise<Closed>,
+): Promise<Response> {
+  const id = readId('ord', printedId)
+  if (id === null) return answerRefusal(c, notFound)
+  const acted = await act({
+    accountId: c.get('caller').accountId,
+    orderId: id,
+    idempotencyKey: readIdempotencyKey(c),
+  })
+  if (!acted.ok) return answerRefusal(c, acted)
+  if (acted.replayed) c.header('Idempotent-Replayed', 'true')
+  return c.json(acted.order)
+}
+
+function readMoment(text: string | undefined, zone: string): Instant | null {
+  if (text === undefined) return null
+  return day.safeParse(text).success ? { day: text, zone } : new Date(text)
+}
+
+/** People write numbers with spaces, a plus sign, brackets and dashes. */
+function readSearch(text: string | undefined): string | undefined {
+  const digits = text?.replace(/[\s()+.-]/g, '')
+  if (digits === undefined || searchPattern.test(digits)) return digits
+  throw new Refusal({
+    code: 'invalid_request',
+    detail: '"search" is 3 to 15 digits of an order number or a phone number. Correct it, or leave it out.',
+    field: 'search',
+  })
+}
+
+function favouritesRoutes(table: Routes, favourites: Orders['favourites']): void {
+  table.get(
+    '/api/v1/favourites',
+    {
+      policy: 'read',
+      summary: 'List your favourites',
+      description: 'Pairs of service and country that you have marked, by service and country.',
+      list: true,
+      answers: { 200: pageOf(favouriteSchema) },
+    },
     async (c) => {
-      const id = readId('ord', c.req.param('id'))
-      if (id === null) return answerRefusal(c, notFound)
-      const closed = await orders.cancel({
-        accountId: c.get('caller').accountId,
-        orderId: id,
-        idempotencyKey: readIdempotencyKey(c),
-      })
-      if (!closed.ok) return answerRefusal(c, closed)
-      if (closed.replayed) c.header('Idempotent-Replayed', 'true')
-      return c.json(closed.order)
+      const limit = readLimit(c)
+      const after = readCursor(c, PAIR)
+      const items = await favourites.list(c.get('caller').accountId, { limit: limit + 1, after: readPair(after) })
+      return c.json(pageOfPairs(items, limit))
     },
   )
+
+  table.post(
+    '/api/v1/favourites',
+    {
+      policy: 'order',
+      summary: 'Mark a favourite',
+      description: `Marking twice changes nothing. At most ${FAVOURITES_MAX} an account.`,
+      body: favouriteSchema,
+      example: { service: 'telegram', country: 'GB' },
+      answers: { 200: favouriteSchema },
+      refuses: ['unknown_service', 'unknown_country', 'too_many_favourites'],
+    },
+    async (c, { body }) => {
+      const marked = await favourites.mark(c.get('caller').accountId, body)
+      return marked.ok ? c.json(marked.favourite) : answerRefusal(c, marked)
+    },
+  )
+
+  table.delete(
+    '/api/v1/favourites/:service/:country',
+    {
+      policy: 'order',
+      summary: 'Remove a favourite',
+      description: 'Where there is none, nothing changes.',
+      params: { service: favouriteSchema.shape.service, country: favouriteSchema.shape.country },
+      answers: { 204: 'Removed' },
+    },
+    async (c) => {
+      const { service, country } = c.req.param()
+      await favourites.unmark(c.get('caller').accountId, { service, country })
+      return c.body(null, 204)
+    },
+  )
+}
+
+/** A cursor of lists by service and country. */
+const PAIR = /^[a-z0-9]{2,32} [A-Z]{2}$/
+
+function readPair(cursor: string | null): Favourite | null {
+  if (cursor === null) return null
+  const [service, country] = cursor.split(' ')
+  return { service: service!, country: country! }
+}
+
+/** `items` has one more than the page where there is more. */
+function pageOfPairs<Item extends Favourite>(items: Item[], limit: number): Page<Item> {
+  const page = items.slice(0, limit)
+  const last = page.at(-1)
+  const more = items.length > limit && last
+  return { items: page, next_cursor: more ? printCursor(`${last.service} ${last.country}`) : null }
 }
 
 /** What is for sale, readable by anybody. */
@@ -166,28 +354,19 @@ export function catalogueRoutes(table: Routes, catalogue: Catalogue): void {
       policy: 'public',
       summary: 'List prices with stock and success rate',
       description:
-        'The rate is the share of the numbers of the last 30 days that got a code; `success_base` is how many numbers it stands on.',
+        'By service and country. The rate is the share of the numbers of the last 30 days that got a code; `success_base` is how many numbers it stands on. Stock is a second old at most, rates are a minute.',
       query: priceQuery,
+      list: true,
       answers: { 200: pageOf(priceSchema) },
       refuses: ['unknown_service', 'unknown_country'],
     },
     async (c, { query }) => {
-      const prices = await catalogue.prices(query)
-      if (prices === 'unknown_service') {
-        return answerRefusal(c, {
-          code: prices,
-          detail: 'There is no such service. GET /api/v1/services lists them.',
-          field: 'service',
-        })
-      }
-      if (prices === 'unknown_country') {
-        return answerRefusal(c, {
-          code: prices,
-          detail: 'There is no such country. GET /api/v1/countries lists them.',
-          field: 'country',
-        })
-      }
-      return c.json({ items: prices, next_cursor: null })
+      const limit = readLimit(c)
+      const after = readPair(readCursor(c, PAIR))
+      const prices = await catalogue.prices({ ...query, limit: limit + 1, after })
+      if (prices === 'unknown_service') return answerRefusal(c, unknownService)
+      if (prices === 'unknown_country') return answerRefusal(c, unknownCountry)
+      return c.json(pageOfPairs(prices, limit))
     },
   )
 }
@@ -244,6 +423,68 @@ export function smsWebhook(
         body: JSON.stringify({ id, to, from: from.replaceAll('\0', ''), text: text.replaceAll('\0', '') }),
       })
       return c.json({ status: outcome === 'duplicate' ? 'duplicate' : 'accepted', outcome })
+    },
+  )
+}
+
+/**
+ * `POST /webhooks/sms/twilio`: the form that Twilio sends for an incoming message, signed as Twilio signs (twilio.ts). Answers only
+ * after the message is stored, with an empty TwiML document: nobody gets a reply. Without a token the door is shut (404).
+ */
+export function twilioWebhook(
+  table: Routes,
+  orders: Orders,
+  settings: { tokens: readonly string[]; publicUrl: string },
+): void {
+  table.post(
+    '/webhooks/sms/twilio',
+    {
+      policy: 'signed',
+      summary: 'Hand in an SMS as Twilio does',
+      description:
+        'The webhook for incoming messages of a number at Twilio: a form, signed by X-Twilio-Signature with the auth token, over the address that is set there. Answered only after the message is stored; the same MessageSid again is the same message.',
+      answers: { 200: 'An empty TwiML document' },
+      refuses: ['not_found', 'unsupported_media_type', 'invalid_signature', 'invalid_request', 'too_large'],
+    },
+    async (c) => {
+      if (settings.tokens.length === 0) {
+        return answerRefusal(c, { code: 'not_found', detail: 'No token is set for this source, so it is closed.' })
+      }
+      const raw = await readBody(c, REQUEST_BODY_BYTES_MAX)
+      if (!/^application\/x-www-form-urlencoded\b/i.test(c.req.header('content-type') ?? '')) {
+        return answerRefusal(c, {
+          code: 'unsupported_media_type',
+          detail: 'Send the message as a form, application/x-www-form-urlencoded, as Twilio does. Nothing was stored.',
+        })
+      }
+      const parameters = new URLSearchParams(raw.toString('utf8'))
+      // Behind a proxy the server is reached under another address; Twilio signs the one that people and it know.
+      const { pathname, search } = new URL(c.req.url)
+      const request = { url: settings.publicUrl + pathname + search, parameters }
+      if (!isSignedByTwilio(c.req.header('x-twilio-signature') ?? '', request, settings.tokens)) {
+        return answerRefusal(c, {
+          code: 'invalid_signature',
+          detail: `The signature does not match. Check the auth token, and that ${settings.publicUrl}${pathname} is the address that is set at Twilio. Nothing was stored.`,
+          field: 'X-Twilio-Signature',
+        })
+      }
+      const message = fit(twilioMessage, Object.fromEntries(parameters))
+      const sms = {
+        id: message.MessageSid,
+        to: message.To,
+        // PostgreSQL's text cannot hold a zero character; a phone network can send one.
+        from: message.From.replaceAll('\0', ''),
+        text: message.Body.replaceAll('\0', ''),
+      }
+      await orders.accept({
+        source: 'twilio',
+        externalId: sms.id,
+        to: sms.to,
+        from: sms.from,
+        text: sms.text,
+        body: JSON.stringify({ ...sms, account: message.AccountSid, media: message.NumMedia }),
+      })
+      return c.body(EMPTY_TWIML, 200, { 'content-type': 'text/xml; charset=utf-8' })
     },
   )
 }

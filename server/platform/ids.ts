@@ -33,7 +33,7 @@ export function newSecret(characters: number): string {
 }
 
 /** What an id is of; it stands before the id wherever one is printed, so that logs explain themselves. */
-export type IdPrefix = 'ord' | 'top' | 'trf' | 'req' | 'key'
+export type IdPrefix = 'ord' | 'msg' | 'top' | 'trf' | 'req' | 'key'
 
 /** `ord_` and the 32 hexadecimal digits of the id. */
 export function printId(prefix: IdPrefix, id: string): string {

@@ -4,6 +4,7 @@ import type { Message, Order } from '../../contract/contract.ts'
 import { stageOf, tellingMessage, veiled } from './order.ts'
 
 const message = (change: Partial<Message>): Message => ({
+  id: 'msg_1',
   text: 'Your code is 482771',
   code: '482771',
   from: 'Telegram',
@@ -26,6 +27,7 @@ function order(change: Partial<Order>): Order {
     cancel_from: '2026-11-22T14:03:03Z',
     ended_at: null,
     received_at: null,
+    another_code_requested_at: null,
     messages: [],
     ...change,
   }
