@@ -25,16 +25,20 @@ export async function start() {
   return withCrew(async () => {
     begin('Folder', 'looking')
     const folder = dataFolder(process.env)
-    const held = await holdData(folder, { verb: 'start', address: settings.publicUrl })
+    // One start has the data folder, with its database; processes beside it need a place for their lock and their log only.
+    const { role, port } = settings
+    const place = role === 'all' ? folder : join(folder, 'processes', `${role}-${port}`)
+    const held = await holdData(place, { verb: 'start', address: settings.publicUrl })
     if (!held.ok) {
-      done(folder)
+      done(place)
       line(alreadyRunning(held.holder))
       return 0
     }
     keepLock(held.lock)
     await checkPort('PORT', settings.host, settings.port)
-    if (settings.mode === 'sandbox') await checkPort('SANDBOX_PORT', '127.0.0.1', settings.sandboxPort)
-    done(folder)
+    const withSandbox = settings.mode === 'sandbox' && role === 'all'
+    if (withSandbox) await checkPort('SANDBOX_PORT', '127.0.0.1', settings.sandboxPort)
+    done(place)
 
     keepLock(await preparePackages('start'))
     const databaseUrl = settings.databaseUrl ?? (await startDatabase(folder))
@@ -42,23 +46,29 @@ export async function start() {
       begin('Database')
       done('the one that DATABASE_URL names')
     }
-    await buildWeb()
+    if (role !== 'worker') await buildWeb()
 
     const env = programEnvironment(childEnvironment(process.env), settings, {
       dataFolder: folder,
       databaseUrl,
       web: webFolder,
     })
-    const begun = (/** @type {string} */ name) => begunProgram(name, env, settings.mode === 'sandbox' ? folder : null)
+    const begun = (/** @type {string} */ name) => begunProgram(name, env, settings.mode === 'sandbox' ? place : null)
     // Both at once: neither needs the other to start.
-    const sandbox = settings.mode === 'sandbox' ? begun('sandbox') : undefined
+    const sandbox = withSandbox ? begun('sandbox') : undefined
     const server = begun('server')
     if (sandbox) await answering('Sandbox', sandbox, `${settings.sandboxUrl}/healthz`, settings.sandboxUrl)
     await answering('Server', server, `${settings.serverUrl}/readyz`, settings.serverUrl)
 
-    line(`MobileSMS is ready at ${settings.publicUrl}`)
+    line(
+      role === 'all'
+        ? `MobileSMS is ready at ${settings.publicUrl}`
+        : `MobileSMS is ready: ROLE=${role} at ${settings.serverUrl}, for ${settings.publicUrl}`,
+    )
     if (sandbox) for (const text of newcomer(settings.sandboxUrl)) line(text)
-    line(`  Ready after ${seconds(since)}. ${sandbox ? `Logs are in ${folder}. ` : ''}Ctrl-C stops everything.`)
+    line(
+      `  Ready after ${seconds(since)}. ${settings.mode === 'sandbox' ? `Logs are in ${place}. ` : ''}Ctrl-C stops everything.`,
+    )
     return 'stay'
   })
 }

@@ -219,6 +219,14 @@ test('a data folder that cannot be written is refused with what to set', async (
 test('a wrong setting is refused with its value', async () => {
   await refuses({ PORT: '3000x' }, /PORT is "3000x": set it to a whole number from 1 to 65535\./)
   await refuses({ MODE: 'demo' }, /MODE is "demo": set it to sandbox or to production\./)
+  await refuses({ ROLE: 'both' }, /ROLE is "both": set it to all, web or worker\./)
+  await refuses(
+    { ROLE: 'web' },
+    /ROLE is web and DATABASE_URL is missing: set it to the database that the processes share/,
+  )
+  const shared = { ROLE: 'web', DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none', PORT: String(await freePort()) }
+  await refuses(shared, /ROLE is web and SANDBOX_PORT is missing: set it to the port of the sandbox/)
+  await refuses({ ...shared, SANDBOX_PORT: '1' }, /ROLE is web and AUTH_SECRET is missing: set it to one random text/)
 })
 
 test('a platform without a pinned Node is refused with what to use', () => {
@@ -416,6 +424,20 @@ test('the product starts, says where it is, survives kill -9 of its launcher, an
 
   const audited = launch('audit', settings)
   assert.equal(await audited.ended, 0, audited.said())
+
+  // A worker beside it, on the same data folder's secret and the same database: nobody's way is in anybody's.
+  const known = JSON.parse(readFileSync(join(settings.DATA_DIR, 'postgres.json'), 'utf8'))
+  const workersPort = await freePort()
+  const worker = launch('start', {
+    ...settings,
+    ROLE: 'worker',
+    PORT: String(workersPort),
+    DATABASE_URL: `postgres://postgres:${known.password}@127.0.0.1:${known.port}/mobilesms`,
+  })
+  await hears(worker, /MobileSMS is ready: ROLE=worker/)
+  assert.equal((await fetch(`http://127.0.0.1:${workersPort}/readyz`)).status, 200)
+  assert.equal((await stopped(worker)).code, 0)
+  assert.equal(await alive(), 200)
 
   first.child.kill('SIGKILL')
   await first.ended
