@@ -18,7 +18,7 @@ import { Refusal } from './say.mjs'
  * @property {string} publicUrl where browsers find the product
  * @property {string} serverUrl where the sandbox finds the server
  * @property {string} sandboxUrl
- * @property {number} smtpPort where the sandbox takes mail; 0: any free port
+ * @property {number | undefined} smtpPort where the sandbox takes mail, when a person has said it
  * @property {string | undefined} databaseUrl given from outside: no PostgreSQL of ours is started
  */
 
@@ -59,7 +59,9 @@ export function readSettings(env) {
       `http://${/^(0\.0\.0\.0|::|)$/.test(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`,
     sandboxUrl: `http://127.0.0.1:${sandboxPort}`,
     smtpPort:
-      mode === 'sandbox' && env['SANDBOX_SMTP_PORT'] ? portOf('SANDBOX_SMTP_PORT', env['SANDBOX_SMTP_PORT']) : 0,
+      mode === 'sandbox' && env['SANDBOX_SMTP_PORT']
+        ? portOf('SANDBOX_SMTP_PORT', env['SANDBOX_SMTP_PORT'])
+        : undefined,
     databaseUrl: env['DATABASE_URL'] || undefined,
   }
 }
@@ -157,8 +159,30 @@ export async function checkPort(name, host, port) {
   )
 }
 
+/**
+ * Where the sandbox takes mail: any free port, chosen by the start that runs it, and left in the data folder for those beside it.
+ * @param {Settings} settings
+ * @param {string} dataFolder
+ * @returns {Promise<number>}
+ */
+export async function smtpPort(settings, dataFolder) {
+  if (settings.mode === 'production') return 0
+  if (settings.smtpPort) return settings.smtpPort
+  const file = join(dataFolder, 'sandbox.json')
+  if (settings.role === 'all') {
+    const port = await freePort()
+    writeWhole(file, `${JSON.stringify({ smtpPort: port })}\n`)
+    return port
+  }
+  const left = readJson(file)?.smtpPort
+  if (typeof left === 'number') return left
+  throw new Refusal(
+    `ROLE is ${settings.role} and no sandbox has left its mail port in ${dataFolder}: set SANDBOX_SMTP_PORT, for both starts.`,
+  )
+}
+
 /** A port of this machine that nobody listens on at the moment. @returns {Promise<number>} */
-export function freePort() {
+function freePort() {
   return new Promise((tell, fail) => {
     const server = createServer()
     server.once('error', fail)

@@ -10,7 +10,7 @@ import { holdData } from './hold.mjs'
 import { checkPlatform, childEnvironment, pinnedNode, preparePackages } from './install.mjs'
 import { startCluster } from './postgres.mjs'
 import { begin, done, line, Refusal, seconds } from './say.mjs'
-import { checkPort, programEnvironment, readSettings } from './settings.mjs'
+import { checkPort, programEnvironment, readSettings, smtpPort } from './settings.mjs'
 import { buildWeb, webFolder } from './web.mjs'
 
 /** @typedef {import('./crew.mjs').Program} Program */
@@ -37,7 +37,10 @@ export async function start() {
     keepLock(held.lock)
     await checkPort('PORT', settings.host, settings.port)
     const withSandbox = settings.mode === 'sandbox' && role === 'all'
-    if (withSandbox) await checkPort('SANDBOX_PORT', '127.0.0.1', settings.sandboxPort)
+    if (withSandbox) {
+      await checkPort('SANDBOX_PORT', '127.0.0.1', settings.sandboxPort)
+      if (settings.smtpPort) await checkPort('SANDBOX_SMTP_PORT', '127.0.0.1', settings.smtpPort)
+    }
     done(place)
 
     keepLock(await preparePackages('start'))
@@ -52,6 +55,8 @@ export async function start() {
       dataFolder: folder,
       databaseUrl,
       web: webFolder,
+      // Chosen late: somebody else could take it before the sandbox does.
+      smtpPort: await smtpPort(settings, folder),
     })
     const begun = (/** @type {string} */ name) => begunProgram(name, env, settings.mode === 'sandbox' ? place : null)
     // Both at once: neither needs the other to start.
@@ -142,6 +147,7 @@ function answersOk(url) {
 function newcomer(sandboxUrl) {
   return [
     `  Desk       ${sandboxUrl} (the outside world: bank, phones, clock)`,
+    `  Mailbox    ${sandboxUrl}/mail (every mail that is sent, whoever it is to)`,
     '  Customer   demo / demo-password',
     '  Staff      staff / staff-password, approver / approver-password',
     '  API key    msk_sandbox_demo',

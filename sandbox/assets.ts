@@ -14,6 +14,7 @@ const files: Record<string, { at: string; type: string }> = {
   'tokens.css': { at: own('./page/tokens.css'), type: 'text/css; charset=utf-8' },
   'desk.css': { at: own('./page/desk.css'), type: 'text/css; charset=utf-8' },
   'desk.js': { at: own('./page/desk.js'), type: 'text/javascript; charset=utf-8' },
+  'mailbox.js': { at: own('./mail/mailbox.js'), type: 'text/javascript; charset=utf-8' },
   'icon.svg': { at: own('./page/icon.svg'), type: 'image/svg+xml' },
   'checkout.css': { at: own('./stripe/checkout.css'), type: 'text/css; charset=utf-8' },
   'checkout.js': { at: own('./stripe/checkout.js'), type: 'text/javascript; charset=utf-8' },

@@ -21,9 +21,9 @@ async function start() {
   try {
     return await startSandbox(readSettings(process.env))
   } catch (error) {
-    const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+    const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE' && 'port' in error
     const sentence = taken
-      ? `Port ${process.env['SANDBOX_PORT'] ?? 3001} is in use: end what holds it, or set SANDBOX_PORT to another`
+      ? `Port ${error.port} is in use: end what holds it, or set SANDBOX_PORT (its pages) or SANDBOX_SMTP_PORT (its mail server) to another`
       : error instanceof Error
         ? error.message
         : String(error)

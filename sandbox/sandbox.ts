@@ -1,6 +1,6 @@
 /**
- * The outside world in a box: a bank that speaks Stripe's API, a phone network, and the desk that controls both. One program,
- * one port, always on loopback. It imports nothing of the server and knows it only as the outside does.
+ * The outside world in a box: a bank that speaks Stripe's API, a phone network, a mail server, and the desk that controls them. One
+ * program, a port for HTTP and one for SMTP, always on loopback. It imports nothing of the server and knows it only as the outside does.
  */
 import type { Server } from 'node:http'
 import { join } from 'node:path'
@@ -9,6 +9,8 @@ import { Hono } from 'hono'
 import { assets } from './assets.ts'
 import { openBooks } from './books.ts'
 import type { Clock } from './clock.ts'
+import { openMailbox } from './mail/mail.ts'
+import { mailboxRoutes } from './mail/mailbox.ts'
 import { openLog } from './page/log.ts'
 import { openDesk } from './page/page.ts'
 import { openPhones } from './phones/phones.ts'
@@ -24,6 +26,8 @@ export type Sandbox = {
   /** `http://127.0.0.1:<port>` */
   url: string
   port: number
+  /** Where it takes mail, on 127.0.0.1. */
+  smtpPort: number
   /** The server has moved: where webhooks, SMS and clock moves go from now on. */
   serverMovedTo: (serverUrl: string, publicUrl?: string) => void
   /** Ends calls in flight and closes the books; what was due is done after the next start. */
@@ -34,6 +38,7 @@ type Options = Pick<Settings, 'port' | 'dataDir' | 'serverUrl'> & Partial<Settin
 
 export async function startSandbox(options: Options): Promise<Sandbox> {
   const settings: Settings = {
+    smtpPort: 0,
     publicUrl: options.serverUrl,
     shopName: 'MobileSMS',
     stripeKey: 'sk_test_sandbox',
@@ -69,10 +74,12 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
     autoSeconds: settings.autoSmsSeconds,
     note: log.note,
   })
+  const mailbox = openMailbox({ books, clock, note: log.note })
   const desk = openDesk({
     view: () => ({
       phones: phones.view(),
       bank: stripe.view(),
+      mail: mailbox.view(),
       log: log.newest(),
       publicUrl: settings.publicUrl,
       now: clock(),
@@ -86,6 +93,7 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
   app.use('*', onlyOurOwnPages)
   app.route('/assets', assets())
   app.route('/phones', phones.routes)
+  app.route('/mail', mailboxRoutes({ mailbox, publicUrl: () => settings.publicUrl }))
   app.route('/', desk.routes)
   app.route('/', stripe.routes)
   app.notFound((c) => problem(c, 404, 'not_found', `There is no ${c.req.method} ${c.req.path}.`))
@@ -99,9 +107,12 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server
   server.requestTimeout = 30_000
   server.headersTimeout = 10_000
+  let smtpPort: number
   try {
     url = `http://127.0.0.1:${await listen(server, settings.port)}`
+    smtpPort = await mailbox.listen(settings.smtpPort)
   } catch (error) {
+    server.close()
     await phones.stop()
     books.close()
     throw error
@@ -114,6 +125,7 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
   return {
     url,
     port: Number(new URL(url).port),
+    smtpPort,
     serverMovedTo(serverUrl, publicUrl) {
       settings.serverUrl = serverUrl
       settings.publicUrl = publicUrl ?? serverUrl
@@ -125,7 +137,7 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
       const idling = setInterval(() => server.closeIdleConnections(), 50)
       const patience = setTimeout(() => server.closeAllConnections(), STOP_MILLISECONDS_MAX)
       desk.stop()
-      await Promise.all([stripe.stop(), phones.stop()])
+      await Promise.all([stripe.stop(), phones.stop(), mailbox.stop()])
       await closed
       clearInterval(idling)
       clearTimeout(patience)

@@ -4,6 +4,8 @@
 export type Settings = {
   /** Always on 127.0.0.1. 0: any free port (tests). */
   port: number
+  /** Where the mail server listens, always on 127.0.0.1. 0: any free port (tests). */
+  smtpPort: number
   /** Where the books are kept, as `sandbox.sqlite`. */
   dataDir: string
   /** Where webhooks, SMS and clock moves are sent. */
@@ -26,9 +28,11 @@ export type Settings = {
 
 export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   const port = whole(environment, 'SANDBOX_PORT', 3001, 0, 65_535)
+  const smtpPort = whole(environment, 'SANDBOX_SMTP_PORT', Math.min(port + 1, 65_535), 0, 65_535)
   const serverUrl = origin(environment, 'SERVER_URL', 'http://127.0.0.1:3000')
   return {
     port,
+    smtpPort,
     dataDir: environment['DATA_DIR'] || refuse('DATA_DIR is missing: name the folder for the books of the sandbox'),
     serverUrl,
     publicUrl: origin(environment, 'PUBLIC_URL', 'http://localhost:3000'),

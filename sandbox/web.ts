@@ -81,9 +81,9 @@ export const onlyOurOwnPages: MiddlewareHandler = async (c, next) => {
 
 /**
  * What a page of ours may load and where its forms may lead. `formTargets` are origins that a form's answer redirects to:
- * browsers hold the redirect to the same rule as the form.
+ * browsers hold the redirect to the same rule as the form. `frames`: it shows another page of ours.
  */
-export function pageHeaders(c: Context, formTargets: string[] = []): void {
+export function pageHeaders(c: Context, page: { formTargets?: string[]; frames?: boolean } = {}): void {
   c.header(
     'content-security-policy',
     [
@@ -93,7 +93,8 @@ export function pageHeaders(c: Context, formTargets: string[] = []): void {
       "font-src 'self'",
       "img-src 'self'",
       "connect-src 'self'",
-      `form-action ${["'self'", ...formTargets].join(' ')}`,
+      ...(page.frames ? ["frame-src 'self'"] : []),
+      `form-action ${["'self'", ...(page.formTargets ?? [])].join(' ')}`,
       "base-uri 'none'",
       "frame-ancestors 'none'",
     ].join('; '),

@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import type { Balance, HistoryRow, Order, Page, Topup } from '../contract/contract.ts'
 import { micros, printAmount, type Usd, usd } from '../contract/money.ts'
 import type { Problem } from '../contract/refusals.ts'
+import type { StoredMail } from '../sandbox/mail/mail.ts'
 import { type Sandbox, startSandbox } from '../sandbox/sandbox.ts'
 import { createAccounts, type Role } from '../server/accounts/accounts.ts'
 import { readConfig } from '../server/config.ts'
@@ -33,6 +34,10 @@ import { until } from './until.ts'
 const AUTH_SECRET = 'the-secret-of-a-test-world-0123456789'
 const SMS_SECRET = 'sms_sandbox'
 const PASSWORD = 'a-long-password'
+/** A text shorter than this may stand in a log for other reasons. */
+const SECRET_CHARACTERS_MIN = 12
+/** What is kept of a server's log. */
+const LOG_CHARACTERS_MAX = 2_000_000
 
 /** What a call was answered. `body` is what the test expects it to be; a refusal reads as a `Problem`. */
 export type Answer<Body> = { status: number; body: Body; headers: Headers }
@@ -72,7 +77,9 @@ export async function startWorld(
   const db = await freshDatabase()
   const dataDir = mkdtempSync(join(tmpdir(), 'world-'))
   const alarms: { sentence: string; about: unknown }[] = []
-  const log = quietLog(alarms)
+  const { log, said } = quietLog(alarms)
+  /** What this world's customers type and receive, and no log may hold. */
+  const secrets = new Set<string>()
   const port = options.asProcess ? await freePort() : 0
   const sandbox: Sandbox = await startSandbox({
     port: 0,
@@ -90,11 +97,12 @@ export async function startWorld(
     STRIPE_WEBHOOK_SECRETS: 'whsec_sandbox',
     STRIPE_API_URL: sandbox.url,
     SMS_WEBHOOK_SECRETS: SMS_SECRET,
+    SMTP_URL: `smtp://127.0.0.1:${sandbox.smtpPort}`,
     TWILIO_AUTH_TOKENS: 'twilio_sandbox',
-    LOG_LEVEL: 'warn',
+    LOG_LEVEL: 'trace',
     ...options.env,
   }
-  const server = options.asProcess ? serverProcess(env, port) : serverHere(env, log)
+  const server = options.asProcess ? serverProcess(env, port) : serverHere(env, log, said)
   try {
     await server.start()
   } catch (error) {
@@ -200,6 +208,7 @@ export async function startWorld(
       })
       assert.equal(answer.status, 200, await answer.text())
       const cookie = answer.headers.getSetCookie().map((line) => line.split(';')[0]!)
+      for (const line of cookie) secrets.add(line.slice(line.indexOf('=') + 1))
       return {
         cookie: cookie.join('; '),
         ...createClient(server, { cookie: cookie.join('; '), origin: server.publicUrl }),
@@ -208,6 +217,7 @@ export async function startWorld(
 
     /** The phone network carries a message, and answers as `POST /phones/sms` does. */
     sms(message: { to: string; from?: string; text: string; id?: string }): Promise<Answer<Record<string, unknown>>> {
+      if (message.text.length >= SECRET_CHARACTERS_MIN) secrets.add(message.text)
       return call(`${sandbox.url}/phones/sms`, { from: 'SMS', ...message })
     },
 
@@ -243,6 +253,17 @@ export async function startWorld(
       const answer = await call<Record<string, unknown>>(sandbox.url + path, asked)
       assert.equal(answer.status, 200, JSON.stringify(answer.body))
       return answer.body
+    },
+
+    /**
+     * Waits for a mail to this address and answers the newest; with `subject` the newest of those that match.
+     * To be sure that it is not an older one: `world.control('/mail/clear', {})` before what should send it.
+     */
+    mail(to: string, subject = /./): Promise<StoredMail> {
+      return until(async () => {
+        const { body } = await call<{ items: StoredMail[] }>(`${sandbox.url}/mail?to=${encodeURIComponent(to)}`)
+        return body.items.find((mail) => subject.test(mail.subject))
+      })
     },
 
     /** Moves house time and returns the new one, when what became due has run. */
@@ -353,12 +374,13 @@ export async function startWorld(
       await authDatabase.close()
       await db.close()
       rmSync(dataDir, { recursive: true, force: true })
+      expectNoSecrets(server.said(), secrets)
     },
   }
 }
 
 /** The server in this process. */
-function serverHere(env: Record<string, string>, log: Log): Server {
+function serverHere(env: Record<string, string>, log: Log, said: () => string): Server {
   let running: RunningServer | null = null
   return {
     get url() {
@@ -382,7 +404,7 @@ function serverHere(env: Record<string, string>, log: Log): Server {
     kill(): Promise<void> {
       throw new Error('This server shares the process of the test: start the world with `asProcess`')
     },
-    said: () => '',
+    said,
   }
 }
 
@@ -415,7 +437,8 @@ function serverProcess(env: Record<string, string>, port: number): Server {
       child = started
       for (const stream of [started.stdout!, started.stderr!]) {
         stream.setEncoding('utf8').on('data', (text: string) => {
-          said = (said + text).slice(-100_000)
+          said += text
+          if (said.length > 2 * LOG_CHARACTERS_MAX) said = said.slice(-LOG_CHARACTERS_MAX)
         })
       }
       await until(async () => {
@@ -512,14 +535,50 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** Says nothing, and remembers what it would have said of errors. */
-function quietLog(alarms: { sentence: string; about: unknown }[]): Log {
-  const log = openLog({ level: 'silent' })
+/** Keeps what it is told, and remembers errors as alarms. */
+function quietLog(alarms: { sentence: string; about: unknown }[]): { log: Log; said: () => string } {
+  let said = ''
+  const log = openLog({
+    level: 'trace',
+    to: {
+      write(line: string) {
+        said += line
+        if (said.length > 2 * LOG_CHARACTERS_MAX) said = said.slice(-LOG_CHARACTERS_MAX)
+      },
+    },
+  })
+  const write = log.error.bind(log) as (about: unknown, sentence?: string) => void
   const remember = ((about: unknown, sentence?: string) => {
     alarms.push({ sentence: sentence ?? String(about), about })
+    write(about, sentence)
   }) as Log['error']
   log.error = remember
   // The parts of the server speak through children of this log.
   log.child = (() => log) as unknown as Log['child']
-  return log
+  return { log, said: () => said }
+}
+
+/** What no log may hold, whoever it belongs to: API keys, e-mail addresses, and the secrets that the world is started with. */
+const secretShapes: [what: string, shape: RegExp][] = [
+  ['an API key', /msk_\w{8,}/],
+  ['an e-mail address', /[\w.+-]+(?:@|%40)[\w-]+\.\w+/],
+  ['a secret of the settings', new RegExp([AUTH_SECRET, SMS_SECRET, 'whsec_', 'sk_test_', 'twilio_sandbox'].join('|'))],
+  ['a password', new RegExp(`${PASSWORD}|demo-password|staff-password|approver-password`)],
+  ['a signed cookie', /mobilesms_session=/],
+]
+
+/** Every world reads its own log at its end: what a whole run of the tests did has told nobody's secrets. */
+function expectNoSecrets(said: string, own: ReadonlySet<string>): void {
+  for (const [what, shape] of secretShapes) {
+    const found = shape.exec(said)
+    assert.equal(
+      found,
+      null,
+      `The log has ${what}: …${found && said.slice(Math.max(0, found.index - 200), found.index + 100)}`,
+    )
+  }
+  for (const secret of own) {
+    const at = said.indexOf(secret)
+    assert.equal(at, -1, `The log has what nobody may read there: …${said.slice(Math.max(0, at - 200), at + 100)}`)
+  }
 }

@@ -2,18 +2,27 @@
 import { html } from 'hono/html'
 import type { Order } from '../../contract/contract.ts'
 import { type Html, layout } from '../layout.ts'
+import type { MailView, ServerMode } from '../mail/mail.ts'
 import { dollars } from '../money.ts'
 import { type PhonesView, serviceName } from '../phones/phones.ts'
 import type { BankView, DeliveryMode } from '../stripe/stripe.ts'
 import type { Entry } from './log.ts'
 
-export type DeskView = { phones: PhonesView; bank: BankView; log: Entry[]; publicUrl: string; now: number }
+export type DeskView = {
+  phones: PhonesView
+  bank: BankView
+  mail: MailView
+  log: Entry[]
+  publicUrl: string
+  now: number
+}
 
-export function parts(view: DeskView): Record<'phones' | 'bank' | 'clock' | 'log' | 'said', string> {
+export function parts(view: DeskView): Record<'phones' | 'bank' | 'clock' | 'mail' | 'log' | 'said', string> {
   return {
     phones: String(phones(view)),
     bank: String(bank(view)),
     clock: String(clock(view)),
+    mail: String(mail(view)),
     log: String(log(view)),
     said: view.log[0] ? `${view.log[0].seq} ${view.log[0].sentence}` : '',
   }
@@ -25,10 +34,10 @@ export function desk(view: DeskView, to: string): Html {
     name: 'Control desk',
     sheet: 'desk.css',
     script: 'desk.js',
-    side: html`<p class="to-product"><a href="${view.publicUrl}">MobileSMS</a></p>`,
+    side: html`<p class="to-product"><a href="${view.publicUrl}">MobileSMS</a> · <a href="/mail">Mailbox</a></p>`,
     main: html`
       <h1>The outside world in a box</h1>
-      <p class="lead">You are the phone network, the bank and the clock. MobileSMS sees only what they do.</p>
+      <p class="lead">You are the phone network, the bank, the mail server and the clock. MobileSMS sees only what they do.</p>
       <p class="said" role="status" id="said"></p>
       <noscript><p class="quiet">Without JavaScript this page shows what was true when it was loaded.</p></noscript>
       <div class="columns">
@@ -44,6 +53,8 @@ export function desk(view: DeskView, to: string): Html {
         <section aria-labelledby="clock" class="column">
           <h2 id="clock">Clock</h2>
           <div data-part="clock">${clock(view)}</div>
+          <h2 id="mail">Mail</h2>
+          <div data-part="mail">${mail(view)}</div>
           <h2 id="log">Log</h2>
           <div data-part="log">${log(view)}</div>
         </section>
@@ -243,6 +254,33 @@ function clock(view: DeskView): Html {
           ${press('/clock', { advance_seconds: String(seconds) }, word, { id: `leap-${seconds}` })}</li>`,
       )}
     </ul>`
+}
+
+const mailModes: { mode: ServerMode; word: string; does: string }[] = [
+  { mode: 'works', word: 'Works', does: 'takes everything' },
+  { mode: 'refuses_for_now', word: 'Refuses for now', does: '“try again later”' },
+  { mode: 'refuses_for_good', word: 'Refuses for good', does: '“no such mailbox”' },
+]
+
+function mail(view: DeskView): Html {
+  const { mail } = view
+  const now = mailModes.find((each) => each.mode === mail.mode)!
+  return html`
+    ${
+      mail.newest === null
+        ? html`<p class="empty">What MobileSMS mails to anybody will be in the <a href="/mail">mailbox</a>.</p>`
+        : html`<p><a href="/mail">Mailbox</a>, ${mail.count} ${mail.count === 1 ? 'mail' : 'mails'}. The newest, ${time(view, mail.newest.at)}:
+            ${mail.newest.subject}, to ${mail.newest.to}</p>`
+    }
+    <form method="post" action="/mail/server" class="below">
+      <fieldset class="choice">
+        <legend>Mail server: ${now.does}</legend>
+        ${mailModes.map(
+          ({ mode, word }) =>
+            html`<button name="mode" value="${mode}" id="mail-${mode}" aria-pressed="${mode === mail.mode ? 'true' : 'false'}">${word}</button>`,
+        )}
+      </fieldset>
+    </form>`
 }
 
 function log(view: DeskView): Html {

@@ -255,7 +255,7 @@ function page(
   main: Html,
   status: 200 | 422 = 200,
 ) {
-  pageHeaders(c, formTargets(session))
+  pageHeaders(c, { formTargets: formTargets(session) })
   return c.html(
     layout({
       title: `${title} · Stand-in for Stripe`,
