@@ -20,6 +20,8 @@ export type Settings = {
   webhookSecret: string
   /** What SMS are signed with. */
   smsSecret: string
+  /** What SMS are signed with where they come as Twilio's. */
+  twilioToken: string
   /** Seconds of wire time until the phone network sends the demo customer a code by itself; 0: never. */
   autoSmsSeconds: number
   /** The demo customer's API key: the phones know orders as any client does. */
@@ -40,6 +42,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     stripeKey: testKey(environment['STRIPE_SECRET_KEY'] || 'sk_test_sandbox'),
     webhookSecret: first(environment, 'STRIPE_WEBHOOK_SECRETS', 'whsec_sandbox'),
     smsSecret: first(environment, 'SMS_WEBHOOK_SECRETS', 'sms_sandbox'),
+    twilioToken: first(environment, 'TWILIO_AUTH_TOKENS', 'twilio_sandbox'),
     autoSmsSeconds: whole(environment, 'SANDBOX_AUTO_SMS_SECONDS', 6, 0, 86_400),
     demoKey: 'msk_sandbox_demo',
   }

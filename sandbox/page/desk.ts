@@ -114,15 +114,18 @@ function openOrder(view: DeskView, each: PhonesView['open'][number]): Html {
   const state = waiting
     ? html`Waits until ${time(view, Date.parse(order.expires_at))}.`
     : order.status === 'received'
-      ? html`Has its code.`
+      ? order.another_code_requested_at !== null
+        ? html`Has its code, and waits for another.`
+        : html`Has its code.`
       : html`The number is being fetched.`
-  const plan = !waiting
-    ? ''
-    : codeDueAt !== null
-      ? ` A code comes by itself at ${time(view, codeDueAt + (view.phones.houseAhead ?? 0))}.`
-      : silent
-        ? ' Silenced.'
-        : ''
+  const plan =
+    !waiting && order.another_code_requested_at === null
+      ? ''
+      : codeDueAt !== null
+        ? ` A code comes by itself at ${time(view, codeDueAt + (view.phones.houseAhead ?? 0))}.`
+        : silent
+          ? ' Silenced.'
+          : ''
   const about = ` to ${order.phone_number}`
   return html`<li class="slip">
     <p class="tel">${order.phone_number}</p>
@@ -171,6 +174,8 @@ function otherNumber(to: string): Html {
         <input id="from" name="from" required maxlength="40" value="Telegram"></div>
       <div class="field"><label for="text">Text</label>
         <textarea id="text" name="text" required maxlength="1600" rows="2">Your code is 48 27 71</textarea></div>
+      <div class="field"><label for="via">Through</label>
+        <select id="via" name="via"><option value="generic">the generic webhook</option><option value="twilio">Twilio’s webhook</option></select></div>
       <button>Send this SMS</button>
     </form>`
 }

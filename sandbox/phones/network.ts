@@ -1,11 +1,12 @@
 /**
- * Carries SMS to the server's webhook: written down first, signed, repeated with back-off while the server is away. An SMS
+ * Carries SMS to one of the server's webhooks, its own or Twilio's: written down first, signed, repeated with back-off while the server is away. An SMS
  * that the server refuses is refused for good, as with any carrier.
  */
 import { createHmac } from 'node:crypto'
 import type { Books } from '../books.ts'
 import { type Clock, SECOND } from '../clock.ts'
 import { randomLetters } from '../ids.ts'
+import { asTwilioSends } from './twilio.ts'
 
 const ATTEMPTS_MAX = 12
 const BACKOFF_MILLISECONDS_MAX = 30 * SECOND
@@ -14,7 +15,11 @@ const AT_ONCE_MAX = 16
 /** Older ones are forgotten once they have arrived or been given up. */
 const KEPT_MAX = 2_000
 
-export type Sms = { id: string; to: string; from: string; text: string }
+/** Through which of the server's doors a message goes. */
+export const doors = ['generic', 'twilio'] as const
+export type Door = (typeof doors)[number]
+
+export type Sms = { id: string; to: string; from: string; text: string; via: Door }
 
 export type Carried =
   /** The server stored it; `answer` is what it said. */
@@ -38,7 +43,15 @@ export function newSmsId(): string {
 
 type Row = Sms & { seq: number; attempts: number }
 
-export function openNetwork(world: { books: Books; clock: Clock; serverUrl: () => string; secret: string }): Network {
+export function openNetwork(world: {
+  books: Books
+  clock: Clock
+  serverUrl: () => string
+  /** The server's address as people know it: what is set at Twilio. */
+  publicUrl: () => string
+  secret: string
+  twilioToken: string
+}): Network {
   const { books, clock } = world
   books.define(`
     create table if not exists phone_messages (
@@ -57,13 +70,16 @@ export function openNetwork(world: { books: Books; clock: Clock; serverUrl: () =
     );
     create index if not exists phone_messages_due on phone_messages (due_at) where state = 'due';
   `)
+  // Books of before there was a second door.
+  if (!books.one(`select 1 from pragma_table_info('phone_messages') where name = 'via'`))
+    books.define(`alter table phone_messages add column via text not null default 'generic'`)
   const stopping = new AbortController()
   const busy = new Map<number, Promise<Carried>>()
 
   function write(sms: Sms): number {
     books.run(
-      `insert into phone_messages (id, recipient, sender, body, state, due_at) values (?, ?, ?, ?, 'due', ?)`,
-      ...[sms.id, sms.to, sms.from, sms.text, clock()],
+      `insert into phone_messages (id, recipient, sender, body, via, state, due_at) values (?, ?, ?, ?, ?, 'due', ?)`,
+      ...[sms.id, sms.to, sms.from, sms.text, sms.via, clock()],
     )
     const { seq } = books.one<{ seq: number }>('select last_insert_rowid() as seq')!
     books.run(`delete from phone_messages where seq <= ? and state <> 'due'`, seq - KEPT_MAX)
@@ -91,15 +107,20 @@ export function openNetwork(world: { books: Books; clock: Clock; serverUrl: () =
     return carried
   }
 
-  async function post(sms: Sms): Promise<Carried> {
+  function written(sms: Sms, path: string): { headers: Record<string, string>; body: string } {
+    if (sms.via === 'twilio') return asTwilioSends(sms, { called: world.publicUrl() + path, token: world.twilioToken })
     const body = JSON.stringify({ id: sms.id, to: sms.to, from: sms.from, text: sms.text })
     const timestamp = Math.floor(clock() / SECOND)
     const signature = createHmac('sha256', world.secret).update(`${timestamp}.${body}`).digest('hex')
+    return { headers: { 'content-type': 'application/json', 'x-signature': `t=${timestamp},v1=${signature}` }, body }
+  }
+
+  async function post(sms: Sms): Promise<Carried> {
+    const path = `/webhooks/sms/${sms.via}`
     try {
-      const answered = await fetch(new URL('/webhooks/sms/generic', world.serverUrl()), {
+      const answered = await fetch(new URL(path, world.serverUrl()), {
         method: 'POST',
-        headers: { 'content-type': 'application/json', 'x-signature': `t=${timestamp},v1=${signature}` },
-        body,
+        ...written(sms, path),
         redirect: 'manual',
         signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(ANSWER_MILLISECONDS_MAX)]),
       })
@@ -122,7 +143,7 @@ export function openNetwork(world: { books: Books; clock: Clock; serverUrl: () =
     send() {
       if (stopping.signal.aborted) return
       const due = books.all<Row>(
-        `select seq, id, recipient as "to", sender as "from", body as text, attempts
+        `select seq, id, recipient as "to", sender as "from", body as text, via, attempts
            from phone_messages where state = 'due' and due_at <= ? order by seq limit ?`,
         clock(),
         2 * AT_ONCE_MAX,

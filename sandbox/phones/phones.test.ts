@@ -94,6 +94,33 @@ test('an SMS is signed over its very bytes, and the server’s answer comes back
   await world.stop()
 })
 
+test('through the other door an SMS is Twilio’s form, signed over the address that is set there and every field', async () => {
+  const world = await startWorld()
+  const empty = '<?xml version="1.0" encoding="UTF-8"?><Response></Response>'
+  world.receiver.answer = () => ({ status: 200, body: empty })
+  const sms = { to: '+447700900123', from: 'Telegram', text: 'Код + 48277 & more = 1%', id: 'sms_twice', via: 'twilio' }
+  const answer = await world.control('/phones/sms', sms)
+  assert.deepEqual(answer, { status: 200, body: { id: 'sms_twice', body: empty } })
+  await world.control('/phones/sms', sms)
+  const [call, again] = world.receiver.heard
+  assert.equal(call!.path, '/webhooks/sms/twilio')
+  assert.match(String(call!.headers['content-type']), /^application\/x-www-form-urlencoded/)
+  const fields = Object.fromEntries(new URLSearchParams(call!.body))
+  assert.deepEqual(
+    [fields['To'], fields['From'], fields['Body'], fields['NumMedia'], fields['SmsStatus']],
+    ['+447700900123', 'Telegram', 'Код + 48277 & more = 1%', '0', 'received'],
+  )
+  assert.match(fields['MessageSid']!, /^SM[0-9a-f]{32}$/)
+  assert.equal(new URLSearchParams(again!.body).get('MessageSid'), fields['MessageSid'])
+  const signed = Object.entries(fields)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flat()
+    .join('')
+  const expected = createHmac('sha1', 'twilio_sandbox').update(`http://localhost:4299/webhooks/sms/twilio${signed}`)
+  assert.equal(call!.headers['x-twilio-signature'], expected.digest('base64'))
+  await world.stop()
+})
+
 test('a refusal of the server stays a refusal and is not repeated', async () => {
   const world = await startWorld()
   world.receiver.answer = () => ({ status: 400, body: { code: 'invalid_request' } })
@@ -133,6 +160,7 @@ test('what is no SMS is refused with the field that is wrong', async () => {
     [{ text: '' }, 'text'],
     [{ text: 'x'.repeat(1_601) }, 'text'],
     [{ id: '' }, 'id'],
+    [{ via: 'pigeon' }, 'via'],
   ] as const) {
     const answer = await world.control('/phones/sms', { ...good, ...wrong })
     assert.equal(answer.status, 400, JSON.stringify(wrong))
@@ -208,6 +236,33 @@ test('an order that ended or has its code gets none by itself', async () => {
   world.pass(10_000)
   await new Promise((resolve) => setTimeout(resolve, 400))
   assert.equal(sent(world).length, 0)
+  await world.stop()
+})
+
+test('an order that asks for another code gets one by itself, once for each time it asks', async () => {
+  const world = await startWorld({ autoSmsSeconds: 3 })
+  const demo = tellOrders(world)
+  await connected(world)
+  const received = { status: 'received' as const, received_at: new Date().toISOString() }
+  demo.place('ord_1', received)
+  await until(async () => ((await world.read('/phones'))['open'] as unknown[]).length === 1)
+  world.pass(10_000)
+  demo.place('ord_1', { ...received, another_code_requested_at: '2026-11-23T14:02:00.000Z' })
+  const planned = async () =>
+    ((await world.read('/phones'))['open'] as { code_due_at: string | null }[])[0]?.code_due_at
+  await until(planned)
+  world.pass(3_000)
+  await until(() => sent(world).length === 1)
+  demo.place('ord_1', { ...received, another_code_requested_at: '2026-11-23T14:02:00.000Z' })
+  await world.restart()
+  await connected(world)
+  world.pass(10_000)
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  assert.equal(sent(world).length, 1)
+  demo.place('ord_1', { ...received, another_code_requested_at: '2026-11-23T14:05:00.000Z' })
+  await until(planned)
+  world.pass(3_000)
+  await until(() => sent(world).length === 2)
   await world.stop()
 })
 

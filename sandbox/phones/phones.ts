@@ -6,7 +6,7 @@ import type { Order } from '../../contract/contract.ts'
 import type { Books } from '../books.ts'
 import { type Clock, SECOND } from '../clock.ts'
 import { type Bindings, isForm, problem, readAsked } from '../web.ts'
-import { type Carried, newSmsId, openNetwork } from './network.ts'
+import { type Carried, doors, newSmsId, openNetwork } from './network.ts'
 import { listen } from './orders.ts'
 import { serviceName, textWithCode, textWithoutCode } from './texts.ts'
 
@@ -38,8 +38,10 @@ export function openPhones(world: {
   books: Books
   clock: Clock
   serverUrl: () => string
+  publicUrl: () => string
   orderPage: (order: Order) => string
   secret: string
+  twilioToken: string
   key: string
   /** 0: never by itself. */
   autoSeconds: number
@@ -57,17 +59,32 @@ export function openPhones(world: {
     ) without rowid;
     create index if not exists phone_orders_due on phone_orders (due_at) where due_at is not null;
   `)
+  // Books of before an order could wait for another code. When that was asked for, in the server's words: planned once each.
+  if (!books.one(`select 1 from pragma_table_info('phone_orders') where name = 'another_asked_at'`))
+    books.define('alter table phone_orders add column another_asked_at text')
   const network = openNetwork({
     books,
     clock,
     serverUrl: world.serverUrl,
+    publicUrl: world.publicUrl,
     secret: world.secret,
+    twilioToken: world.twilioToken,
   })
   const ears = listen({ clock, serverUrl: world.serverUrl, key: world.key, heard })
 
-  /** A new waiting order gets its code planned; one that got its code or ended needs none. */
+  /** A new waiting order gets its code planned, and one that asks for another gets that; else an order with its code needs none. */
   function heard(order: Order): void {
-    if (order.status === 'waiting' && order.messages.length === 0) {
+    if (waitsForAnother(order)) {
+      if (autoSeconds === 0) return
+      books.run(
+        `insert into phone_orders (order_id, due_at, planned, another_asked_at) values (?, ?, 1, ?)
+         on conflict (order_id) do update set due_at = excluded.due_at, another_asked_at = excluded.another_asked_at
+                                        where another_asked_at is not excluded.another_asked_at`,
+        order.id,
+        clock() + autoSeconds * SECOND,
+        order.another_code_requested_at,
+      )
+    } else if (order.status === 'waiting' && order.messages.length === 0) {
       if (autoSeconds === 0) return
       books.run(
         `insert into phone_orders (order_id, due_at, planned) values (?, ?, 1)
@@ -95,11 +112,12 @@ export function openPhones(world: {
         if (!order) continue
         books.transaction(() => {
           books.run('update phone_orders set due_at = null where order_id = ?', id)
-          if (order.status !== 'waiting') return
+          const another = waitsForAnother(order)
+          if (order.status !== 'waiting' && !another) return
           const { from, text } = textWithCode(order.service)
-          network.hand({ id: newSmsId(), to: order.phone_number, from, text })
+          network.hand({ id: newSmsId(), to: order.phone_number, from, text, via: 'generic' })
           note(
-            `The phone network sent ${order.phone_number} a code for ${serviceName(order.service)} by itself.`,
+            `The phone network sent ${order.phone_number} ${another ? 'another' : 'a'} code for ${serviceName(order.service)} by itself.`,
             world.orderPage(order),
           )
         })
@@ -130,6 +148,7 @@ export function openPhones(world: {
     const asked = await readAsked(c)
     if (asked instanceof Response) return asked
     const { from = 'SMS', text } = asked
+    const via = doors.find((door) => door === (asked['via'] ?? 'generic'))
     const to = typeof asked['to'] === 'string' ? asked['to'].replace(/[\s()-]/g, '') : ''
     const id = asked['id'] ?? newSmsId()
     if (!/^\+[1-9]\d{6,14}$/.test(to))
@@ -146,7 +165,8 @@ export function openPhones(world: {
       return problem(c, 400, 'invalid_request', `text is the message, 1 to ${TEXT_LENGTH_MAX} characters.`, 'text')
     if (typeof id !== 'string' || id === '' || id.length > ID_LENGTH_MAX)
       return problem(c, 400, 'invalid_request', `id is the message id, 1 to ${ID_LENGTH_MAX} characters.`, 'id')
-    const sms = { id, to, from: from.trim(), text }
+    if (!via) return problem(c, 400, 'invalid_request', `via is ${doors.join(' or ')}.`, 'via')
+    const sms = { id, to, from: from.trim(), text, via }
     const carried = await network.carry(sms)
     const order = ears.open().find((each) => each.phone_number === to)
     note(`${described(carried)}: “${shortened(text)}” to ${to}.`, order && world.orderPage(order))
@@ -164,7 +184,7 @@ export function openPhones(world: {
     if (kind !== 'code' && kind !== 'no_code')
       return problem(c, 400, 'invalid_request', 'kind is code or no_code.', 'kind')
     const { from, text } = kind === 'code' ? textWithCode(order.service) : textWithoutCode(order.service)
-    const sms = { id: newSmsId(), to: order.phone_number, from, text }
+    const sms = { id: newSmsId(), to: order.phone_number, from, text, via: 'generic' as const }
     // What a person sends replaces what the network would have sent by itself.
     if (kind === 'code') books.run('update phone_orders set due_at = null where order_id = ?', order.id)
     const late = ['finished', 'cancelled', 'expired', 'failed'].includes(order.status)
@@ -253,6 +273,10 @@ export function openPhones(world: {
       await Promise.all([ears.stop(), network.stop()])
     },
   }
+}
+
+function waitsForAnother(order: Order): boolean {
+  return order.status === 'received' && order.another_code_requested_at !== null
 }
 
 function answerTo(c: Parameters<typeof problem>[0], sms: { id: string }, carried: Carried): Response {
