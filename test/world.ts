@@ -45,7 +45,7 @@ export type Customer = Awaited<ReturnType<World['customer']>>
 export type Client = ReturnType<typeof createClient>
 export type World = Awaited<ReturnType<typeof startWorld>>
 
-type Server = {
+export type Server = {
   /** Where programs of this machine find it. */
   readonly url: string
   /** Where browsers find it. */
@@ -149,9 +149,12 @@ export async function startWorld(
     assert.deepEqual(outcome, { done: true, result: 'ok' })
   }
 
-  function keyClient(key: string) {
-    return createClient(server, { authorization: `Bearer ${key}` })
+  /** `at`: another process of the house. */
+  function keyClient(key: string, at = server) {
+    return createClient(at, { authorization: `Bearer ${key}` })
   }
+
+  const beside: Server[] = []
 
   /** A figure of the books: a customer's (`ana available`), or a platform account's total (`revenue`). */
   async function figure(name: string): Promise<string> {
@@ -196,6 +199,19 @@ export async function startWorld(
       }
     },
 
+    /** Another process of the same house, in a role or with settings of its own. It ends with the world. */
+    async beside(more: Record<string, string>): Promise<Server> {
+      const itsPort = await freePort()
+      // One house has one address, whichever of its processes answers there.
+      const started = serverProcess({ PUBLIC_URL: server.publicUrl, ...env, ...more, PORT: String(itsPort) }, itsPort)
+      beside.push(started)
+      await started.start()
+      return started
+    },
+
+    /** A customer's programs, as one process of the house answers them. */
+    clientAt: (at: Server, who: { key: string }) => keyClient(who.key, at),
+
     /** Nobody: without key and cookie. */
     stranger: () => createClient(server, {}),
 
@@ -225,10 +241,11 @@ export async function startWorld(
     async sendSms(
       message: { id: string; to: string; from: string; text: string },
       signing: Signing = {},
+      at = server,
     ): Promise<Answer<{ status: string; outcome: string } & Problem>> {
       const body = signing.body ?? JSON.stringify(message)
       return answerOf(
-        await fetch(`${server.url}/webhooks/sms/generic`, {
+        await fetch(`${at.url}/webhooks/sms/generic`, {
           method: 'POST',
           headers: { 'content-type': 'application/json', 'x-signature': signing.signature ?? signSms(body, signing) },
           body,
@@ -274,9 +291,9 @@ export async function startWorld(
     },
 
     /** An open page of the customer's: what it was told, in order. */
-    async live(who: { key: string }) {
+    async live(who: { key: string }, at = server) {
       const ended = new AbortController()
-      const answer = await fetch(`${server.url}/api/v1/events`, {
+      const answer = await fetch(`${at.url}/api/v1/events`, {
         headers: { authorization: `Bearer ${who.key}` },
         signal: ended.signal,
       })
@@ -368,13 +385,13 @@ export async function startWorld(
 
     async stop(): Promise<void> {
       for (const stream of streams) stream.end()
-      await server.stop()
+      await Promise.all([server, ...beside].map((one) => one.stop()))
       await sandbox.stop()
       await ledger.close()
       await authDatabase.close()
       await db.close()
       rmSync(dataDir, { recursive: true, force: true })
-      expectNoSecrets(server.said(), secrets)
+      for (const one of [server, ...beside]) expectNoSecrets(one.said(), secrets)
     },
   }
 }

@@ -21,8 +21,9 @@ const secretNames = [
   'checkout_url',
 ]
 
-export function openLog(settings: { level: string }): Log {
-  return pino({
+/** `to`: where its lines go instead of standard output; for tests. */
+export function openLog(settings: { level: string; to?: pino.DestinationStream }): Log {
+  const options: pino.LoggerOptions = {
     level: settings.level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -33,7 +34,8 @@ export function openLog(settings: { level: string }): Log {
       censor: '[redacted]',
     },
     serializers: { err: errorLine },
-  })
+  }
+  return settings.to ? pino(options, settings.to) : pino(options)
 }
 
 /** What a log line says of an error: its words and where it came from, never the values of the statement that failed. */
