@@ -7,6 +7,7 @@ import type { ZodType, z } from 'zod'
 import { type Problem, type RefusalCode, refusals } from '../../contract/refusals.ts'
 import { printId } from './ids.ts'
 import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, REQUEST_BODY_BYTES_MAX } from './limits.ts'
+import { countRefusal } from './metrics.ts'
 
 /** A refusal on its way to the caller. */
 export type Refused = {
@@ -16,7 +17,11 @@ export type Refused = {
   field?: string
   /** Further members of the problem document: amounts and limits that the sentence names. None of its own may be among them. */
   extra?: Record<string, string | number> & { [own in keyof Problem as string extends own ? never : own]?: never }
+  /** Of `temporarily_unavailable` and `rate_limited`: when it is worth asking again. Unit: whole seconds, 2 unless told. */
+  retryAfterSeconds?: number
 }
+
+const RETRY_AFTER_SECONDS = 2
 
 /** Thrown where a value would have to travel through many hands: a request that cannot be read. http.ts answers it. */
 export class Refusal extends Error {
@@ -35,6 +40,7 @@ export type RequestVariables = {
 }
 
 export function answerRefusal(c: Context, refused: Refused): Response {
+  countRefusal(refused.code)
   const { status, title } = refusals[refused.code]
   const problem: Problem = {
     ...refused.extra,
@@ -47,7 +53,8 @@ export function answerRefusal(c: Context, refused: Refused): Response {
     request_id: printId('req', c.get('requestId') as string),
   }
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' }
-  if (refused.code === 'temporarily_unavailable' || refused.code === 'rate_limited') headers['retry-after'] = '2'
+  if (refused.code === 'temporarily_unavailable' || refused.code === 'rate_limited')
+    headers['retry-after'] = String(refused.retryAfterSeconds ?? RETRY_AFTER_SECONDS)
   if (refused.code === 'unauthenticated') headers['www-authenticate'] = 'Bearer'
   return c.body(JSON.stringify(problem), status, headers)
 }

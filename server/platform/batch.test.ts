@@ -1,0 +1,382 @@
+/**
+ * The batcher against a real PostgreSQL, and what breaks between the two. The work is a small one, so that what is seen is the
+ * batcher's: each item locks its customer's row, is written once under its id, and answers `exists` when it was there.
+ */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { after, before, test } from 'node:test'
+import pg from 'pg'
+import { freshDatabase, type TestDatabase } from '../../test/database.ts'
+import { until } from '../../test/until.ts'
+import { type Batcher, createBatcher, OutcomeUnknown, Overloaded } from './batch.ts'
+import { type Database, openDatabase } from './db.ts'
+import { openLog } from './log.ts'
+
+type Item = { id: string; customer: bigint }
+type Answer = 'ok' | 'exists'
+
+const log = openLog({ level: 'silent' })
+let db: TestDatabase
+let owner: pg.Client
+
+before(async () => {
+  db = await freshDatabase({ connectionsMax: 12 })
+  owner = new pg.Client({ connectionString: db.url })
+  await owner.connect()
+  await owner.query(`
+    create table work_customers (id bigint primary key);
+    insert into work_customers select generate_series(1, 200);
+    create table work_done (id text primary key, customer bigint not null, place bigserial);
+    create function work_do(p_id text[], p_customer bigint[]) returns text[] language plpgsql as $$
+    declare answers text[];
+    begin
+      if exists (select from unnest(p_id) id where id like 'poison%') then raise exception 'this cannot pass'; end if;
+      perform from work_customers where id = any (p_customer) order by id for update;
+      if p_id[1] like 'slow%' then perform pg_sleep(0.3); end if;
+      with written as (
+        insert into work_done (id, customer)
+        select id, customer from unnest(p_id, p_customer) with ordinality u(id, customer, i) order by i
+        on conflict (id) do nothing returning id)
+      select array_agg(case when w.id is null then 'exists' else 'ok' end order by u.i) into answers
+        from unnest(p_id) with ordinality u(id, i) left join written w on w.id = u.id;
+      return answers;
+    end $$;
+    grant select, insert on work_done to mobilesms_app;
+    grant select, update on work_customers to mobilesms_app;
+    grant usage on all sequences in schema public to mobilesms_app;`)
+})
+after(async () => {
+  await owner.end()
+  await db.close()
+})
+
+function batcher(
+  more: { database?: Database; lanes?: number; waitMsMax?: number; queueItemsMax?: number } = {},
+  seen: { items: Item[]; repeated: boolean }[] = [],
+): Batcher<Item, Answer> {
+  return createBatcher<Item, Answer>({
+    name: 'work',
+    database: db.database,
+    lanes: 1,
+    log,
+    laneOf: (item) => item.customer,
+    async run(connection, items, repeated) {
+      seen.push({ items, repeated })
+      const { rows } = await connection.query<{ answers: Answer[] }>({
+        name: 'work',
+        text: 'select work_do($1, $2) as answers',
+        values: [items.map(({ id }) => id), items.map(({ customer }) => customer)],
+      })
+      return rows[0]!.answers
+    },
+    ...more,
+  })
+}
+
+let drawn = 0
+function items(count: number, more: Partial<Item> = {}): Item[] {
+  return Array.from({ length: count }, (_, n) => ({ id: `item${++drawn}`, customer: BigInt((n % 200) + 1), ...more }))
+}
+
+async function timesDone(ids: string[]): Promise<number> {
+  const { rows } = await owner.query('select count(*)::int as count from work_done where id = any ($1)', [ids])
+  return rows[0].count
+}
+
+/** Somebody keeps this customer's row. */
+async function keepRow(customer: number): Promise<() => Promise<void>> {
+  const other = new pg.Client({ connectionString: db.url })
+  await other.connect()
+  await other.query('begin')
+  await other.query('select from work_customers where id = $1 for update', [customer])
+  return async () => {
+    await other.query('rollback')
+    await other.end()
+  }
+}
+
+/** PostgreSQL behind a wire that can be cut. */
+async function wire() {
+  let next: 'carry' | 'cut_before' | 'cut_after' | 'silence' = 'carry'
+  const open = new Set<Socket>()
+  const target = new URL(db.url)
+  const server = createServer((client) => {
+    const there = connect(Number(target.port), target.hostname)
+    let silent = false
+    for (const socket of [client, there]) {
+      open.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        open.delete(socket)
+        client.destroy()
+        there.destroy()
+      })
+    }
+    client.on('data', (data) => {
+      if (next === 'cut_before') {
+        next = 'carry'
+        client.destroy()
+      } else there.write(data)
+    })
+    there.on('data', (data) => {
+      // What PostgreSQL says to a call that commits by itself, it says after the commit.
+      if (next === 'cut_after') {
+        next = 'carry'
+        client.destroy()
+      } else if (next === 'silence' || silent) {
+        next = 'carry'
+        silent = true
+      } else client.write(data)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = new URL(db.url)
+  url.port = String((server.address() as AddressInfo).port)
+  const database = openDatabase({
+    url: url.toString(),
+    role: 'mobilesms_app',
+    connectionsMax: 4,
+    onIdleError: () => {},
+  })
+  return {
+    database,
+    /** What happens to the next call. */
+    nextCall(what: typeof next): void {
+      next = what
+    },
+    cutAll(): void {
+      for (const socket of open) socket.destroy()
+    },
+    /** Nobody gets through any more; what is open breaks. */
+    async close(): Promise<void> {
+      const closed = once(server, 'close')
+      server.close()
+      this.cutAll()
+      await closed
+    },
+  }
+}
+
+test('what comes together goes together, at most 128 a call, and each gets its own answer', async () => {
+  const calls: { items: Item[] }[] = []
+  const work = batcher({}, calls as never)
+  const asked = items(300)
+  const answers = await Promise.all([...asked, asked[0]!].map((item) => work.submit(item)))
+  assert.deepEqual(new Set(answers.slice(0, 300)), new Set(['ok']))
+  assert.equal(answers[300], 'exists')
+  assert.deepEqual(
+    calls.map((call) => call.items.length),
+    [128, 128, 45],
+  )
+  await work.close()
+})
+
+test('an answer that is lost after the commit is asked for again, and everything happened once', async () => {
+  const between = await wire()
+  const calls: { items: Item[]; repeated: boolean }[] = []
+  const work = batcher({ database: between.database }, calls)
+  await work.submit(items(1)[0]!)
+  for (const cut of ['cut_after', 'cut_before', 'silence'] as const) {
+    calls.length = 0
+    const asked = items(20)
+    between.nextCall(cut)
+    const answers = await Promise.all(asked.map((item) => work.submit(item)))
+    // The repetition finds what the lost call had done; after a cut on the way there it had done nothing.
+    assert.deepEqual(new Set(answers), new Set([cut === 'cut_before' ? 'ok' : 'exists']), cut)
+    assert.deepEqual(
+      calls.map((call) => call.repeated),
+      [false, true],
+    )
+    assert.equal(await timesDone(asked.map(({ id }) => id)), 20)
+  }
+  await work.close()
+  await between.database.close()
+  await between.close()
+})
+
+test('connections that are ended in the middle of calls lose nothing and do nothing twice', async () => {
+  const work = batcher({ lanes: 2 })
+  const asked = items(1_000).map((item, n) => (n % 100 === 0 ? { ...item, id: `slow${item.id}` } : item))
+  let ended = 0
+  let over = false
+  const ending = (async () => {
+    while (!over) {
+      const { rows } = await owner.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and wait_event = 'PgSleep' and query like '%work_do%' limit 1`,
+      )
+      ended += rows.length
+      // The repetition is slow, too; it shall not be ended each time.
+      await new Promise((resolve) => setTimeout(resolve, rows.length > 0 ? 500 : 10))
+    }
+  })()
+  try {
+    for (let at = 0; at < asked.length; at += 100)
+      await Promise.all(asked.slice(at, at + 100).map((item) => work.submit(item)))
+  } finally {
+    over = true
+    await ending
+  }
+  assert.ok(ended > 0)
+  assert.equal(await timesDone(asked.map(({ id }) => id)), 1_000)
+  await work.close()
+})
+
+test('when nobody can be asked what became of a call, its callers are told just that; the next ones, that nothing was done', async () => {
+  const between = await wire()
+  const work = batcher({ database: between.database })
+  const [first, second] = items(2)
+  await work.submit(items(1)[0]!)
+  between.nextCall('cut_after')
+  const lost = work.submit(first!)
+  // The wire is gone for good as soon as the answer is.
+  await until(async () => (await timesDone([first!.id])) === 1)
+  await between.close()
+  await assert.rejects(lost, OutcomeUnknown)
+  await assert.rejects(work.submit(second!), Overloaded)
+  assert.equal(await timesDone([second!.id]), 0)
+  // Whoever asks again under the id finds out.
+  const again = batcher()
+  assert.equal(await again.submit(first!), 'exists')
+  await Promise.all([work.close(), again.close(), between.database.close()])
+})
+
+test('one item that cannot pass is found among 128, and only its caller is told', async () => {
+  const calls: { items: Item[]; repeated: boolean }[] = []
+  const work = batcher({}, calls)
+  const asked = items(128)
+  const poison = { ...asked[77]!, id: `poison${drawn}` }
+  asked[77] = poison
+  const outcomes = await Promise.allSettled(asked.map((item) => work.submit(item)))
+  for (const [n, outcome] of outcomes.entries()) {
+    if (n !== 77) assert.deepEqual(outcome, { status: 'fulfilled', value: 'ok' })
+    else assert.match(String((outcome as PromiseRejectedResult).reason), /this cannot pass/)
+  }
+  // PostgreSQL had said each time that nothing was done, so no call was a repetition of one with an unknown outcome.
+  assert.ok(calls.every((call) => !call.repeated))
+  assert.ok(calls.length < 40, `${calls.length} calls`)
+  await work.close()
+})
+
+test('a row that somebody keeps lets only its own customer wait, and what comes after him of the same customer', async () => {
+  const work = batcher()
+  await work.submit(items(1)[0]!)
+  const release = await keepRow(78)
+  const asked = items(128)
+  const order: string[] = []
+  const submit = async (item: Item) => {
+    const answer = await work.submit(item)
+    order.push(item.id)
+    return answer
+  }
+  const [own] = asked.splice(77, 1)
+  const [later] = items(1, { customer: 78n })
+  const others = asked.map(submit)
+  const waiting = [submit(own!), submit(later!)]
+  assert.deepEqual(new Set(await Promise.all(others)), new Set(['ok']), 'all others, while the row is still kept')
+  assert.equal(await submit(items(1)[0]!), 'ok', 'and the lane is free')
+  assert.equal(order.includes(own!.id), false)
+  await release()
+  assert.deepEqual(await Promise.all(waiting), ['ok', 'ok'])
+  assert.ok(order.indexOf(own!.id) < order.indexOf(later!.id))
+  const { rows } = await owner.query('select id from work_done where id = any ($1) order by place', [
+    [own!.id, later!.id],
+  ])
+  assert.deepEqual(
+    rows.map((row) => row.id),
+    [own!.id, later!.id],
+  )
+  await work.close()
+})
+
+test('a row that is kept for too long: its customer is told that nothing was done', async () => {
+  const work = batcher()
+  const release = await keepRow(5)
+  const [own] = items(1, { customer: 5n })
+  await assert.rejects(work.submit(own!), Overloaded)
+  await release()
+  assert.equal(await timesDone([own!.id]), 0)
+  assert.equal(await work.submit(own!), 'ok')
+  await work.close()
+})
+
+test('the queue has an end: beyond it one is refused at once, with the time after which to ask again', async () => {
+  const work = batcher({ queueItemsMax: 150 })
+  const slow = work.submit({ id: `slow${++drawn}`, customer: 1n })
+  await until(
+    async () =>
+      (await owner.query("select from pg_stat_activity where query like '%work_do%' and wait_event = 'PgSleep'"))
+        .rowCount,
+  )
+  const outcomes = await Promise.allSettled(items(200).map((item) => work.submit(item)))
+  const refused = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason)
+  assert.equal(refused.length, 51)
+  for (const reason of refused) {
+    assert.ok(reason instanceof Overloaded)
+    assert.ok(Number.isInteger(reason.retryAfterSeconds) && reason.retryAfterSeconds >= 1)
+  }
+  assert.equal(await slow, 'ok')
+  assert.equal(await work.submit(items(1)[0]!), 'ok')
+  await work.close()
+})
+
+test('who would wait beyond all use is refused instead of being carried out late', async () => {
+  const work = batcher({ waitMsMax: 100 })
+  const slow = work.submit({ id: `slow${++drawn}`, customer: 1n })
+  await until(
+    async () =>
+      (await owner.query("select from pg_stat_activity where query like '%work_do%' and wait_event = 'PgSleep'"))
+        .rowCount,
+  )
+  const asked = items(5)
+  const outcomes = await Promise.allSettled(asked.map((item) => work.submit(item)))
+  for (const outcome of outcomes) assert.ok(outcome.status === 'rejected' && outcome.reason instanceof Overloaded)
+  assert.equal(await slow, 'ok', 'what is under way is never refused')
+  assert.equal(await timesDone(asked.map(({ id }) => id)), 0)
+  assert.equal(await work.submit(asked[0]!), 'ok')
+  await work.close()
+})
+
+test('items of one customer are carried out in the order in which they came, whatever shares a key', async () => {
+  const work = createBatcher<Item & { key: string }, Answer>({
+    name: 'keys',
+    database: db.database,
+    lanes: 1,
+    log,
+    laneOf: (item) => item.customer,
+    conflictsOf: (item) => [item.key],
+    async run(connection, batch) {
+      assert.equal(new Set(batch.map(({ key }) => key)).size, batch.length, 'a key is once in a call')
+      const { rows } = await connection.query('select work_do($1, $2) as answers', [
+        batch.map(({ id }) => id),
+        batch.map(({ customer }) => customer),
+      ])
+      return rows[0].answers
+    },
+  })
+  const asked = items(400).map((item, n) => ({ ...item, customer: BigInt((n % 5) + 1), key: `key${n % 37}` }))
+  await Promise.all(asked.map((item) => work.submit(item)))
+  const { rows } = await owner.query<{ id: string; customer: string }>(
+    'select id, customer from work_done where id = any ($1) order by place',
+    [asked.map(({ id }) => id)],
+  )
+  for (let customer = 1n; customer <= 5n; customer++) {
+    assert.deepEqual(
+      rows.filter((row) => BigInt(row.customer) === customer).map(({ id }) => id),
+      asked.filter((item) => item.customer === customer).map(({ id }) => id),
+    )
+  }
+  await work.close()
+})
+
+test('a batcher that closes answers what it has, and takes nothing more', async () => {
+  const work = batcher()
+  const asked = items(200)
+  const answers = Promise.all(asked.map((item) => work.submit(item)))
+  const closing = work.close()
+  await assert.rejects(work.submit(items(1)[0]!), Overloaded)
+  assert.deepEqual(new Set(await answers), new Set(['ok']))
+  await closing
+  assert.equal(await timesDone(asked.map(({ id }) => id)), 200)
+})
