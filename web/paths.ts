@@ -8,6 +8,22 @@ export const paths = {
   numbers: (search: NumbersSearch = {}) => linkOptions({ to: '/numbers', search }),
   order: (orderId: string) => linkOptions({ to: '/numbers/$orderId', params: { orderId } }),
   billing: (search: BillingSearch = {}) => linkOptions({ to: '/billing', search }),
+  signIn: (next?: string) => linkOptions({ to: '/sign-in', search: next ? { next } : {} }),
+  join: (next?: string) => linkOptions({ to: '/join', search: next ? { next } : {} }),
+  checkMail: () => linkOptions({ to: '/join/check-mail' }),
+  passwordForgotten: () => linkOptions({ to: '/password/forgotten' }),
+  help: (search: HelpSearch = {}) => linkOptions({ to: '/help', search }),
+  article: (article: string) => linkOptions({ to: '/help/$article', params: { article } }),
+  status: () => linkOptions({ to: '/status' }),
+  terms: (search: PolicySearch = {}) => linkOptions({ to: '/terms', search }),
+  privacy: (search: PolicySearch = {}) => linkOptions({ to: '/privacy', search }),
+  acceptableUse: (search: PolicySearch = {}) => linkOptions({ to: '/acceptable-use', search }),
+  refundPolicy: (search: PolicySearch = {}) => linkOptions({ to: '/refund-policy', search }),
+}
+
+/** The row of the catalogue as an address, to come back to. */
+export function numbersAddress(words: string): string {
+  return `/numbers${stringifySearch({ q: words })}`
 }
 
 const API = '/api/v1'
@@ -15,10 +31,12 @@ const id = encodeURIComponent
 
 export const endpoints = {
   site: () => `${API}/site`,
+  status: () => `${API}/status`,
   balance: () => `${API}/balance`,
   services: () => `${API}/services`,
   countries: () => `${API}/countries`,
   prices: (cursor?: string) => `${API}/prices${query({ cursor })}`,
+  findPrices: (search: string, limit: number) => `${API}/prices${query({ search, limit: limit.toString() })}`,
   topups: (limit?: number) => `${API}/topups${query({ limit: limit?.toString() })}`,
   topup: (topup: string) => `${API}/topups/${id(topup)}`,
   topupReturn: (topup: string) => `${API}/topups/${id(topup)}/return`,
@@ -29,8 +47,15 @@ export const endpoints = {
   history: (filter: { type?: string; from?: string; to?: string; limit: number; cursor?: string }) =>
     `${API}/billing/history${query({ ...filter, limit: filter.limit.toString() })}`,
   events: () => `${API}/events`,
+  openapi: () => '/api/openapi.json',
   signIn: () => '/api/auth/sign-in/username',
   signOut: () => '/api/auth/sign-out',
+  signUp: () => '/api/auth/sign-up',
+  confirmSignUp: () => '/api/auth/sign-up/confirm',
+  resendSignUp: () => '/api/auth/sign-up/resend',
+  passwordForgotten: () => '/api/auth/password/forgotten',
+  resetPassword: () => '/api/auth/password/reset',
+  confirmEmail: () => '/api/auth/email/confirm',
 }
 
 /** What a URL of Numbers holds: the words of the search. */
@@ -39,6 +64,12 @@ export type NumbersSearch = { q?: string }
 export type BillingSearch = { type?: string; from?: string; to?: string; holds?: 'hidden' }
 export type ReturnSearch = { session_id?: string }
 export type TopUpSearch = { amount?: string }
+/** Where somebody wanted to go before he had to sign in: a place of these pages, never another site's. */
+export type NextSearch = { next?: string }
+/** The words of the search in the help articles. */
+export type HelpSearch = { q?: string }
+/** Which version of a policy; none: the one in force. */
+export type PolicySearch = { version?: string }
 
 type Raw = Record<string, unknown>
 
@@ -61,6 +92,27 @@ export function readReturnSearch(raw: Raw): ReturnSearch {
 
 export function readTopUpSearch(raw: Raw): TopUpSearch {
   return present({ amount: text(raw['amount'], 12) })
+}
+
+export function readNextSearch(raw: Raw): NextSearch {
+  const next = text(raw['next'], 300)
+  return present({ next: next && isOfThesePages(next) ? next : undefined })
+}
+
+export function readHelpSearch(raw: Raw): HelpSearch {
+  return present({ q: text(raw['q'], 100) })
+}
+
+export function readPolicySearch(raw: Raw): PolicySearch {
+  return present({ version: day(raw['version']) })
+}
+
+/** A path from the root, and one only: browsers read `//x`, `/\\x` and paths with control characters in them as other sites. */
+function isOfThesePages(address: string): boolean {
+  if (!/^\/(?![/\\])[^\\\s]*$/.test(address)) return false
+  const here = 'https://pages.invalid'
+  const url = URL.parse(address, here)
+  return url?.origin === here && !url.pathname.startsWith('//')
 }
 
 /** Reads `?a=b` as plain words: the router's own reading would turn `10.00` into a number. */

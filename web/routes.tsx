@@ -1,27 +1,49 @@
-import { createRootRoute, createRoute, createRouter } from '@tanstack/react-router'
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
 import { Billing } from './billing/Billing.tsx'
-import { Home } from './home/Home.tsx'
+import { SignInPage } from './joining/SignIn.tsx'
 import { NumbersPage } from './numbers/NumbersPage.tsx'
 import { OrderPage } from './numbers/OrderPage.tsx'
 import {
   parseSearch,
   readBillingSearch,
+  readHelpSearch,
+  readNextSearch,
   readNumbersSearch,
+  readPolicySearch,
   readReturnSearch,
   readTopUpSearch,
   stringifySearch,
 } from './paths.ts'
+import { Start } from './public/Start.tsx'
 import { Broken, NotFound } from './shell/Broken.tsx'
 import { Shell } from './shell/Shell.tsx'
 import { TopUpPage } from './topup/TopUpPage.tsx'
 import { CancelledPage, ReturnPage, TopupPage } from './topup/TopupPages.tsx'
+import { Loading } from './ui/Loading.tsx'
 
-/** Table of contents: every page. `/` is the signed-out page or Home; the others ask for a sign-in in their place. */
+declare module '@tanstack/react-router' {
+  interface StaticDataRouteOption {
+    /** The page is for everybody; the others ask for a sign-in in their place. */
+    open?: true
+  }
+}
+
+/** Table of contents: every page. What a customer uses every day comes with the first load, the rest when it is asked for. */
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: Broken })
 const page = { getParentRoute: () => root, errorComponent: Broken }
+const openPage = { ...page, staticData: { open: true as const } }
+const policyPage = {
+  ...openPage,
+  validateSearch: readPolicySearch,
+  component: lazyRouteComponent(() => import('./public/PolicyPage.tsx'), 'PolicyPage'),
+}
+const confirm = () => import('./joining/Confirm.tsx')
+const password = () => import('./joining/Password.tsx')
+const help = () => import('./help/HelpPages.tsx')
 
 const routes = [
-  createRoute({ ...page, path: '/', component: Home }),
+  createRoute({ ...openPage, path: '/', component: Start }),
+  createRoute({ ...openPage, path: '/sign-in', component: SignInPage, validateSearch: readNextSearch }),
   createRoute({ ...page, path: '/top-up', component: TopUpPage, validateSearch: readTopUpSearch }),
   createRoute({ ...page, path: '/topups/$id', component: TopupPage }),
   createRoute({ ...page, path: '/topups/$id/return', component: ReturnPage, validateSearch: readReturnSearch }),
@@ -29,12 +51,53 @@ const routes = [
   createRoute({ ...page, path: '/numbers', component: NumbersPage, validateSearch: readNumbersSearch }),
   createRoute({ ...page, path: '/numbers/$orderId', component: OrderPage }),
   createRoute({ ...page, path: '/billing', component: Billing, validateSearch: readBillingSearch }),
+
+  createRoute({
+    ...openPage,
+    path: '/join',
+    component: lazyRouteComponent(() => import('./joining/Join.tsx'), 'JoinPage'),
+    validateSearch: readNextSearch,
+  }),
+  createRoute({
+    ...openPage,
+    path: '/join/check-mail',
+    component: lazyRouteComponent(() => import('./joining/CheckMail.tsx'), 'CheckMailPage'),
+  }),
+  createRoute({ ...openPage, path: '/join/confirm', component: lazyRouteComponent(confirm, 'ConfirmPage') }),
+  createRoute({ ...openPage, path: '/email/confirm', component: lazyRouteComponent(confirm, 'ConfirmEmailPage') }),
+  createRoute({ ...openPage, path: '/password/forgotten', component: lazyRouteComponent(password, 'ForgottenPage') }),
+  createRoute({ ...openPage, path: '/password/reset', component: lazyRouteComponent(password, 'ResetPage') }),
+
+  createRoute({
+    ...openPage,
+    path: '/help',
+    component: lazyRouteComponent(help, 'HelpPage'),
+    validateSearch: readHelpSearch,
+  }),
+  createRoute({ ...openPage, path: '/help/$article', component: lazyRouteComponent(help, 'ArticlePage') }),
+  createRoute({
+    ...openPage,
+    path: '/status',
+    component: lazyRouteComponent(() => import('./public/StatusPage.tsx'), 'StatusPage'),
+  }),
+  createRoute({ ...policyPage, path: '/terms' }),
+  createRoute({ ...policyPage, path: '/privacy' }),
+  createRoute({ ...policyPage, path: '/acceptable-use' }),
+  createRoute({ ...policyPage, path: '/refund-policy' }),
+  createRoute({
+    ...page,
+    path: '/api/docs',
+    component: lazyRouteComponent(() => import('./docs/DocsPage.tsx'), 'DocsPage'),
+    staticData: { open: true },
+  }),
 ] as const
 
 export const router = createRouter({
   routeTree: root.addChildren(routes),
   scrollRestoration: true,
   defaultPreload: false,
+  defaultPendingMs: 0,
+  defaultPendingComponent: Loading,
   parseSearch,
   stringifySearch,
 })

@@ -1,24 +1,23 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { Link, Outlet, useLocation } from '@tanstack/react-router'
-import { useEffect, useRef, useState } from 'react'
-import type { Me } from '../../contract/contract.ts'
-import { api } from '../api.ts'
-import { startLive, tellSignedOut, useLive } from '../live.ts'
-import { paths } from '../paths.ts'
-import { SignedOut } from '../public/SignedOut.tsx'
-import { balanceRead, forgetCustomer, meRead, siteRead } from '../reads.ts'
-import { Button, linkClass } from '../ui/Button.tsx'
+import { useQuery } from '@tanstack/react-query'
+import { Outlet, useMatches } from '@tanstack/react-router'
+import { useEffect } from 'react'
+import { SignInPlace } from '../joining/SignIn.tsx'
+import { meRead, siteRead } from '../reads.ts'
 import { Loading } from '../ui/Loading.tsx'
-import { Money } from '../ui/Money.tsx'
-import { Notice } from '../ui/Notice.tsx'
-import { TimeZone, useZone } from '../ui/Time.tsx'
-import { seconds } from '../ui/times.ts'
-import { BrandMark } from './Brand.tsx'
 import { ReadFailed } from './Broken.tsx'
+import { PublicFrame } from './PublicFrame.tsx'
+import { SignedInFrame } from './SignedInFrame.tsx'
 
-/** What stands around every page; who is not signed in meets the signed-out page in the place of any other. */
+/**
+ * What stands around every page. Some pages are for everybody; who asks for another one without being signed in meets the sign-in
+ * in its place, and the page itself afterwards.
+ */
 export function Shell() {
   const me = useQuery(meRead)
+  // An address that leads nowhere says so to everybody: there is nothing to sign in for.
+  const isOpen = useMatches({
+    select: (matches) => matches.length === 1 || matches.some((match) => match.staticData.open),
+  })
   useBrandColour()
   if (me.isPending) return <Loading />
   if (me.isError && !me.data)
@@ -27,192 +26,13 @@ export function Shell() {
         <ReadFailed error={me.error} again={() => me.refetch()} />
       </main>
     )
-  if (!me.data) return <SignedOut />
-  return <SignedIn me={me.data} />
-}
-
-function SignedIn({ me }: { me: Me }) {
-  const cache = useQueryClient()
-  const [stillIn, setStillIn] = useState(false)
-  useEffect(() => startLive(cache, () => forgetCustomer(cache)), [cache])
-
-  const signOut = async () => {
-    const answer = await api.signOut()
-    setStillIn(!answer.ok)
-    if (!answer.ok) return
-    tellSignedOut()
-    forgetCustomer(cache)
-  }
-
-  return (
-    <TimeZone value={me.time_zone}>
-      <a
-        href="#main"
-        className="sr-only rounded-control bg-ink text-paper focus:not-sr-only focus:fixed focus:top-8 focus:left-8 focus:z-20 focus:px-12 focus:py-8"
-      >
-        To the content
-      </a>
-      <div className="lg:grid lg:grid-cols-[var(--spacing-rail)_minmax(0,1fr)]">
-        <Rail me={me} signOut={signOut} />
-        <TopLine me={me} signOut={signOut} />
-        <main
-          id="main"
-          tabIndex={-1}
-          className="flex min-h-[calc(100dvh-var(--spacing-topline))] flex-col px-16 pb-72 outline-none sm:px-24 lg:min-h-dvh lg:px-48 lg:pb-0"
-        >
-          <NotLive />
-          {stillIn && (
-            <div className="pt-16">
-              <Notice tone="refused" takesFocus action={<Button onClick={signOut}>Sign out</Button>}>
-                <p>You are still signed in: the server did not answer.</p>
-              </Notice>
-            </div>
-          )}
-          <div className="grid flex-1">
-            <Outlet />
-          </div>
-        </main>
-        <BottomTabs />
-      </div>
-    </TimeZone>
-  )
-}
-
-const rooms = [
-  { text: 'Home', path: paths.home(), exact: true },
-  { text: 'Numbers', path: paths.numbers(), exact: false },
-  { text: 'Top-Up', path: paths.topUp(), exact: false },
-  { text: 'Billing History', path: paths.billing(), exact: false },
-]
-
-function Rail({ me, signOut }: { me: Me; signOut: () => void }) {
-  return (
-    <header className="sticky top-0 hidden h-dvh flex-col border-r border-rule py-24 lg:flex">
-      <BrandLine className="px-24" />
-      <nav aria-label="Rooms" className="mt-24">
-        {rooms.map((room) => (
-          <Link
-            key={room.text}
-            {...room.path}
-            activeOptions={{ exact: room.exact, includeSearch: false }}
-            className="flex min-h-target items-center border-l-2 border-transparent px-24 py-4 transition-colors hover:border-edge aria-[current=page]:border-ink aria-[current=page]:font-medium"
-          >
-            {room.text}
-          </Link>
-        ))}
-      </nav>
-      <div className="mt-auto grid gap-12 px-24">
-        <SandboxLine />
-        <div>
-          <p className="font-medium break-words">{me.username}</p>
-          <Available />
-        </div>
-        <Button onClick={signOut}>Sign out</Button>
-      </div>
-    </header>
-  )
-}
-
-function TopLine({ me, signOut }: { me: Me; signOut: () => void }) {
-  const menu = useRef<HTMLDetailsElement>(null)
-  return (
-    <header className="sticky top-0 z-20 flex h-topline items-center gap-16 border-b border-rule bg-paper px-16 sm:px-24 lg:hidden">
-      <BrandLine className="mr-auto" nameFromSm />
-      <Available />
-      <details
-        ref={menu}
-        className="relative min-w-0"
-        onKeyDown={(event) => {
-          if (event.key === 'Escape') menu.current?.removeAttribute('open')
-        }}
-      >
-        <summary className="flex min-h-target max-w-name cursor-pointer list-none items-center gap-4 text-label">
-          <span className="truncate underline underline-offset-4">{me.username}</span>
-        </summary>
-        <div className="absolute right-0 grid w-menu gap-12 rounded-control border border-edge bg-sheet p-16 shadow-menu">
-          <p>
-            <span className="block text-note text-quiet">Username</span>
-            <span className="break-words">{me.username}</span>
-          </p>
-          <SandboxLine />
-          <Button onClick={signOut}>Sign out</Button>
-        </div>
-      </details>
-    </header>
-  )
-}
-
-function BottomTabs() {
-  return (
-    <nav
-      aria-label="Rooms"
-      className="fixed inset-x-0 bottom-0 z-20 grid grid-cols-4 border-t border-rule bg-paper pb-[env(safe-area-inset-bottom)] lg:hidden"
-    >
-      {rooms.map((room) => (
-        <Link
-          key={room.text}
-          {...room.path}
-          activeOptions={{ exact: room.exact, includeSearch: false }}
-          className="-mt-px flex min-h-tabs items-center justify-center border-t-2 border-transparent px-4 text-center text-note aria-[current=page]:border-ink aria-[current=page]:font-medium"
-        >
-          {room.text}
-        </Link>
-      ))}
-    </nav>
-  )
-}
-
-/** `nameFromSm`: on a narrow screen the mark stands alone. */
-function BrandLine({ className, nameFromSm = false }: { className: string; nameFromSm?: boolean }) {
-  const name = useQuery(siteRead).data?.brand.name
-  const { pathname } = useLocation()
-  return (
-    <Link
-      {...paths.home()}
-      aria-current={pathname === '/' ? 'page' : undefined}
-      aria-label={name ? `${name}, Home` : 'Home'}
-      className={`flex min-h-target items-center gap-12 font-strong ${className}`}
-    >
-      <BrandMark />
-      <span className={nameFromSm ? 'max-sm:hidden' : ''}>{name}</span>
-    </Link>
-  )
-}
-
-function Available() {
-  const balance = useQuery(balanceRead).data
-  if (!balance) return null
-  return (
-    <p className="text-label whitespace-nowrap">
-      <Money amount={balance.available} /> <span className="text-quiet">available</span>
-    </p>
-  )
-}
-
-function SandboxLine() {
-  const sandbox = useQuery(siteRead).data?.sandbox
-  if (!sandbox) return null
-  return (
-    <p className="text-note text-quiet">
-      Sandbox. No real money moves.{' '}
-      <a href={sandbox.desk_url} className={linkClass}>
-        Desk
-      </a>
-    </p>
-  )
-}
-
-function NotLive() {
-  const { since, said, retry } = useLive()
-  const zone = useZone()
-  if (since === null || !said) return null
-  return (
-    <div className="pt-16">
-      <Notice tone="held" action={<Button onClick={retry}>Try now</Button>}>
-        <p>Not live since {seconds(since, zone)}. Trying again.</p>
-      </Notice>
-    </div>
-  )
+  if (me.data)
+    return (
+      <SignedInFrame me={me.data}>
+        <Outlet />
+      </SignedInFrame>
+    )
+  return <PublicFrame>{isOpen ? <Outlet /> : <SignInPlace />}</PublicFrame>
 }
 
 /** The operator's link colour, a setting that the server has checked for contrast. */

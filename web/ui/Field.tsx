@@ -1,13 +1,23 @@
-import { type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, useId } from 'react'
+import {
+  type InputHTMLAttributes,
+  type ReactNode,
+  type SelectHTMLAttributes,
+  type TextareaHTMLAttributes,
+  useId,
+  useState,
+} from 'react'
+import { Button } from './Button.tsx'
 
-const box =
-  'h-row w-full min-w-0 rounded-control border border-edge bg-sheet px-8 text-body text-ink transition-colors hover:border-ink aria-invalid:border-refused'
+const frame =
+  'w-full min-w-0 rounded-control border border-edge bg-sheet px-8 text-body text-ink transition-colors hover:border-ink aria-invalid:border-refused'
+export const box = `h-row ${frame}`
 
 type Frame = { label: ReactNode; hint?: ReactNode; problem?: ReactNode }
 
 /** A label, something to type in, a hint; a refusal stands under it. */
 export function Field({ label, hint, problem, ...input }: Frame & InputHTMLAttributes<HTMLInputElement>) {
-  const id = useId()
+  const made = useId()
+  const id = input.id ?? made
   return (
     <div className="grid min-w-0 content-start gap-4">
       <label htmlFor={id} className="text-label font-medium">
@@ -19,9 +29,78 @@ export function Field({ label, hint, problem, ...input }: Frame & InputHTMLAttri
   )
 }
 
+/** A password, which can be looked at while it is typed: nobody needs to type it twice. */
+export function PasswordField({ label, hint, problem, ...input }: Frame & InputHTMLAttributes<HTMLInputElement>) {
+  const made = useId()
+  const id = input.id ?? made
+  const [shown, show] = useState(false)
+  return (
+    <div className="grid min-w-0 content-start gap-4">
+      <label htmlFor={id} className="text-label font-medium">
+        {label}
+      </label>
+      <div className="flex gap-8">
+        <input
+          {...described(id, hint, problem)}
+          autoCapitalize="none"
+          autoCorrect="off"
+          spellCheck={false}
+          {...input}
+          id={id}
+          type={shown ? 'text' : 'password'}
+          className={`${box} ${shown ? 'font-mono' : ''}`}
+        />
+        <Button onClick={() => show(!shown)} aria-pressed={shown} aria-controls={id} className="h-row">
+          Show<span className="sr-only"> the password</span>
+        </Button>
+      </div>
+      <Below id={id} hint={hint} problem={problem} />
+    </div>
+  )
+}
+
+/** One thing to say yes to. What it is about may stand below it, with links. */
+export function Check({ label, hint, problem, ...input }: Frame & InputHTMLAttributes<HTMLInputElement>) {
+  const made = useId()
+  const id = input.id ?? made
+  return (
+    <div className="grid min-w-0 content-start gap-4">
+      <div className="flex gap-12">
+        <input
+          {...described(id, hint, problem)}
+          {...input}
+          id={id}
+          type="checkbox"
+          className="size-24 shrink-0 focus-visible:focus-ring"
+        />
+        <label htmlFor={id} className="py-px">
+          {label}
+        </label>
+      </div>
+      <Below id={id} hint={hint} problem={problem} />
+    </div>
+  )
+}
+
+/** Several lines. */
+export function TextArea({ label, hint, problem, ...area }: Frame & TextareaHTMLAttributes<HTMLTextAreaElement>) {
+  const made = useId()
+  const id = area.id ?? made
+  return (
+    <div className="grid min-w-0 content-start gap-4">
+      <label htmlFor={id} className="text-label font-medium">
+        {label}
+      </label>
+      <textarea {...described(id, hint, problem)} {...area} id={id} className={`py-8 ${frame}`} />
+      <Below id={id} hint={hint} problem={problem} />
+    </div>
+  )
+}
+
 /** An amount in dollars as people type it; what it may be is the server's to say. */
 export function AmountField({ label, hint, problem, ...input }: Frame & InputHTMLAttributes<HTMLInputElement>) {
-  const id = useId()
+  const made = useId()
+  const id = input.id ?? made
   return (
     <div className="grid min-w-0 content-start gap-4">
       <label htmlFor={id} className="text-label font-medium">
@@ -32,11 +111,11 @@ export function AmountField({ label, hint, problem, ...input }: Frame & InputHTM
           $
         </span>
         <input
-          id={id}
           inputMode="decimal"
           autoComplete="off"
           {...described(id, hint, problem)}
           {...input}
+          id={id}
           className={`${box} pl-24`}
         />
       </div>
@@ -106,12 +185,12 @@ export function Choice({
   )
 }
 
-function described(id: string, hint: ReactNode, problem: ReactNode) {
+export function described(id: string, hint: ReactNode, problem: ReactNode) {
   const ids = [problem && `${id}-problem`, hint && `${id}-hint`].filter(Boolean).join(' ')
   return { 'aria-invalid': problem ? true : undefined, 'aria-describedby': ids || undefined }
 }
 
-function Below({ id, hint, problem }: { id: string; hint: ReactNode; problem: ReactNode }) {
+export function Below({ id, hint, problem }: { id: string; hint: ReactNode; problem: ReactNode }) {
   return (
     <>
       {problem && (

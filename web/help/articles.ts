@@ -1,0 +1,319 @@
+import type { Section } from '../../contract/policies.ts'
+
+/** The help articles, as data. Written as the policies are: names in braces, links as `[words](/path)`. */
+export type Article = {
+  /** Its place in the address. */
+  slug: string
+  title: string
+  /** The answer in one or two sentences. */
+  short: string
+  sections: Section[]
+}
+export type Topic = { title: string; articles: Article[] }
+
+export const topics: readonly Topic[] = [
+  {
+    title: 'Money',
+    articles: [
+      {
+        slug: 'holds',
+        title: 'How a hold works',
+        short:
+          'Ordering holds the price. It is still yours, but cannot be spent twice; it is deducted only when a code arrives.',
+        sections: [
+          {
+            id: 'three-figures',
+            title: 'The figures on Home',
+            passages: [
+              [
+                'Available: what you can spend now.',
+                'Held: kept for the orders that are open. No code, no charge.',
+                'On its way: a payment that your bank has said yes to, and that is not added yet.',
+              ],
+              'Available and held together are what you own. A hold moves credits from the one to the other and leaves the sum as it is.',
+            ],
+          },
+          {
+            id: 'how-it-ends',
+            title: 'How a hold ends',
+            passages: [
+              [
+                'A code arrives: the price is deducted.',
+                'You cancel, or the time is over without a code: the whole price is available again, by itself and at once.',
+              ],
+              'Both stand in the [Billing History](/billing), with the order they belong to.',
+            ],
+          },
+        ],
+      },
+      {
+        slug: 'paying-by-card',
+        title: 'Topping up by card, and 3-D Secure',
+        short:
+          'Your bank asks you to confirm each payment. Credits appear at once afterwards. Cards that cannot confirm are not accepted.',
+        sections: [
+          {
+            id: 'steps',
+            title: 'What happens',
+            passages: [
+              [
+                'On [Top-Up](/top-up) you choose an amount. The least and the most stand there.',
+                'You type the card on the page of Stripe, which handles cards for us. We never see its number.',
+                'Your bank asks you to confirm, in its app or by a code of its own. This is 3-D Secure.',
+                'You come back, and the credits are there. You need not wait on the page: they are added when you close it, too.',
+              ],
+            ],
+          },
+          {
+            id: 'refused',
+            title: 'When a card is refused',
+            passages: [
+              'We accept a payment only when the bank has confirmed that it was you. It protects you from others who use your card, and us from payments that are taken back. When it has not, we take no money, and the page says why.',
+              'Your bank may show the amount as pending for a few days. Nothing was taken; it disappears by itself. Another card works at once; a wallet such as Apple Pay skips the confirmation, so type the number of the card.',
+            ],
+          },
+          {
+            id: 'nothing-added',
+            title: 'You paid, and nothing was added',
+            passages: [
+              'Open the top-up in the [Billing History](/billing): it shows which step it is at. We ask Stripe again every minute, whether or not you come back. If the step “taken” is done and “credited” is not after ten minutes, write to {support} with your username.',
+            ],
+          },
+        ],
+      },
+      {
+        slug: 'when-a-code-is-charged',
+        title: 'When a code is charged',
+        short: 'When a message with a code reached us for your order before the order ended. Never otherwise.',
+        sections: [
+          {
+            id: 'charged',
+            title: 'Charged, once',
+            passages: [
+              'The first message with a code deducts the price that was held. The order’s page shows the second at which it arrived. Further codes on the same order are free while it is open: press “Another code”, and send the code again from the service.',
+            ],
+          },
+          {
+            id: 'free',
+            title: 'Never charged',
+            passages: [
+              [
+                'An order on which nothing came.',
+                'A message without a code. We show it to you.',
+                'A code that came after the order had ended. See [Late codes](/help/late-codes).',
+              ],
+            ],
+          },
+          {
+            id: 'same-second',
+            title: 'A code and a cancel in the same second',
+            passages: [
+              'Then one of the two was first, by our clock, and that one counts. If the code was first, the cancel is refused and says so; if the cancel was first, the code is free.',
+            ],
+          },
+        ],
+      },
+      {
+        slug: 'billing-history',
+        title: 'Reading the Billing History',
+        short:
+          'One row for each movement, in the order in which it happened. The column Balance is what you own; a hold does not change it.',
+        sections: [
+          {
+            id: 'columns',
+            title: 'The columns',
+            passages: [
+              [
+                'Amount: what came in (+) or was deducted (−).',
+                'Held: what was put aside for an order (+), or came out of it (−).',
+                'Balance: available and held together, after this row.',
+              ],
+            ],
+          },
+          {
+            id: 'not-twice',
+            title: 'Why you did not pay twice',
+            passages: [
+              'An order that got its code has two rows. The first, “Held, not charged”, moves Held only. The second, “Code received”, takes the same sum out of Held and out of what you own. The Amount stands in one of them only.',
+              'An order without a code has two rows as well: held, and released. The Balance is the same before and after.',
+            ],
+          },
+          {
+            id: 'finding',
+            title: 'Finding a row',
+            passages: [
+              'Filter by kind and by day; the address of the page keeps the filter, so you can save it. Holds and releases can be hidden. Times are in the time zone of your account, which you choose in Settings.',
+            ],
+          },
+        ],
+      },
+    ],
+  },
+  {
+    title: 'Codes and numbers',
+    articles: [
+      {
+        slug: 'no-code-came',
+        title: 'No code came',
+        short:
+          'It costs nothing. Whether a service sends its code to a certain number is the service’s own decision; another number often works.',
+        sections: [
+          {
+            id: 'check',
+            title: 'While the order is open',
+            passages: [
+              [
+                'Compare the number in the service’s form with the one on the order’s page, the country’s code included. Copy it rather than typing it.',
+                'Choose SMS, not a call: the numbers take no calls.',
+                'Have the service send its code again after a minute or two.',
+                'Look at the success rate in the list of [Numbers](/numbers). A country with a higher rate is worth a few cents.',
+              ],
+            ],
+          },
+          {
+            id: 'then',
+            title: 'Then',
+            passages: [
+              '[Cancel the order](/help/cancelling) and order another number, or let the time run out. Either way the price is yours again.',
+            ],
+          },
+        ],
+      },
+      {
+        slug: 'late-codes',
+        title: 'Late codes',
+        short:
+          'A code that comes after your order ended is shown to you and costs nothing, as long as nobody else has had the number since.',
+        sections: [
+          {
+            id: 'where',
+            title: 'Where it stands',
+            passages: [
+              'On the order’s own page, marked as late. Open it from the row in the [Billing History](/billing).',
+              'After an order the number rests for a while. When another customer has it afterwards, what arrives then is his alone.',
+            ],
+          },
+        ],
+      },
+      {
+        slug: 'cancelling',
+        title: 'Cancelling and finishing an order',
+        short:
+          'You can cancel from two minutes after the number was given until a code arrives. The price returns at once.',
+        sections: [
+          {
+            id: 'cancel',
+            title: 'Cancel',
+            passages: [
+              'The order’s page names the time from which it is possible. The first two minutes are kept for the code that may be under way; without them, others would find fewer numbers free.',
+              'After the first code there is nothing to cancel: the price has been deducted.',
+            ],
+          },
+          {
+            id: 'finish',
+            title: 'Finish',
+            passages: [
+              'When you have your code and need no other one, press “Finish”. It costs nothing, and an order that you leave alone finishes by itself when its time is over.',
+            ],
+          },
+        ],
+      },
+    ],
+  },
+  {
+    title: 'Account and API',
+    articles: [
+      {
+        slug: 'account',
+        title: 'Your e-mail, password and sign-ins',
+        short:
+          'All three are in Settings. A forgotten password is replaced by a link that we send to your e-mail address.',
+        sections: [
+          {
+            id: 'forgotten',
+            title: 'Forgotten password',
+            passages: [
+              'Give your username or e-mail address on [Forgotten password](/password/forgotten). The link works once, for 15 minutes. Choosing a new password ends every open sign-in.',
+              'We say the same words whether or not the account exists, so that nobody learns from us who has one.',
+            ],
+          },
+          {
+            id: 'changing',
+            title: 'Changing the e-mail address',
+            passages: [
+              'We send a link to the new address, and a notice to the old one. Until the link is opened, the old address stays.',
+            ],
+          },
+          {
+            id: 'somebody-else',
+            title: 'Somebody else was there',
+            passages: [
+              'Settings lists every open sign-in with its address and browser. End those that are not yours, change the password, and revoke the API keys that you do not know. Then write to {support}.',
+            ],
+          },
+        ],
+      },
+      {
+        slug: 'api-keys',
+        title: 'API keys',
+        short:
+          'A program orders numbers with a key that you make in Settings. Give each program its own key, with no more powers than it needs.',
+        sections: [
+          {
+            id: 'making',
+            title: 'Making one',
+            passages: [
+              'A key is shown once, when it is made; we keep only its hash. Lost, it is replaced by a new one.',
+              [
+                'Scopes: read, order, top up. A key that only reads cannot spend.',
+                'Daily cap: the most that the key may spend on one day.',
+                'Addresses: from where it may be used. Anywhere, when you name none.',
+                'End: a day from which it stops working.',
+              ],
+            ],
+          },
+          {
+            id: 'using',
+            title: 'Using one',
+            passages: [
+              'Send it in the header Authorization, after the word Bearer. The [API page](/api/docs) has a whole journey in lines to copy, and every route with its refusals.',
+            ],
+          },
+          {
+            id: 'leaked',
+            title: 'A key got out',
+            passages: ['Revoke it in Settings. It ends at once; the others go on.'],
+          },
+        ],
+      },
+      {
+        slug: 'reaching-us',
+        title: 'How to reach a person',
+        short: 'Write to {support}, from the e-mail address of your account. A person reads it.',
+        sections: [
+          {
+            id: 'say',
+            title: 'What to write',
+            passages: [
+              [
+                'Your username. Signed in, you see it on every page.',
+                'The order number, or the day and the amount of the top-up.',
+                'What you expected, and what happened instead.',
+              ],
+              'Never send us a password, an API key or a card number. We do not ask for them.',
+            ],
+          },
+          {
+            id: 'money-back',
+            title: 'Money back',
+            passages: [
+              'Within seven days of the purchase: what it covers and how to ask stands in the [Refund policy](/refund-policy). Whether everything works at the moment stands on [Status](/status).',
+            ],
+          },
+        ],
+      },
+    ],
+  },
+]
+
+export const articles: readonly Article[] = topics.flatMap((topic) => topic.articles)

@@ -1,0 +1,183 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { type FormEvent, type ReactNode, useState } from 'react'
+import type { Me } from '../../contract/contract.ts'
+import { api, type Refusal } from '../api.ts'
+import { paths, readNextSearch } from '../paths.ts'
+import { meRead } from '../reads.ts'
+import { Page } from '../shell/Page.tsx'
+import { Button, buttonClass, linkClass } from '../ui/Button.tsx'
+import { EdgeText } from '../ui/Edge.tsx'
+import { Field } from '../ui/Field.tsx'
+import { Notice } from '../ui/Notice.tsx'
+import { Problems } from '../ui/Problems.tsx'
+import { GoOn } from './GoOn.tsx'
+import { useSend } from './send.ts'
+import { useLinkToken } from './token.ts'
+import { takeWanted } from './wanted.ts'
+
+/** The link of the first mail. It is pressed, not followed by itself: programs that look into mails open links, too. */
+export function ConfirmPage() {
+  const token = useLinkToken()
+  const cache = useQueryClient()
+  const [goes, setGoes] = useState<string | null>(null)
+  const { pending, refusal, send } = useSend<Me>()
+
+  if (goes !== null) return <GoOn to={goes} />
+  if (token === null) return <LinkMissing />
+
+  async function confirm(username: string | null) {
+    const confirmed = await send(() => api.confirmSignUp(token!, username))
+    if (!confirmed) return
+    await cache.fetchQuery({ ...meRead, staleTime: 0 }).catch(() => null)
+    const { next } = readNextSearch({ next: takeWanted() })
+    setGoes(next ?? '/')
+  }
+
+  const taken = refusal !== null && refusal.field === 'username'
+  if (refusal?.code === 'invalid_link') {
+    return (
+      <Page title="This link does not work" width="reading">
+        <Refused refusal={refusal}>
+          <Link {...paths.join()} className={linkClass}>
+            Join again
+          </Link>
+        </Refused>
+      </Page>
+    )
+  }
+  return (
+    <Page title="Confirm your e-mail" width="reading">
+      {refusal && (
+        <div className="edge-block pb-16">
+          <Problems
+            key={refusal.requestId}
+            lead={taken ? 'Your e-mail is fine. Only the name is not free.' : 'Your account does not exist yet.'}
+            problems={[{ field: taken ? 'username' : null, text: refusal.detail }]}
+          />
+        </div>
+      )}
+      <EdgeText>
+        <form
+          noValidate
+          className="grid gap-16"
+          onSubmit={(event: FormEvent<HTMLFormElement>) => {
+            event.preventDefault()
+            const typed = new FormData(event.currentTarget).get('username')
+            void confirm(typed === null ? null : String(typed).trim())
+          }}
+        >
+          {taken && (
+            <div className="max-w-field">
+              <Field
+                id="username"
+                name="username"
+                label="Another username"
+                autoComplete="username"
+                autoCapitalize="none"
+                spellCheck={false}
+                maxLength={64}
+                hint="3 to 30 characters: a to z, 0 to 9, dot and underscore."
+                problem={refusal.detail}
+              />
+            </div>
+          )}
+          <p>With this press your account is made, and you are signed in.</p>
+          <div>
+            <Button type="submit" kind="primary">
+              {pending ? 'Making the account' : 'Make the account'}
+            </Button>
+          </div>
+        </form>
+      </EdgeText>
+    </Page>
+  )
+}
+
+/** The link that a changed address is proven with. */
+export function ConfirmEmailPage() {
+  const token = useLinkToken()
+  const cache = useQueryClient()
+  const me = useQuery(meRead).data
+  const [done, setDone] = useState(false)
+  const { pending, refusal, send } = useSend()
+
+  if (done) {
+    return (
+      <Page title="Your e-mail is changed" width="reading">
+        <EdgeText className="grid gap-16">
+          <p>From now on we write to the new address.</p>
+          <p>
+            <Link {...(me ? paths.home() : paths.signIn())} className={buttonClass('primary')}>
+              {me ? 'Home' : 'Sign in'}
+            </Link>
+          </p>
+        </EdgeText>
+      </Page>
+    )
+  }
+  if (token === null) return <LinkMissing />
+  return (
+    <Page title="Confirm your new e-mail" width="reading">
+      {refusal && (
+        <Refused refusal={refusal}>
+          {refusal.code === 'invalid_link' && (
+            <Link {...paths.home()} className={linkClass}>
+              Home
+            </Link>
+          )}
+        </Refused>
+      )}
+      {refusal?.code !== 'invalid_link' && (
+        <EdgeText className="grid gap-16">
+          <p>
+            With this press your account belongs to the address that our mail came to. The old one gets no mail any
+            more.
+          </p>
+          <div>
+            <Button
+              kind="primary"
+              onClick={async () => {
+                if (!(await send(() => api.confirmEmail(token)))) return
+                setDone(true)
+                void cache.invalidateQueries({ queryKey: ['settings'] })
+              }}
+            >
+              {pending ? 'Changing the address' : 'Use this address'}
+            </Button>
+          </div>
+        </EdgeText>
+      )}
+    </Page>
+  )
+}
+
+/** A page that a mail leads to, without what the mail's link carries. */
+export function LinkMissing() {
+  return (
+    <Page title="Open the link in the mail" width="reading">
+      <EdgeText>
+        <p>
+          This page is reached by a link in a mail of ours, and a part of it is missing here. Open the link once more,
+          or copy it whole.
+        </p>
+      </EdgeText>
+    </Page>
+  )
+}
+
+export function Refused({ refusal, children }: { refusal: Refusal; children?: ReactNode }) {
+  return (
+    <div className="edge-block pb-16">
+      <Notice
+        tone="refused"
+        takesFocus
+        key={refusal.detail}
+        requestId={refusal.code === 'internal_error' ? refusal.requestId : null}
+        action={children}
+      >
+        <p>{refusal.detail}</p>
+      </Notice>
+    </div>
+  )
+}
