@@ -228,7 +228,8 @@ export function createMail(settings: {
     /**
      * Writes a letter into the outbox, inside the caller's transaction (of either role of the server). It leaves within a second or
      * two of the commit. With `once`, a cause in up to 200 characters (`receipt:<top-up>`), a second letter of the same cause is not
-     * written; the key is kept for good, so it must hold no secret and no address.
+     * written; the key is kept for good, so it must hold no secret and no address. `to` is one address (a check of the table): anything
+     * else is the caller's bug and fails his transaction.
      */
     async send(tx: Queryable, mail: { to: string; letter: Letter; accountId?: bigint; once?: string }): Promise<void> {
       const { subject, text, html } = printLetter(mail.letter, letterhead)
@@ -263,20 +264,14 @@ export function createMail(settings: {
     } satisfies Tick,
 
     /** For an operator: what this process did, and what waits in the outbox, whoever will send it. */
-    async figures(): Promise<{
-      sent: number
-      retried: number
-      failed: number
-      waiting: number
-      oldestSeconds: number
-    }> {
+    async figures(): Promise<typeof counts & { underWay: number; waiting: number; oldestSeconds: number }> {
       const { rows } = await database.pool.query<{ waiting: number; oldest_seconds: number }>(
         `select count(*)::int as waiting,
                 coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as oldest_seconds
            from mail_outbox
           where next_attempt_at is not null`,
       )
-      return { ...counts, waiting: rows[0]!.waiting, oldestSeconds: rows[0]!.oldest_seconds }
+      return { ...counts, underWay: underWay.size, waiting: rows[0]!.waiting, oldestSeconds: rows[0]!.oldest_seconds }
     },
 
     /** Lets the letters under way end, two and a half seconds at most; what is cut off is sent after the next start. */
