@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
-import { usd } from '../../contract/money.ts'
+import { type Usd, usd } from '../../contract/money.ts'
 import { freshDatabase, type TestDatabase } from '../../test/database.ts'
 import { auditLedger } from '../ledger/audit/audit.ts'
 import { createLedger, type Ledger } from '../ledger/ledger.ts'
@@ -107,6 +107,26 @@ function request(accountId: bigint, country: string, idempotencyKey: string | nu
   return { accountId, service: 'telegram', country, maxPrice: null, idempotencyKey, key: null }
 }
 
+/** An API key of the customer's that may spend so much a day, by the clock of his time zone. */
+async function keyOf(accountId: bigint, dailyCap: string, timeZone = 'UTC'): Promise<{ id: bigint; dailyCap: Usd }> {
+  const { rows: users } = await owner.query(
+    `insert into auth."user" (name, email, "emailVerified", username, role)
+     values ('x', $1, true, $1, 'customer') returning id`,
+    [`user${accountId}`],
+  )
+  await owner.query(
+    `insert into accounts (id, user_id, username, role, time_zone, created_at) overriding system value
+     values ($1, $2, $3, 'customer', $4, house_now())`,
+    [accountId, users[0].id, `user${accountId}`, timeZone],
+  )
+  const { rows } = await owner.query(
+    `insert into api_keys (account_id, public_id, name, scopes, prefix, sha256, daily_cap)
+     values ($1, gen_random_uuid(), 'A key', '{order}', 'msk_', sha256($2::bytea), $3) returning id`,
+    [accountId, `key of ${accountId}`, usd(dailyCap)],
+  )
+  return { id: BigInt(rows[0].id), dailyCap: usd(dailyCap) }
+}
+
 function count(placed: Placed[]): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const one of placed) {
@@ -133,6 +153,57 @@ test('at the limit of 20 open orders, 20 of 200 at once are placed and the rest 
   const ana = await customer('60.00')
   const placed = await Promise.all(Array.from({ length: 200 }, () => orders.place(request(ana, 'DE'))))
   assert.deepEqual(count(placed), { placed: 20, too_many_open_orders: 180 })
+})
+
+test('of 50 orders at once by one key through two servers, no more are placed than its daily cap pays for', async () => {
+  await stock('GB', 60)
+  const [one, two] = [room({ openMax: 100 }), room({ openMax: 100 })]
+  const ana = await customer('100.00')
+  const key = await keyOf(ana, '12.50')
+  const place = (n: number) => (n % 2 ? one : two).place({ ...request(ana, 'GB'), key })
+  const placed = await Promise.all(Array.from({ length: 50 }, (_, n) => place(n)))
+  assert.deepEqual(count(placed), { placed: 10, spending_limit_reached: 40 })
+  assert.equal((await ledger.balance(db.database.pool, ana))!.held, usd('12.00'))
+  // Without the key, or with another one, the customer is free to go on.
+  assert.ok((await one.place(request(ana, 'GB'))).ok)
+
+  // What came back is not spent; what was taken is.
+  const [returned, taken] = placed.filter((one) => one.ok).map(({ order }) => order)
+  const sms = { source: 'generic', externalId: newId(), to: taken!.phone_number, from: 'Telegram', text: 'Code 48213' }
+  assert.equal(await one.accept({ ...sms, body: JSON.stringify(sms) }), 'charged')
+  assert.ok((await one.finish({ accountId: ana, orderId: readId('ord', taken!.id)!, idempotencyKey: null })).ok)
+  assert.ok((await one.cancel({ accountId: ana, orderId: readId('ord', returned!.id)!, idempotencyKey: null })).ok)
+  const more = await Promise.all(Array.from({ length: 6 }, (_, n) => place(n)))
+  assert.deepEqual(count(more), { placed: 1, spending_limit_reached: 5 })
+})
+
+test('a key’s day is its owner’s: it spends again from his midnight on, and the refusal says when that is', async () => {
+  await stock('GB', 10)
+  const orders = room()
+  const ana = await customer('100.00')
+  // Half an hour off the whole hours, and a day that begins while it is another one in UTC.
+  const zone = 'Asia/Kolkata'
+  const key = await keyOf(ana, '1.20', zone)
+  const place = () => orders.place({ ...request(ana, 'GB'), key })
+  assert.ok((await place()).ok)
+  const refused = await place()
+  assert.ok(!refused.ok)
+  assert.equal(refused.code, 'spending_limit_reached')
+  const { rows } = await owner.query(
+    `select ((house_now() at time zone $1)::date + 1)::timestamp at time zone $1 as midnight, house_now() as now`,
+    [zone],
+  )
+  const { midnight, now }: { midnight: Date; now: Date } = rows[0]
+  assert.deepEqual(refused.extra, {
+    daily_cap: '1.20',
+    spent: '1.20',
+    price: '1.20',
+    opens_at: midnight.toISOString(),
+  })
+  assert.match(refused.detail, /may spend \$1\.20 a day and has spent \$1\.20 today.*Nothing was held/)
+  await advanceHouseClock(db.database.pool, Math.ceil((midnight.getTime() - now.getTime()) / 1000))
+  assert.ok((await place()).ok)
+  await orders.expireDue()
 })
 
 test('two servers at once: credit, limit and stock hold together, and no number is sold twice', async () => {
@@ -255,6 +326,96 @@ test('a key cancels one order: again it answers as it did, and for another order
   assert.equal(!other.ok && other.code, 'idempotency_key_reused')
   assert.equal((await orders.get(ana, second!))!.status, 'waiting')
   assert.ok((await cancel(second!, 'end-second')).ok)
+})
+
+test('finishing frees the number at once, after a message that came first; twice at once it is done once', async () => {
+  const [phone] = await stock('ES', 1)
+  await onlyOffer('ES', phone!)
+  const orders = room()
+  const [ana, eve] = [await customer('5.00'), await customer('5.00')]
+  const placed = await orders.place(request(ana, 'ES'))
+  assert.ok(placed.ok)
+  const orderId = readId('ord', placed.order.id)!
+  const sms = (text: string) => {
+    const message = { source: 'generic', externalId: newId(), to: phone!, from: 'Telegram', text }
+    return { ...message, body: JSON.stringify(message) }
+  }
+  assert.equal(await orders.accept(sms('Telegram code 48213')), 'charged')
+  const foreign = await orders.finish({ accountId: eve, orderId, idempotencyKey: null })
+  assert.equal(!foreign.ok && foreign.code, 'not_found')
+
+  // A further code is stored and not decided: it is the customer's before the number is anybody else's.
+  const further = sms('Telegram code 48214')
+  const store = 'select from inbox_store($1, $2, $3, $4)'
+  await db.database.pool.query(store, [['sms:generic'], [further.externalId], [phone], [further.body]])
+  const finish = (idempotencyKey: string | null) => orders.finish({ accountId: ana, orderId, idempotencyKey })
+  const finished = await Promise.all([finish('end'), finish('end'), finish(null)])
+  assert.ok(finished.every((one) => one.ok && one.order.status === 'finished'))
+  assert.equal(finished.filter((one) => one.ok && !one.replayed).length, 1)
+  const again = await finish(null)
+  assert.ok(again.ok && again.replayed)
+  assert.deepEqual(
+    again.order.messages.map(({ code, late }) => [code, late]),
+    [
+      ['48213', false],
+      ['48214', false],
+    ],
+  )
+  assert.equal((await ledger.balance(db.database.pool, ana))!.available, usd('3.80'))
+  // Free for the next one: the rest of this room is none.
+  const next = await orders.place(request(eve, 'ES'))
+  assert.ok(next.ok && next.order.phone_number === phone)
+  const reused = await orders.finish({ accountId: ana, orderId: newId(), idempotencyKey: 'end' })
+  assert.equal(!reused.ok && reused.code, 'not_found')
+  await orders.cancel({ accountId: eve, orderId: readId('ord', next.order.id)!, idempotencyKey: null })
+})
+
+test('another code is asked for once, noted until it comes, and not of an order that is over', async () => {
+  const [phone] = await stock('ES', 1)
+  await onlyOffer('ES', phone!)
+  const orders = room()
+  const [ana, eve] = [await customer('5.00'), await customer('5.00')]
+  const placed = await orders.place(request(ana, 'ES'))
+  assert.ok(placed.ok)
+  const orderId = readId('ord', placed.order.id)!
+  const accept = (text: string) => {
+    const message = { source: 'generic', externalId: newId(), to: phone!, from: 'Telegram', text }
+    return orders.accept({ ...message, body: JSON.stringify(message) })
+  }
+  const ask = (idempotencyKey: string | null = null, accountId = ana) =>
+    orders.askAnotherCode({ accountId, orderId, idempotencyKey })
+  const asked = async () => (await orders.get(ana, orderId))!.another_code_requested_at
+  const foreign = await ask(null, eve)
+  assert.equal(!foreign.ok && foreign.code, 'not_found')
+
+  // While the first code is waited for there is nothing to note.
+  const waiting = await ask()
+  assert.ok(waiting.ok && waiting.order.status === 'waiting' && waiting.order.another_code_requested_at === null)
+  assert.equal(await accept('Telegram code 48213'), 'charged')
+  assert.equal(await asked(), null)
+
+  const both = await Promise.all([ask('more'), ask('more'), ask()])
+  assert.ok(both.every((one) => one.ok))
+  const first = await asked()
+  assert.ok(first)
+  await advanceHouseClock(db.database.pool, 5)
+  const again = await ask('more')
+  assert.ok(again.ok && again.replayed)
+  assert.equal((await ask()).ok && (await asked()), first, 'the first time counts')
+  const reused = await orders.finish({ accountId: ana, orderId, idempotencyKey: 'more' })
+  assert.equal(!reused.ok && reused.code, 'idempotency_key_reused')
+
+  assert.equal(await accept('Welcome to Telegram!'), 'no_code')
+  assert.equal(await asked(), first, 'a text without a code is not what was asked for')
+  assert.equal(await accept('Telegram code 48214'), 'further')
+  assert.equal(await asked(), null)
+  assert.equal((await ledger.balance(db.database.pool, ana))!.available, usd('3.80'), 'it was free')
+
+  // Its time is up, and nobody has ended it yet: asking ends it, and says so.
+  await advanceHouseClock(db.database.pool, 1201)
+  const over = await ask()
+  assert.ok(!over.ok)
+  assert.deepEqual([over.code, over.extra], ['already_closed', { order_status: 'finished' }])
 })
 
 test("the limit of open orders is the ledger's to keep: what the first look did not see yet is seen under the lock", async () => {
@@ -511,7 +672,7 @@ test('a customer whose row is locked keeps nobody else waiting, and is served wh
   assert.ok((await anas).ok)
 })
 
-test('2,000 random races of SMS, duplicate, cancel and expiry: each hold ends once, and is taken exactly for a code in time', async () => {
+test('2,000 random races of SMS, duplicate, cancel, finish, another code and expiry: each hold ends once, and is taken exactly for a code in time', async () => {
   const seed = Number(process.env['SEED'] ?? 20261122)
   const random = mulberry(seed)
   const ROUNDS = 40
@@ -523,6 +684,7 @@ test('2,000 random races of SMS, duplicate, cancel and expiry: each hold ends on
   let charged = 0
   let cancelledCount = 0
   let expired = 0
+  let finishedByHand = 0
   for (let round = 0; round < ROUNDS; round++) {
     const placed = await Promise.all(
       Array.from({ length: PER_ROUND }, (_, n) =>
@@ -537,6 +699,8 @@ test('2,000 random races of SMS, duplicate, cancel and expiry: each hold ends on
         phone: order.order.phone_number,
         answers: [] as Accepted[],
         cancel: null as string | null,
+        finish: null as string | null,
+        another: null as string | null,
       }
     })
     const work: Promise<unknown>[] = []
@@ -567,6 +731,24 @@ test('2,000 random races of SMS, duplicate, cancel and expiry: each hold ends on
           }),
         )
       }
+      if (random() < 0.4) {
+        work.push(
+          later(async () => {
+            const asked = { accountId: race.accountId, orderId: race.id, idempotencyKey: null }
+            const closed = await either().finish(asked)
+            race.finish = closed.ok ? closed.order.status : closed.code
+          }),
+        )
+      }
+      if (random() < 0.4) {
+        work.push(
+          later(async () => {
+            const asked = { accountId: race.accountId, orderId: race.id, idempotencyKey: null }
+            const answer = await either().askAnotherCode(asked)
+            race.another = answer.ok ? 'asked' : answer.code
+          }),
+        )
+      }
     }
     // Time runs out for all of them at some moment of the turmoil.
     if (random() < 0.7) {
@@ -584,7 +766,7 @@ test('2,000 random races of SMS, duplicate, cancel and expiry: each hold ends on
 
     for (const race of races) {
       const order = (await one.get(race.accountId, race.id))!
-      const where = `seed ${seed}, round ${round}, order ${order.number} ${order.status}: ${race.answers} / cancel ${race.cancel}`
+      const where = `seed ${seed}, round ${round}, order ${order.number} ${order.status}: ${race.answers} / cancel ${race.cancel} / finish ${race.finish} / another ${race.another}`
       const codesInTime = order.messages.filter((message) => message.code !== null && !message.late)
       assert.equal(order.status === 'finished', codesInTime.length > 0, where)
       assert.equal(order.status === 'finished', race.answers.includes('charged'), where)
@@ -593,6 +775,14 @@ test('2,000 random races of SMS, duplicate, cancel and expiry: each hold ends on
       if (race.cancel === 'cancelled') assert.equal(order.status, 'cancelled', where)
       if (race.cancel === 'expired') assert.equal(order.status, 'expired', where)
       if (race.cancel === 'already_received') assert.equal(order.status, 'finished', where)
+      if (race.finish !== null && race.finish in { cancelled: 1, expired: 1, finished: 1 })
+        assert.equal(order.status, race.finish, where)
+      if (race.finish === 'already_closed') assert.notEqual(order.status, 'finished', where)
+      if (race.another !== null) assert.match(race.another, /^(asked|already_closed)$/, where)
+      // A further code that was waited for is noted on an order that has its first one, and on no other.
+      if (order.another_code_requested_at !== null) assert.equal(order.status, 'finished', where)
+      if (race.another === null) assert.equal(order.another_code_requested_at, null, where)
+      finishedByHand += race.finish === 'finished' ? 1 : 0
       if (order.status === 'finished') charged++
       else if (order.status === 'cancelled') cancelledCount++
       else expired++
@@ -603,6 +793,7 @@ test('2,000 random races of SMS, duplicate, cancel and expiry: each hold ends on
     Math.min(charged, cancelledCount, expired) > 100,
     `each ending was tried: ${charged} / ${cancelledCount} / ${expired}`,
   )
+  assert.ok(finishedByHand > 100, `finished by hand: ${finishedByHand}`)
   const figures = await Promise.all(customers.map(async (id) => (await ledger.balance(db.database.pool, id))!))
   const owned = figures.reduce((sum, balance) => sum + balance.available, 0n)
   assert.equal(owned, BigInt(customers.length) * usd('1000.00') - BigInt(charged) * usd('1.20'))

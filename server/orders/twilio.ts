@@ -30,16 +30,15 @@ export function isSignedByTwilio(
   request: { url: string; parameters: URLSearchParams },
   tokens: readonly string[],
 ): boolean {
-  const given = Buffer.from(signature, 'base64')
+  const given = Buffer.from(signature)
   const parameters = [...new Set(request.parameters.keys())]
     .sort()
     .flatMap((name) => [...new Set(request.parameters.getAll(name))].sort().map((value) => name + value))
     .join('')
   return tokens.some((token) =>
     withAndWithoutPort(request.url).some((url) => {
-      const expected = createHmac('sha1', token)
-        .update(url + parameters)
-        .digest()
+      const digest = createHmac('sha1', token).update(url + parameters)
+      const expected = Buffer.from(digest.digest('base64'))
       return given.length === expected.length && timingSafeEqual(given, expected)
     }),
   )
