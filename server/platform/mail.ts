@@ -11,6 +11,7 @@ import type { Database, Queryable } from './db.ts'
 import { newId } from './ids.ts'
 import { type Letter, type Letterhead, printLetter, switchOffUrl } from './letter.ts'
 import type { Log } from './log.ts'
+import { type HouseGauge, mails } from './metrics.ts'
 import type { Tick } from './queue.ts'
 
 export type Mail = ReturnType<typeof createMail>
@@ -52,6 +53,20 @@ const ALARM_EVERY_MS = 600_000
 /** The links inside are dead long before. */
 const KEEP_WORDS_DAYS = 30
 const EMPTY_ROWS_MAX = 500
+
+/** For an operator: what waits in the outbox, whoever will send it. */
+export const mailGauges: HouseGauge[] = [
+  {
+    name: 'mails_waiting',
+    help: 'Letters in the outbox that are not sent yet',
+    sql: 'select count(*) as value from mail_outbox where next_attempt_at is not null',
+  },
+  {
+    name: 'mails_waiting_seconds',
+    help: 'How long the oldest letter in the outbox has waited',
+    sql: `select coalesce(extract(epoch from now() - min(created_at)), 0) as value from mail_outbox where next_attempt_at is not null`,
+  },
+]
 
 type Claimed = {
   id: string
@@ -95,18 +110,21 @@ export function createMail(settings: {
   })
   const stopping = new AbortController()
   const underWay = new Set<Promise<void>>()
-  const counts = { sent: 0, retried: 0, failed: 0 }
   let quietUntil = 0
 
-  /** One turn: claims what is due and sends it, at most 10 at once; a mail server that hangs keeps those it has and no others. */
+  /**
+   * One turn: claims what is due and sends it, at most 10 at once, and returns when that is done, or after a second: a mail server that
+   * hangs keeps those it has and no others.
+   */
   async function sendDue(signal: AbortSignal): Promise<void> {
     const end = performance.now() + TURN_MS_MAX
     while (!signal.aborted && !stopping.signal.aborted && performance.now() < end) {
       const free = AT_ONCE_MAX - underWay.size
       const claimed = free > 0 ? await claim(free) : []
       for (const letter of claimed) track(deliver(letter))
-      if (claimed.length < free) return
-      await atMost(Promise.race(underWay), end - performance.now())
+      const done = claimed.length < free
+      await atMost(done ? Promise.all(underWay) : Promise.race(underWay), end - performance.now())
+      if (done) return
     }
   }
 
@@ -159,7 +177,7 @@ export function createMail(settings: {
       return notTaken(letter, error)
     }
     await mark(letter, 'sent')
-    counts.sent += 1
+    mails.inc({ what: 'sent' })
   }
 
   async function notTaken(letter: Claimed, error: unknown): Promise<void> {
@@ -176,7 +194,7 @@ export function createMail(settings: {
           and next_attempt_at is not null`,
       [letter.id, letter.attempts, delay, trouble.said],
     )
-    counts.retried += 1
+    mails.inc({ what: 'tried_again' })
     const about = { mail: letter.id, attempt: letter.attempts, next_seconds: delay, ...told(trouble) }
     log.warn(about, 'A mail was not taken; it is tried again')
     if ((trouble.ours || letter.attempts >= ALARM_FROM_ATTEMPT) && performance.now() >= quietUntil) {
@@ -187,7 +205,7 @@ export function createMail(settings: {
 
   async function giveUp(letter: Claimed, trouble: Pick<Trouble, 'why'> & Partial<Trouble>): Promise<void> {
     await mark(letter, 'failed', trouble.said ?? trouble.why)
-    counts.failed += 1
+    mails.inc({ what: 'given_up' })
     const about = { mail: letter.id, attempt: letter.attempts, ...told(trouble) }
     // An address that does not exist is its owner's affair; that nothing gets through, or that what we write is refused, is ours.
     if (trouble.noSuchAddress) log.warn(about, 'A mail was refused for good: the mail server does not know its address')
@@ -262,17 +280,6 @@ export function createMail(settings: {
         }
       },
     } satisfies Tick,
-
-    /** For an operator: what this process did, and what waits in the outbox, whoever will send it. */
-    async figures(): Promise<typeof counts & { underWay: number; waiting: number; oldestSeconds: number }> {
-      const { rows } = await database.pool.query<{ waiting: number; oldest_seconds: number }>(
-        `select count(*)::int as waiting,
-                coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as oldest_seconds
-           from mail_outbox
-          where next_attempt_at is not null`,
-      )
-      return { ...counts, underWay: underWay.size, waiting: rows[0]!.waiting, oldestSeconds: rows[0]!.oldest_seconds }
-    },
 
     /** Lets the letters under way end, two and a half seconds at most; what is cut off is sent after the next start. */
     async close(): Promise<void> {

@@ -79,6 +79,13 @@ export const requestsShed = new Counter({
   registers,
 })
 
+export const mails = new Counter({
+  name: `${PREFIX}mails_total`,
+  help: 'Letters, by what became of them: sent, tried_again, given_up',
+  labelNames: ['what'],
+  registers,
+})
+
 export function countRefusal(word: RefusalCode): void {
   refused.inc({ word })
 }
