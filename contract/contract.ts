@@ -302,6 +302,7 @@ export type Status = z.infer<typeof statusSchema>
 export const siteSchema = z
   .object({
     me: meSchema.nullable().meta({ description: 'Who is signed in; null: nobody' }),
+    public_url: z.string().meta({ description: 'The origin that people type and programs call' }),
     brand: z.object({ name: z.string(), link_colour: z.string().nullable() }),
     seller: z
       .object({ name: z.string(), address: z.string(), support_email: z.string() })

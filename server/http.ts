@@ -1,11 +1,12 @@
 /**
  * TABLE OF CONTENTS 1: every URL and the room that answers it. This is the only file that turns refusals and errors into responses.
  */
+import { isIP } from 'node:net'
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
 import { z } from 'zod'
-import { type Site, siteSchema } from '../contract/contract.ts'
+import { type Site, siteSchema, statusSchema } from '../contract/contract.ts'
 import { printAmount } from '../contract/money.ts'
 import { type Problem, refusals } from '../contract/refusals.ts'
 import type { Accounts, Caller } from './accounts/accounts.ts'
@@ -31,6 +32,7 @@ import { newId, printId } from './platform/ids.ts'
 import { WEBHOOK_BODY_BYTES_MAX } from './platform/limits.ts'
 import type { Log } from './platform/log.ts'
 import { createRouteTable } from './platform/route.ts'
+import { createStatus, LOOK_SECONDS } from './status.ts'
 
 type Env = { Variables: RequestVariables; Bindings: Partial<HttpBindings> }
 
@@ -53,7 +55,12 @@ export function createHttp(house: {
   const { accounts, config, database, live, pages } = house
   const http = new Hono<Env>()
 
-  http.use(introduce(house.log, config.trustProxy), secureHeaders(config.publicUrl), limitBodies)
+  http.use(
+    introduce(house.log, config.trustProxy),
+    secureHeaders(config.publicUrl),
+    onlyTls(config.publicUrl, config.trustProxy),
+    limitBodies,
+  )
 
   const table = createRouteTable<Caller>({ ...accounts.guards, operator: forOperators })
 
@@ -94,6 +101,22 @@ export function createHttp(house: {
     async (c) => {
       const caller = await accounts.whoAsks(c)
       return c.json({ me: caller && meOf(caller), ...siteOf(config, await houseNow(database.pool)) } satisfies Site)
+    },
+  )
+  const status = createStatus({ database, log: house.log })
+  table.get(
+    '/api/v1/status',
+    {
+      policy: 'public',
+      summary: 'Read what works right now',
+      description:
+        'By what was seen to happen. Where nothing happened lately that would tell, the state is `not_known`.',
+      answers: { 200: statusSchema },
+    },
+    async (c) => {
+      const seen = await status.read()
+      c.header('cache-control', `public, max-age=${LOOK_SECONDS}`)
+      return c.json(seen)
     },
   )
   table.get(
@@ -224,6 +247,7 @@ function pageOrFile(c: Context, pages: Files): Response | null {
 
 function siteOf(config: Config, now: Date): Omit<Site, 'me'> {
   return {
+    public_url: config.publicUrl,
     brand: { name: config.brand.name, link_colour: config.brand.linkColour },
     seller: {
       name: config.seller.name,
@@ -266,16 +290,39 @@ function introduce(log: Log, trustProxy: number): MiddlewareHandler<Env> {
 
 /** Our proxies append to X-Forwarded-For whom they speak for; the last entries are theirs, the ones before are anybody's words. */
 function addressOf(c: Context<Env>, trustProxy: number): string {
-  const direct = c.env?.incoming?.socket.remoteAddress ?? 'unknown'
+  const direct = plainAddress(c.env?.incoming?.socket.remoteAddress ?? 'unknown')
   if (trustProxy === 0) return direct
-  const forwarded = (c.req.header('x-forwarded-for') ?? '').split(',').map((address) => address.trim())
-  return forwarded.at(-trustProxy) || direct
+  const forwarded = (c.req.header('x-forwarded-for') ?? '').split(',').map((address) => plainAddress(address.trim()))
+  const client = forwarded.at(-trustProxy) ?? ''
+  return isIP(client) === 0 ? direct : client
+}
+
+/** The same client is one address, whether the socket that took the connection speaks IPv4 or both. */
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/i, '')
+}
+
+/** What is asked without TLS. The proxy says so; whoever asks us directly is a program beside us, and gets no cookie it could keep. */
+function onlyTls(publicUrl: string, trustProxy: number): MiddlewareHandler<Env> {
+  const matters = publicUrl.startsWith('https:') && trustProxy > 0
+  return async (c, next) => {
+    const scheme = c.req.header('x-forwarded-proto')?.split(',').at(-1)?.trim().toLowerCase()
+    if (!matters || scheme === undefined || scheme === 'https') return next()
+    const { method, path } = c.req
+    // A page is asked for by a person who typed the name; a program would send its key along again and again.
+    if ((method === 'GET' || method === 'HEAD') && !/^\/(api|webhooks)\//.test(path))
+      return c.redirect(publicUrl + encodeURI(path), 308)
+    throw new Refusal({
+      code: 'forbidden',
+      detail: `Use ${publicUrl}: this came without TLS, so nothing was done. If a key or a password was in it, others may have read it: replace it.`,
+    })
+  }
 }
 
 function secureHeaders(publicUrl: string): MiddlewareHandler<Env> {
   const headers: Record<string, string> = {
     'content-security-policy':
-      "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+      "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
     'referrer-policy': 'no-referrer',

@@ -1,12 +1,16 @@
 import type {
+  ApiKey,
   Balance,
   Country,
   HistoryRow,
   Me,
+  NewApiKey,
   Order,
   Page,
   Price,
   Service,
+  Session,
+  Settings,
   Site,
   Status,
   Topup,
@@ -95,6 +99,23 @@ export const api = {
   resetPassword: (token: string, password: string) =>
     send<unknown>('POST', endpoints.resetPassword(), { token, password }),
   confirmEmail: (token: string) => send<unknown>('POST', endpoints.confirmEmail(), { token }),
+
+  settings: () => read<Settings>(endpoints.settings()),
+  changeSettings: (change: SettingsChange) => send<Settings>('PATCH', endpoints.settings(), change),
+  /** At most 20 work, so one page has them all. */
+  keys: async () => (await read<Page<ApiKey>>(endpoints.keys({ status: 'works' }))).items,
+  endedKeys: (cursor: string) => read<Page<ApiKey>>(endpoints.keys({ status: 'ended', ...(cursor && { cursor }) })),
+  makeKey: (wish: KeyWish, key: string) => send<NewApiKey>('POST', endpoints.keys(), wish, { key }),
+  revokeKey: (id: string) => send<ApiKey>('POST', endpoints.revokeKey(id), {}),
+  sessions: async () => (await read<Page<Session>>(endpoints.sessions())).items,
+  endSession: (id: string) => send<unknown>('POST', endpoints.endSession(id), {}),
+  endOtherSessions: () => send<unknown>('POST', endpoints.endOtherSessions(), {}),
+  /** A wrong password signs nobody out. */
+  confirmPassword: (password: string) =>
+    send<unknown>('POST', endpoints.confirmPassword(), { password }, { signingIn: true }),
+  changePassword: (change: { current_password: string; password: string; end_other_sessions: boolean }) =>
+    send<unknown>('POST', endpoints.changePassword(), change, { signingIn: true }),
+  changeEmail: (email: string) => send<unknown>('POST', endpoints.changeEmail(), { email }),
 }
 
 export type SignUp = {
@@ -104,6 +125,16 @@ export type SignUp = {
   adult: true
   accepted: Record<PolicyName, string>
 }
+
+export type SettingsChange = {
+  time_zone?: string
+  company?: string
+  tax_id?: string
+  mails?: Settings['mails']
+}
+
+export type KeyWish = Pick<NewApiKey, 'name' | 'scopes'> &
+  Partial<{ daily_cap: string; addresses: string[]; expires_at: string }>
 
 let signedOut = () => {}
 /** What happens when the server no longer knows who asks: the session ended, or another tab signed out. */
@@ -118,7 +149,7 @@ async function read<Value>(url: string): Promise<Value> {
 }
 
 async function send<Value>(
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'PATCH',
   url: string,
   body?: unknown,
   options: { key?: string; signingIn?: boolean } = {},

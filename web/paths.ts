@@ -19,6 +19,11 @@ export const paths = {
   privacy: (search: PolicySearch = {}) => linkOptions({ to: '/privacy', search }),
   acceptableUse: (search: PolicySearch = {}) => linkOptions({ to: '/acceptable-use', search }),
   refundPolicy: (search: PolicySearch = {}) => linkOptions({ to: '/refund-policy', search }),
+  settings: () => linkOptions({ to: '/settings' }),
+  security: () => linkOptions({ to: '/settings/security' }),
+  keys: () => linkOptions({ to: '/settings/keys' }),
+  mails: () => linkOptions({ to: '/settings/mails' }),
+  docs: () => linkOptions({ to: '/api/docs' }),
 }
 
 /** The row of the catalogue as an address, to come back to. */
@@ -56,6 +61,15 @@ export const endpoints = {
   passwordForgotten: () => '/api/auth/password/forgotten',
   resetPassword: () => '/api/auth/password/reset',
   confirmEmail: () => '/api/auth/email/confirm',
+  settings: () => `${API}/settings`,
+  keys: (filter: { status?: 'works' | 'ended'; cursor?: string } = {}) => `${API}/keys${query(filter)}`,
+  revokeKey: (key: string) => `${API}/keys/${id(key)}/revoke`,
+  sessions: () => `${API}/sessions`,
+  endSession: (session: string) => `${API}/sessions/${id(session)}/end`,
+  endOtherSessions: () => `${API}/sessions/end-others`,
+  confirmPassword: () => '/api/auth/confirm-password',
+  changePassword: () => '/api/auth/password/change',
+  changeEmail: () => '/api/auth/email/change',
 }
 
 /** What a URL of Numbers holds: the words of the search. */

@@ -84,6 +84,16 @@ export const historyRead = ({ type, from, to, holds }: BillingSearch) => {
   })
 }
 
+export const settingsRead = queryOptions({ queryKey: ['settings'], queryFn: api.settings })
+export const sessionsRead = queryOptions({ queryKey: ['sessions'], queryFn: api.sessions })
+export const keysRead = queryOptions({ queryKey: ['keys', 'works'], queryFn: api.keys })
+export const endedKeysRead = infiniteQueryOptions({
+  queryKey: ['keys', 'ended'],
+  queryFn: ({ pageParam }) => api.endedKeys(pageParam),
+  initialPageParam: '',
+  getNextPageParam: (last) => last.next_cursor,
+})
+
 /** Names of services and countries, and the dial code; the code itself until they are known. */
 export function useNames() {
   const services = useQuery(servicesRead).data

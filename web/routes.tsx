@@ -40,6 +40,7 @@ const policyPage = {
 const confirm = () => import('./joining/Confirm.tsx')
 const password = () => import('./joining/Password.tsx')
 const help = () => import('./help/HelpPages.tsx')
+const settings = () => import('./settings/SettingsPages.tsx')
 
 const routes = [
   createRoute({ ...openPage, path: '/', component: Start }),
@@ -51,6 +52,11 @@ const routes = [
   createRoute({ ...page, path: '/numbers', component: NumbersPage, validateSearch: readNumbersSearch }),
   createRoute({ ...page, path: '/numbers/$orderId', component: OrderPage }),
   createRoute({ ...page, path: '/billing', component: Billing, validateSearch: readBillingSearch }),
+
+  createRoute({ ...page, path: '/settings', component: lazyRouteComponent(settings, 'ProfilePage') }),
+  createRoute({ ...page, path: '/settings/security', component: lazyRouteComponent(settings, 'SecurityPage') }),
+  createRoute({ ...page, path: '/settings/keys', component: lazyRouteComponent(settings, 'KeysPage') }),
+  createRoute({ ...page, path: '/settings/mails', component: lazyRouteComponent(settings, 'MailsPage') }),
 
   createRoute({
     ...openPage,

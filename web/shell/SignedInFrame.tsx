@@ -61,13 +61,15 @@ const rooms = [
   { text: 'Top-Up', path: paths.topUp(), exact: false },
   { text: 'Billing History', path: paths.billing(), exact: false },
 ]
+/** Where there is room for it; below 1024 px it is in the menu of the account. */
+const settings = { text: 'Settings', path: paths.settings(), exact: false }
 
 function Rail({ me, signOut }: { me: Me; signOut: () => void }) {
   return (
     <header className="sticky top-0 hidden h-dvh flex-col border-r border-rule py-24 lg:flex">
       <BrandLine className="px-24" />
       <nav aria-label="Rooms" className="mt-24">
-        {rooms.map((room) => (
+        {[...rooms, settings].map((room) => (
           <Link
             key={room.text}
             {...room.path}
@@ -115,6 +117,9 @@ function TopLine({ me, signOut }: { me: Me; signOut: () => void }) {
             <span className="block text-note text-quiet">Username</span>
             <span className="break-words">{me.username}</span>
           </p>
+          <Link {...paths.settings()} className={`flex min-h-target items-center ${linkClass}`}>
+            Settings
+          </Link>
           <Link {...paths.help()} className={`flex min-h-target items-center ${linkClass}`}>
             Help
           </Link>
