@@ -38,6 +38,7 @@ test('what the launcher gives is enough, and the rest has its default', () => {
   assert.ok(read.ok)
   assert.deepEqual(read.config, {
     mode: 'sandbox',
+    role: 'all',
     host: '127.0.0.1',
     port: 3000,
     sandboxPort: 3001,
@@ -113,6 +114,7 @@ test('without MODE, a live key means production and anything else the sandbox', 
   assert.equal(live.config.mode, 'production')
 })
 
+  [{ ROLE: 'both' }, /^ROLE is "both": set it to "all", "web" or "worker"/],
 const refused: [change: Record<string, string | undefined>, sentence: RegExp][] = [
   [{ HOST: 'my machine' }, /^HOST is "my machine": set it to an IP address/],
   [{ PORT: '70000' }, /^PORT is "70000": set it to a whole number from 0 to 65535/],

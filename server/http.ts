@@ -308,10 +308,11 @@ function onlyTls(publicUrl: string, trustProxy: number): MiddlewareHandler<Env> 
   return async (c, next) => {
     const scheme = c.req.header('x-forwarded-proto')?.split(',').at(-1)?.trim().toLowerCase()
     if (!matters || scheme === undefined || scheme === 'https') return next()
-    const { method, path } = c.req
+    const { method } = c.req
+    const { pathname: path, search } = new URL(c.req.url)
     // A page is asked for by a person who typed the name; a program would send its key along again and again.
     if ((method === 'GET' || method === 'HEAD') && !/^\/(api|webhooks)\//.test(path))
-      return c.redirect(publicUrl + encodeURI(path), 308)
+      return c.redirect(publicUrl + path + search, 308)
     throw new Refusal({
       code: 'forbidden',
       detail: `Use ${publicUrl}: this came without TLS, so nothing was done. If a key or a password was in it, others may have read it: replace it.`,

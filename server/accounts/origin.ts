@@ -4,7 +4,7 @@
  */
 import type { Context } from 'hono'
 
-/** Hosts under which the server of this very machine may be opened, whatever PUBLIC_URL says. */
+/** Hosts under which the server of this very machine may be opened, where PUBLIC_URL is one without TLS. */
 const LOCAL_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/
 
 /**
@@ -17,6 +17,7 @@ export function comesFromOurPages(c: Context, publicUrl: string): boolean {
   const origin = c.req.header('origin')
   if (origin === undefined) return true
   if (origin === new URL(publicUrl).origin) return true
+  if (publicUrl.startsWith('https:')) return false
   const host = c.req.header('host') ?? ''
   return LOCAL_HOST.test(host) && origin === `http://${host}`
 }
