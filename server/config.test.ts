@@ -114,8 +114,8 @@ test('without MODE, a live key means production and anything else the sandbox', 
   assert.equal(live.config.mode, 'production')
 })
 
-  [{ ROLE: 'both' }, /^ROLE is "both": set it to "all", "web" or "worker"/],
 const refused: [change: Record<string, string | undefined>, sentence: RegExp][] = [
+  [{ ROLE: 'both' }, /^ROLE is "both": set it to "all", "web" or "worker"/],
   [{ HOST: 'my machine' }, /^HOST is "my machine": set it to an IP address/],
   [{ PORT: '70000' }, /^PORT is "70000": set it to a whole number from 0 to 65535/],
   [{ PORT: '3.5' }, /^PORT is "3\.5"/],
