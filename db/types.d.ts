@@ -228,6 +228,14 @@ export interface PlatformDeltas {
   platform: number;
 }
 
+export interface PlatformSums {
+  code: number;
+  credits: Int8;
+  debits: Int8;
+  entries: Int8;
+  platform: number;
+}
+
 export interface PlatformTotals {
   code: number | null;
   credits: Int8 | null;
@@ -322,6 +330,7 @@ export interface DB {
   open_holds: OpenHolds;
   orders: Orders;
   platform_deltas: PlatformDeltas;
+  platform_sums: PlatformSums;
   platform_totals: PlatformTotals;
   prices: Prices;
   services: Services;

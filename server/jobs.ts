@@ -17,6 +17,7 @@ export const queues: QueueDefinition[] = [settleQueue]
  * - `orders_expire`: an order ends under its row's lock; whoever comes second finds it closed.
  * - `payments_sweep`: a look at a payment is claimed in its row; whoever comes second leaves it alone.
  * - `ledger_overdue_holds`: giving a hold back has an id derived from the hold; the second time it is known.
+ * - `ledger_compact`: sums up under a lock of its own; whoever comes second leaves it to the first.
  * - `accounts_forget_sessions`: deletes what is over; the second finds nothing.
  * - `mail_send`: a letter is claimed in its row; whoever comes second leaves it alone.
  * - `mail_empty`: empties what is over; the second finds nothing.
@@ -60,6 +61,11 @@ export async function startJobs(house: {
     },
   })
 
+  queue.tick({
+    name: 'ledger_compact',
+    everySeconds: 30,
+    run: async (signal) => void (await ledger.compact(signal)),
+  })
   queue.tick(accounts.forgetTick)
   queue.tick(mail.sendTick)
   queue.tick(mail.emptyTick)

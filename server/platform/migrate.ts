@@ -17,6 +17,7 @@ const functionFiles = [
   'server/platform/mail.sql',
   'server/ledger/apply.sql',
   'server/ledger/house.sql',
+  'server/ledger/compact.sql',
   'server/accounts/open.sql',
   'server/accounts/address.sql',
   'server/inbox/inbox.sql',

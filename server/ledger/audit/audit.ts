@@ -96,7 +96,10 @@ const ledgerChecks: Record<string, string> = {
                union all select credit, code, 0, amount, 1 from house_entries) m
        group by platform, code
     ), kept as (
-      select platform, code, sum(debits) as debits, sum(credits) as credits, sum(entries) as entries from platform_deltas group by platform, code
+      select platform, code, sum(debits) as debits, sum(credits) as credits, sum(entries) as entries
+        from (select platform, code, debits, credits, entries from platform_deltas
+               union all select platform, code, debits, credits, entries from platform_sums) m
+       group by platform, code
     )
     select coalesce(k.platform, d.platform) as platform, coalesce(k.code, d.code) as code,
            k.debits, k.credits, k.entries, d.debits as debits_derived, d.credits as credits_derived, d.entries as entries_derived
@@ -107,7 +110,8 @@ const ledgerChecks: Record<string, string> = {
   'everything together is zero': `
     select customers, platform
       from (select coalesce(sum(credits - debits), 0) as customers from ledger_accounts) a,
-           (select coalesce(sum(credits - debits), 0) as platform from platform_deltas) p
+           (select coalesce(sum(credits - debits), 0) as platform
+              from (select debits, credits from platform_deltas union all select debits, credits from platform_sums) m) p
      where customers + platform <> 0`,
 }
 
