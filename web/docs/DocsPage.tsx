@@ -43,7 +43,9 @@ function Docs({ document }: { document: ApiDocument }) {
   return (
     <>
       <EdgeText className="grid gap-16 pb-32">
-        <p className="text-lead font-medium">Everything that the pages do, a program can do, by the same rules.</p>
+        <p className="text-lead font-medium">
+          What the pages do with numbers and credits, a program can do, by the same rules.
+        </p>
         <p>
           The address is <code className="font-mono wrap-anywhere">{base}/api/v1</code>. A program shows who it is by an
           API key, which you make in Settings. The same document for machines:{' '}
@@ -56,14 +58,14 @@ function Docs({ document }: { document: ApiDocument }) {
 
       <Section id="journey" title="From nothing to a code">
         <p className="pb-8">
-          Put your key into <code className="font-mono">KEY</code> first: <code className="font-mono">KEY=msk_…</code>.
-          Then each line works as it stands.
+          Put your key into a variable first, <code className="font-mono">KEY=msk_…</code> as you copied it, and each
+          line works as it stands.
         </p>
         <ol className="grid gap-16">
           {journey(base).map((line, index) => (
             <li key={line.run} className="grid gap-8">
               <p>
-                {index + 1}. {line.say}
+                {index + 1}. {withCode(line.say)}
               </p>
               <Terminal line={line.run} named={`line ${index + 1}`} />
               {line.keep && <p className="text-label text-quiet">{line.keep}</p>}
@@ -127,7 +129,7 @@ function Docs({ document }: { document: ApiDocument }) {
       </nav>
       {chapters.map((chapter) => (
         <Section key={chapter.name} id={anchorOf(chapter.name)} title={chapter.name}>
-          <p className="pb-16">{chapter.words}</p>
+          <p className="pb-16">{withCode(chapter.words)}</p>
           <div className="grid gap-32">
             {chapter.endpoints.map((endpoint) => (
               <EndpointEntry key={endpoint.operationId} endpoint={endpoint} document={document} base={base} />
@@ -158,7 +160,7 @@ function EndpointEntry({ endpoint, document, base }: { endpoint: Endpoint; docum
       <p className="font-mono wrap-anywhere">
         {endpoint.method} {endpoint.path}
       </p>
-      {endpoint.description && <p>{endpoint.description}</p>}
+      {endpoint.description && <p>{withCode(endpoint.description)}</p>}
       <p className="text-label text-quiet">Who may ask: {endpoint['x-who']}</p>
       {endpoint.path.startsWith('/api/v1/') && (scopeOf(endpoint) || endpoint['x-policy'] === 'public') && (
         <Terminal line={curlOf(endpoint, base)} named={`the line for “${endpoint.summary}”`} />
@@ -202,7 +204,7 @@ function Members({ title, members }: { title: string; members: Member[] }) {
             </code>,
             member.type,
             <>
-              {member.words}
+              {withCode(member.words)}
               {member.required || title !== 'Send' ? '' : `${member.words ? ' ' : ''}(optional)`}
             </>,
           ],
@@ -270,6 +272,19 @@ function Terminal({ line, named }: { line: string; named: string }) {
       <code className="min-w-0 flex-1 basis-field font-mono text-label wrap-anywhere">{line}</code>
       <Copy text={line} named={named} />
     </div>
+  )
+}
+
+/** What stands between backticks in the document's sentences is a word of the wire. */
+function withCode(sentence: string): ReactNode {
+  return sentence.split('`').map((part, index) =>
+    index % 2 === 0 ? (
+      part
+    ) : (
+      <code key={index} className="font-mono wrap-anywhere">
+        {part}
+      </code>
+    ),
   )
 }
 

@@ -10,7 +10,7 @@ export function journey(base: string): Line[] {
       run: `curl "${base}/api/v1/balance" ${auth}`,
     },
     {
-      say: 'Top up. Open the checkout_url of the answer and pay; your bank asks you to confirm. Credits appear at once.',
+      say: 'Top up. Open the `checkout_url` of the answer and pay; your bank asks you to confirm. Credits appear at once.',
       run: `curl -X POST "${base}/api/v1/topups" ${auth} ${json} -H "Idempotency-Key: first-topup" -d '{"method":"card","amount":"10.00"}'`,
       keep: 'Put the id of the answer into TOPUP.',
     },
