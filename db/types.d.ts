@@ -28,6 +28,7 @@ export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 export type TransferKind = "capture" | "clawback_debit" | "clawback_hold" | "credit" | "debit" | "hold" | "void";
 
 export interface Accounts {
+  adult_stated_at: Timestamp | null;
   company: string | null;
   created_at: Timestamp;
   id: Generated<Int8>;
@@ -244,6 +245,13 @@ export interface PlatformTotals {
   platform: number | null;
 }
 
+export interface PolicyAcceptances {
+  accepted_at: Timestamp;
+  account_id: Int8;
+  policy: string;
+  version: string;
+}
+
 export interface Prices {
   country: string;
   price: Int8;
@@ -332,6 +340,7 @@ export interface DB {
   platform_deltas: PlatformDeltas;
   platform_sums: PlatformSums;
   platform_totals: PlatformTotals;
+  policy_acceptances: PolicyAcceptances;
   prices: Prices;
   services: Services;
   topups: Topups;

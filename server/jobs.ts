@@ -18,7 +18,8 @@ export const queues: QueueDefinition[] = [settleQueue]
  * - `payments_sweep`: a look at a payment is claimed in its row; whoever comes second leaves it alone.
  * - `ledger_overdue_holds`: giving a hold back has an id derived from the hold; the second time it is known.
  * - `ledger_compact`: sums up under a lock of its own; whoever comes second leaves it to the first.
- * - `accounts_forget_sessions`: deletes what is over; the second finds nothing.
+ * - `accounts_errands`: an errand is deleted with its letter, under its row's lock; whoever comes second passes over it.
+ * - `accounts_forget_sessions`, `…_links`, `…_throttles`: delete what is over; the second finds nothing.
  * - `mail_send`: a letter is claimed in its row; whoever comes second leaves it alone.
  * - `mail_empty`: empties what is over; the second finds nothing.
  */
@@ -66,7 +67,7 @@ export async function startJobs(house: {
     everySeconds: 30,
     run: async (signal) => void (await ledger.compact(signal)),
   })
-  queue.tick(accounts.forgetTick)
+  for (const tick of accounts.ticks) queue.tick(tick)
   queue.tick(mail.sendTick)
   queue.tick(mail.emptyTick)
 

@@ -118,6 +118,9 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       authDatabase,
       authSecret: config.authSecret,
       publicUrl: config.publicUrl,
+      brandName: config.brand.name,
+      supportEmail: config.seller.supportEmail,
+      mail,
       clock: wireClock,
       log,
     })

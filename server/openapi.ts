@@ -129,6 +129,7 @@ export function refusalsOf(route: Route): RefusalCode[] {
       ...(route.idempotent ? (['idempotency_key_reused'] as const) : []),
       ...(sessionPolicies.includes(policy) ? (['unauthenticated', 'forbidden'] as const) : []),
       ...(policy === 'operator' ? (['not_found'] as const) : []),
+      ...(policy === 'recent' ? (['password_needed'] as const) : []),
       'rate_limited',
       'temporarily_unavailable',
       'internal_error',

@@ -114,6 +114,7 @@ export async function startCardWorld() {
         timeZone: 'Europe/Berlin',
         via: 'session',
         key: null,
+        session: null,
       })
       await next()
     }

@@ -119,6 +119,9 @@ export async function startWorld(
     authDatabase,
     authSecret: AUTH_SECRET,
     publicUrl: server.publicUrl,
+    brandName: 'MobileSMS',
+    supportEmail: 'support@sandbox.example',
+    mail: { send: () => assert.fail('The hands of the world write no letters') },
     clock: wireClock,
     log,
   })

@@ -3,19 +3,24 @@
  * an account is opened with the first request of a login that has none, so that a crash between the two costs nobody anything.
  */
 import type { Context, MiddlewareHandler } from 'hono'
-import { getSignedCookie } from 'hono/cookie'
 import type { KeyScope } from '../../contract/contract.ts'
 import { Refusal, type Refused, type RequestVariables } from '../platform/answer.ts'
 import type { WireClock } from '../platform/clock.ts'
 import type { Database } from '../platform/db.ts'
 import type { Log } from '../platform/log.ts'
+import type { Outbox } from '../platform/mail.ts'
 import type { Tick } from '../platform/queue.ts'
 import type { Policy, RouteTable } from '../platform/route.ts'
+import { createBrowsers } from './browsers.ts'
+import { createJoining, loginOf } from './joining.ts'
 import { createKeys, type KeyOfCaller } from './keys.ts'
+import { lettersOf } from './letters.ts'
 import { comesFromOurPages } from './origin.ts'
+import { hashPassword, verifyPassword } from './passwords.ts'
+import { createSessions, RECENT_SECONDS } from './sessions.ts'
 import { createSettings } from './settings.ts'
-import { createSignIn } from './sign-in.ts'
-import { createThrottle } from './throttle.ts'
+import { createSignIn, type Login } from './sign-in.ts'
+import { createThrottle, type Limit, tooMany } from './throttle.ts'
 
 export type Role = 'customer' | 'admin' | 'approver'
 
@@ -29,6 +34,8 @@ export type Caller = {
   via: 'session' | 'key'
   /** The API key that was used; null: a session. */
   key: KeyOfCaller | null
+  /** The session; null: a key. `passwordAt`: when its password was given last, wire time. */
+  session: { id: string; userId: string; passwordAt: Date } | null
 }
 
 /** The context of a request whose sender is known. */
@@ -39,30 +46,40 @@ export type Routes = RouteTable<Caller>
 
 export type Accounts = ReturnType<typeof createAccounts>
 
-/** Sign-ins from one address that may fail within a minute. Source: enough for an office with bad memories, too few to guess. */
-const SIGN_IN_FAILURES_MAX = 30
-const SIGN_IN_WINDOW_SECONDS = 60
-
-export type SignInOutcome =
-  | { ok: true; caller: Caller; setCookie: string[] }
-  | { ok: false; why: 'wrong_name_or_password' | 'too_many_attempts' | 'not_from_our_pages' }
+/** Wrong passwords of one session that is open already. Who stole one guesses no better with it; its owner signs in anew. */
+const WRONG_PASSWORDS_OF_SESSION: Limit = { attemptsMax: 10, windowSeconds: 900 }
 
 export function createAccounts(settings: {
   database: Database
-  /** The same database as `mobilesms_auth`, for the sign-in library alone. */
+  /** The same database as `mobilesms_auth`: passwords, sessions, links. */
   authDatabase: Database
+  /** Keys what a session is recognised by. */
   authSecret: string
   publicUrl: string
+  brandName: string
+  /** Where a person writes whose account is in danger. */
+  supportEmail: string
+  mail: Outbox
   clock: WireClock
   log: Log
 }) {
-  const { database, publicUrl } = settings
-  const entrance = createSignIn(settings)
+  const { authDatabase, clock, database, publicUrl } = settings
   const keys = createKeys(settings)
-  const throttle = createThrottle({
-    attemptsMax: SIGN_IN_FAILURES_MAX,
-    windowSeconds: SIGN_IN_WINDOW_SECONDS,
-    clock: settings.clock,
+  const own = createSettings(settings)
+  const throttle = createThrottle({ db: authDatabase.pool })
+  const browsers = createBrowsers(settings)
+  const sessions = createSessions(settings)
+  const letters = lettersOf(settings)
+  const joining = createJoining({ ...settings, browsers, letters, throttle })
+  const entrance = createSignIn({
+    ...settings,
+    browsers,
+    letters,
+    throttle,
+    async wantsLetter(userId) {
+      const accountId = BigInt((await openAccount(userId)).account_id)
+      return { accountId, wanted: await own.wantsMail(database.pool, accountId, 'sign_ins') }
+    },
   })
 
   type AccountRow = { account_id: string; username: string; role: Role; time_zone: string }
@@ -76,31 +93,32 @@ export function createAccounts(settings: {
     return rows[0]!
   }
 
-  async function holderOfSession(token: string): Promise<Caller | null> {
-    const { rows } = await database.pool.query<
-      { user_id: string } & (AccountRow | { [column in keyof AccountRow]: null })
-    >({
+  type SessionRow = { session_id: string; user_id: string; password_at: Date; use_to_be_written: boolean }
+
+  /** `used`: somebody asked for something just now, and not only a page that stands open. */
+  async function holderOfSession(token: string, used: boolean): Promise<Caller | null> {
+    const { rows } = await database.pool.query<SessionRow & (AccountRow | { [column in keyof AccountRow]: null })>({
       name: 'session_holder',
-      text: 'select user_id, account_id, username, role, time_zone from session_holder($1)',
-      values: [token],
+      text: `
+        select session_id, user_id, password_at, use_to_be_written, account_id, username, role, time_zone
+          from session_holder($1)`,
+      values: [sessions.hashOf(token)],
     })
     const row = rows[0]
     if (!row) return null
+    if (used && row.use_to_be_written) await sessions.noteUse(row.session_id)
     const caller = callerOf(row.account_id === null ? await openAccount(row.user_id) : row)
-    return { ...caller, via: 'session', key: null }
+    const session = { id: row.session_id, userId: row.user_id, passwordAt: row.password_at }
+    return { ...caller, via: 'session', key: null, session }
   }
 
   async function holderOfKey(key: string, address: string): Promise<Caller | Refused> {
     const holder = await keys.holderOf(key, address)
-    return 'code' in holder ? holder : { ...callerOf(holder.account), via: 'key', key: holder.key }
-  }
-
-  async function sessionToken(c: Context): Promise<string | null> {
-    return (await getSignedCookie(c, settings.authSecret, entrance.cookie.name)) || null
+    return 'code' in holder ? holder : { ...callerOf(holder.account), via: 'key', key: holder.key, session: null }
   }
 
   /** Who holds the key or the cookie of this request; the refusal that says what is missing, where nobody does. */
-  async function identify(c: Context): Promise<Caller | Refused> {
+  async function identify(c: Context, used = true): Promise<Caller | Refused> {
     const authorization = c.req.header('authorization')
     if (authorization !== undefined) {
       const key = /^Bearer ([^\s]{1,200})$/i.exec(authorization)?.[1]
@@ -110,8 +128,8 @@ export function createAccounts(settings: {
         detail: 'The header Authorization is written "Bearer <API key>". Correct it and send the request again.',
       }
     }
-    const token = await sessionToken(c)
-    const holder = token && (await holderOfSession(token))
+    const token = sessions.tokenOf(c)
+    const holder = token && (await holderOfSession(token, used))
     if (holder) return holder
     return {
       code: 'unauthenticated',
@@ -125,16 +143,54 @@ export function createAccounts(settings: {
     async (c, next) => {
       const caller = await identify(c)
       if ('code' in caller) throw new Refusal(caller)
-      if (caller.via === 'session' && !/^(GET|HEAD)$/.test(c.req.method) && !comesFromOurPages(c, publicUrl)) {
-        throw new Refusal({
-          code: 'forbidden',
-          detail: `This request came from another site's page, so it was not carried out. Open ${publicUrl} and repeat it there.`,
-        })
-      }
+      if (caller.via === 'session' && !/^(GET|HEAD)$/.test(c.req.method)) onlyFromOurPages(c)
       mayPass(caller, c)
       c.set('caller', caller)
       await next()
     }
+
+  /** Lets nothing pass that another site's page makes a browser send. */
+  function onlyFromOurPages(c: Context): void {
+    if (comesFromOurPages(c, publicUrl)) return
+    throw new Refusal({
+      code: 'forbidden',
+      detail: `This request came from another site's page, so it was not carried out. Open ${publicUrl} and repeat it there.`,
+    })
+  }
+
+  /** The session of a caller whom a guard let pass as a person. */
+  function sessionOf({ session }: Caller): NonNullable<Caller['session']> {
+    if (session === null) throw new Error('An API key passed where a session is needed')
+    return session
+  }
+
+  /** Opens a session, and hands its cookies to the answer. */
+  async function enter(c: Context, login: Login): Promise<Caller> {
+    const caller = await holderOfSession(await sessions.open(c, login), false)
+    if (!caller) throw new Error('The session that was just opened is not there')
+    return caller
+  }
+
+  /** Whether this is the password of the one who is signed in; the refusal where it is not. */
+  async function checkPassword(caller: Caller, password: string, field: string): Promise<Refused | null> {
+    const { id, userId } = sessionOf(caller)
+    const counts = [[['password', id], WRONG_PASSWORDS_OF_SESSION]] as const
+    const wait = await throttle.take(counts)
+    if (wait > 0) return tooMany('Too many wrong passwords were given in this sign-in.', wait)
+    const { rows } = await authDatabase.pool.query<{ password: string }>(
+      `select "password" from "account" where "userId" = $1 and "providerId" = 'credential'`,
+      [userId],
+    )
+    if (!(await verifyPassword(password, rows[0]?.password ?? null)).ok) {
+      return {
+        code: 'password_needed',
+        detail: 'This is not your password. Check it and try again; nothing was changed.',
+        field,
+      }
+    }
+    await throttle.forgive(counts)
+    return null
+  }
 
   /** The guard of each policy (platform/route.ts) that asks who it is. */
   const guards = {
@@ -142,7 +198,14 @@ export function createAccounts(settings: {
     order: guard(withScope('order')),
     topup: guard(withScope('topup')),
     session: guard(bySession),
-    recent: guard(bySession),
+    recent: guard((caller) => {
+      bySession(caller)
+      if (clock.now().getTime() - sessionOf(caller).passwordAt.getTime() <= RECENT_SECONDS * 1000) return
+      throw new Refusal({
+        code: 'password_needed',
+        detail: `This asks for your password again, since you gave it more than ${RECENT_SECONDS / 60} minutes ago. Give it, then repeat this; nothing was done.`,
+      })
+    }),
     staff: guard((caller) => {
       bySession(caller)
       if (caller.role === 'customer') {
@@ -162,70 +225,124 @@ export function createAccounts(settings: {
 
     /** Asks again, later, what the guards asked: an open stream ends when its session or key did. */
     async stillSignedIn(c: Context): Promise<boolean> {
-      return !('code' in (await identify(c)))
+      return !('code' in (await identify(c, false)))
     },
 
-    /** Opens a session for who knows the password. */
-    async signIn(c: Context, who: { username: string; password: string }): Promise<SignInOutcome> {
-      // Or another site could sign its visitors in as somebody of its choice, and read what they then do here.
-      if (!comesFromOurPages(c, publicUrl)) return { ok: false, why: 'not_from_our_pages' }
-      const address: string = c.get('address')
-      if (!throttle.attempt(address)) return { ok: false, why: 'too_many_attempts' }
-      const session = await entrance.enter(who, { address, userAgent: c.req.header('user-agent') ?? '' })
-      if (!session) return { ok: false, why: 'wrong_name_or_password' }
-      throttle.forgive(address)
-      const caller = await holderOfSession(session.token)
-      if (!caller) throw new Error('The session that was just opened is not there')
-      return { ok: true, caller, setCookie: session.setCookie }
+    /** Or another site could sign its visitors in as somebody of its choice, and read what they then do here. */
+    onlyFromOurPages,
+
+    /** Opens a session for who knows the password, under a new token: one that was planted before is worth nothing. */
+    async signIn(
+      c: Context,
+      who: { username: string; password: string },
+    ): Promise<{ ok: true; caller: Caller } | ({ ok: false } & Refused)> {
+      const entered = await entrance.enter(c, who)
+      if (!entered.ok) {
+        if (entered.why === 'too_many_attempts') {
+          return {
+            ok: false,
+            ...tooMany(
+              'Too many sign-ins from your network, or in this name, have failed. From a browser that was signed in before, and with a new password by mail, it goes at once.',
+              entered.waitSeconds,
+            ),
+          }
+        }
+        return {
+          ok: false,
+          code: 'unauthenticated',
+          detail: 'This username and password do not belong together. Check both and sign in again.',
+        }
+      }
+      const caller = await enter(c, entered.login)
+      await entrance.tellOfNewBrowser(c, entered.login)
+      return { ok: true, caller }
     },
+
+    /** Opens the first session of who has just joined. */
+    enter,
 
     /** Ends the session of this request; that there is none (any more) is fine. */
-    async signOut(c: Context): Promise<'signed_out' | 'not_from_our_pages'> {
-      if (!comesFromOurPages(c, publicUrl)) return 'not_from_our_pages'
-      const token = await sessionToken(c)
-      if (token) await entrance.leave(token)
-      return 'signed_out'
+    signOut: (c: Context): Promise<void> => sessions.leave(c),
+
+    /** The password, given again, opens what asks for it anew. The session goes on under a new token. */
+    async confirmPassword(c: Context, caller: Caller, password: string): Promise<Refused | null> {
+      const refused = await checkPassword(caller, password, 'password')
+      if (refused) return refused
+      await sessions.renew(c, authDatabase.pool, { id: sessionOf(caller).id, role: caller.role })
+      return null
     },
 
-    cookie: entrance.cookie,
+    /** Refused: a wrong password, one that is too easy. The other sessions end where that is asked for. */
+    async changePassword(
+      c: Context,
+      caller: Caller,
+      asked: { current: string; next: string; endOthers: boolean },
+    ): Promise<{ ok: true; ended: number } | ({ ok: false } & Refused)> {
+      const refused = await checkPassword(caller, asked.current, 'current_password')
+      if (refused) return { ok: false, ...refused }
+      const { id, userId } = sessionOf(caller)
+      const login = (await loginOf(authDatabase.pool, userId))!
+      return joining.changePassword(
+        login,
+        { password: asked.next, endOthersExcept: asked.endOthers ? id : null },
+        (tx) => sessions.renew(c, tx, { id, role: caller.role }),
+      )
+    },
 
-    /** Every hour: sessions that are over are of no use to anybody but a thief. */
-    forgetTick: { name: 'accounts_forget_sessions', everySeconds: 3600, run: entrance.forgetEnded } satisfies Tick,
+    async changeEmail(caller: Caller, email: string): Promise<{ ok: true } | ({ ok: false } & Refused)> {
+      return joining.changeEmail((await loginOf(authDatabase.pool, sessionOf(caller).userId))!, email)
+    },
+
+    /** A person's own open sign-ins, newest first. */
+    listSessions(caller: Caller, page: { limit: number; before: string | null }) {
+      const { id, userId } = sessionOf(caller)
+      return sessions.list(userId, id, page)
+    },
+    /** False: the caller has no such session (any more). */
+    endSession: (caller: Caller, sessionId: string): Promise<boolean> =>
+      sessions.end(sessionOf(caller).userId, sessionId),
+    /** Ends every session of the caller but this one; answers how many. */
+    endOtherSessions(caller: Caller): Promise<number> {
+      const { id, userId } = sessionOf(caller)
+      return sessions.endOthers(authDatabase.pool, userId, id)
+    },
+
+    joining,
+    keys,
+    settings: own,
+
+    /** What becomes due here. */
+    ticks: [joining.errandsTick, sessions.forgetTick, joining.forgetTick, throttle.forgetTick] satisfies Tick[],
 
     /**
-     * Makes a login with its account; a login of that name that is there already stays as it is. Returns the account.
-     * Names: 3 to 30 of a-z, 0-9, dot and underscore. There is no sign-up: nothing a visitor sends leads here.
+     * Makes a login with its account, its address taken for proven; a login of that name that is there already stays as it is. Returns
+     * the account. Nothing a visitor sends leads here: he joins.
      */
-    async createLogin(login: { username: string; password: string; role: Role }): Promise<bigint> {
+    async createLogin(login: { username: string; password: string; role: Role; email?: string }): Promise<bigint> {
       const { username, role } = login
-      const known = await settings.authDatabase.pool.query<{ id: string }>(
-        'select "id" from "user" where "username" = $1',
-        [username],
-      )
+      const known = await authDatabase.pool.query<{ id: string }>('select "id" from "user" where "username" = $1', [
+        username,
+      ])
+      const email = login.email ?? `${username}@sandbox.example`
       const userId =
-        known.rows[0]?.id ?? (await insertLogin(username, role, await entrance.hashPassword(login.password)))
+        known.rows[0]?.id ?? (await insertLogin({ username, role, email }, await hashPassword(login.password)))
       return BigInt((await openAccount(userId)).account_id)
     },
 
-    keys,
-    settings: createSettings(settings),
-
     /** Writes what waits to be written, at the end. */
     close: keys.close,
-
-    /** For the test that asserts that the library wants nothing that the migrations do not give it. */
-    libraryOptions: entrance.options,
   }
 
   /** Two processes may make the same login at once: the second finds the first's. */
-  function insertLogin(username: string, role: Role, passwordHash: string): Promise<string> {
-    return settings.authDatabase.transaction(async (tx) => {
+  function insertLogin(login: { username: string; role: Role; email: string }, passwordHash: string): Promise<string> {
+    const { username, role, email } = login
+    return authDatabase.transaction(async (tx) => {
       const inserted = await tx.query<{ id: string }>(
         `insert into "user" ("name", "email", "emailVerified", "username", "role")
-         values ($1, $1 || '@sandbox.invalid', false, $1, $2)
+         values ($1, $3, true, $1, $2)
          on conflict ("username") do nothing
          returning "id"`,
-        [username, role],
+        [username, role, email],
       )
       const userId = inserted.rows[0]?.id
       if (!userId) {
@@ -241,7 +358,7 @@ export function createAccounts(settings: {
     })
   }
 
-  function callerOf(row: AccountRow): Omit<Caller, 'via' | 'key'> {
+  function callerOf(row: AccountRow): Omit<Caller, 'via' | 'key' | 'session'> {
     return {
       accountId: BigInt(row.account_id),
       username: row.username,

@@ -1,90 +1,125 @@
 /**
- * Signing in, with the library better-auth: it checks passwords and keeps sessions, in its own schema, as its own role. Its HTTP
- * handler is not mounted: of its some thirty endpoints this house needs one, and calls it as a function.
+ * Signing in. Whether a name is known can be learned neither from the answer nor from how long it takes: the same statements are run
+ * and one password hash is computed in either case, and a refusal leaves at a fixed moment after the request came.
  */
-import { betterAuth } from 'better-auth'
-import { APIError } from 'better-auth/api'
-import { username } from 'better-auth/plugins/username'
+import type { Context } from 'hono'
+import { pause, type WireClock } from '../platform/clock.ts'
 import type { Database } from '../platform/db.ts'
 import type { Log } from '../platform/log.ts'
+import type { Outbox } from '../platform/mail.ts'
+import type { Role } from './accounts.ts'
+import type { Browsers } from './browsers.ts'
+import type { lettersOf } from './letters.ts'
+import { hashPassword, verifyPassword } from './passwords.ts'
+import { type Count, type Limit, networkOf, type Throttle } from './throttle.ts'
 
-/** A session ends this long after its sign-in, used or not. Wire time. Staff's end after 12 hours (open.sql). */
-export const SESSION_SECONDS = 14 * 24 * 3600
-/** Ended sessions thrown away at a time. */
-const SESSIONS_FORGOTTEN_MAX = 10_000
-/** Where the client's address is handed to the library: a header that no client can set, because it is set here. */
-const ADDRESS_HEADER = 'x-mobilesms-client-address'
+/**
+ * Failures from one network. Source: enough for an office with bad memories; of 1,000 stuffed passwords 30 are tried in the first
+ * minute, 300 in the hour.
+ */
+const OF_NETWORK: Limit = { attemptsMax: 30, windowSeconds: 60 }
+const OF_NETWORK_AN_HOUR: Limit = { attemptsMax: 300, windowSeconds: 3600 }
+/** Failures of one account from one network: 40 an hour, below what all strangers together may. */
+const OF_ACCOUNT_AND_NETWORK: Limit = { attemptsMax: 10, windowSeconds: 900 }
+/** Failures of one account from all browsers that it has never seen. */
+const OF_ACCOUNT: Limit = { attemptsMax: 100, windowSeconds: 3600 }
+/** Failures of one account from a browser that it knows, whatever strangers do. */
+const OF_KNOWN_BROWSER: Limit = { attemptsMax: 20, windowSeconds: 900 }
 
-export type SignInSettings = { authDatabase: Database; authSecret: string; publicUrl: string; log: Log }
+/**
+ * The earliest that a refusal leaves, after its request came. Longer than the work takes on a machine at rest, also for a password
+ * that is kept in the older form; on a busy one the equal work makes them alike. Unit: milliseconds.
+ */
+const REFUSAL_MS_MIN = 150
+/** Mails of one login about new sign-ins. Who has its password could otherwise flood it. */
+const LETTERS_OF_SIGN_INS: Limit = { attemptsMax: 20, windowSeconds: 86_400 }
 
-/** The cookie that carries the session. Over https its name binds it to this very host (`__Host-`). */
-export function sessionCookie(publicUrl: string): { name: string; secure: boolean } {
-  const secure = publicUrl.startsWith('https:')
-  return { name: `${secure ? '__Host-' : ''}mobilesms_session`, secure }
-}
+export type Login = { id: string; username: string; role: Role; email: string }
+export type Entered =
+  | { ok: true; login: Login }
+  | { ok: false; why: 'wrong_name_or_password' }
+  | { ok: false; why: 'too_many_attempts'; waitSeconds: number }
 
-export function createSignIn(settings: SignInSettings) {
+export function createSignIn(settings: {
+  authDatabase: Database
+  throttle: Throttle
+  browsers: Browsers
+  mail: Outbox
+  letters: ReturnType<typeof lettersOf>
+  /** Whether the account of this login wants such a mail, and which account it is. */
+  wantsLetter: (userId: string) => Promise<{ wanted: boolean; accountId: bigint }>
+  clock: WireClock
+  log: Log
+}) {
+  const { throttle, browsers, clock } = settings
+  const { pool } = settings.authDatabase
   const log = settings.log.child({ part: 'sign-in' })
-  const cookie = sessionCookie(settings.publicUrl)
-  const auth = betterAuth({
-    baseURL: settings.publicUrl,
-    secret: settings.authSecret,
-    database: settings.authDatabase.pool,
-    plugins: [username({ displayUsername: false })],
-    emailAndPassword: { enabled: true, disableSignUp: true },
-    user: { additionalFields: { role: { type: 'string', required: true, input: false } } },
-    session: { expiresIn: SESSION_SECONDS, disableSessionRefresh: true, cookieCache: { enabled: false } },
-    // The house counts attempts before the library is asked (throttle.ts).
-    rateLimit: { enabled: false },
-    telemetry: { enabled: false },
-    advanced: {
-      database: { generateId: 'uuid' },
-      useSecureCookies: false, // it would add a prefix of its own to the name
-      cookies: { session_token: { name: cookie.name, attributes: { secure: cookie.secure } } },
-      ipAddress: { ipAddressHeaders: [ADDRESS_HEADER] },
-    },
-    logger: {
-      level: 'warn',
-      // Its messages only: what comes with them may be a person's.
-      log: (level, message) => log[level === 'error' ? 'error' : 'debug'](message),
-    },
-  })
 
   return {
-    cookie,
-    /** For the test that asserts that the library wants nothing that the migrations do not give it. */
-    options: auth.options,
+    /** Whose name and password these are. Counted before it is tried, and forgiven when it succeeds. */
+    async enter(c: Context, who: { username: string; password: string }): Promise<Entered> {
+      const earliest = pause(REFUSAL_MS_MIN)
+      const username = who.username.trim().toLowerCase()
+      const mark = browsers.markOf(c)
+      const { rows } = await pool.query<Login & { password: string | null; known_browser: boolean }>({
+        name: 'sign_in',
+        text: `
+          select u."id", u."username", u."role", u."email", a."password",
+                 exists (select from known_browsers k where k.user_id = u."id" and k.mark_sha256 = $2) as known_browser
+            from "user" u
+            join "account" a on a."userId" = u."id" and a."providerId" = 'credential'
+           where u."username" = $1`,
+        values: [username.slice(0, 100), mark],
+      })
+      const found = rows[0]
 
-    /** Opens a session. Null: name and password do not fit together, and nothing says which of them is wrong. */
-    async enter(
-      who: { username: string; password: string },
-      from: { address: string; userAgent: string },
-    ): Promise<{ token: string; setCookie: string[] } | null> {
-      const headers = new Headers({ [ADDRESS_HEADER]: from.address, 'user-agent': from.userAgent })
-      try {
-        const entered = await auth.api.signInUsername({ body: who, headers, returnHeaders: true })
-        return { token: entered.response.token, setCookie: entered.headers.getSetCookie() }
-      } catch (error) {
-        if (error instanceof APIError && error.statusCode >= 400 && error.statusCode < 500) return null
-        throw error
+      const network = networkOf(c.get('address'))
+      const counts: Count[] = [
+        [['sign-in', network], OF_NETWORK],
+        [['sign-in', network], OF_NETWORK_AN_HOUR],
+      ]
+      if (found?.known_browser) counts.push([['sign-in', username, mark!.toString('hex')], OF_KNOWN_BROWSER])
+      else {
+        counts.push([['sign-in', username, network], OF_ACCOUNT_AND_NETWORK], [['sign-in', username], OF_ACCOUNT])
       }
+      const waitSeconds = await throttle.take(counts)
+      if (waitSeconds > 0) return { ok: false, why: 'too_many_attempts', waitSeconds }
+
+      const verified = await verifyPassword(who.password, found?.password ?? null)
+      if (!found || !verified.ok) {
+        await earliest
+        return { ok: false, why: 'wrong_name_or_password' }
+      }
+      await throttle.forgive(counts)
+      if (verified.outdated) {
+        await pool.query(
+          `update "account" set "password" = $2, "updatedAt" = now()
+            where "userId" = $1 and "providerId" = 'credential' and "password" = $3`,
+          [found.id, await hashPassword(who.password), found.password],
+        )
+      }
+      return { ok: true, login: { id: found.id, username: found.username, role: found.role, email: found.email } }
     },
 
-    /** Ends a session, if there is such a one. Until the row is gone this has not happened, so its errors travel on. */
-    async leave(token: string): Promise<void> {
-      await settings.authDatabase.pool.query('delete from "session" where "token" = $1', [token])
-    },
-
-    /** Throws away what has ended anyway. */
-    async forgetEnded(): Promise<void> {
-      await settings.authDatabase.pool.query(
-        'delete from "session" where "id" in (select "id" from "session" where "expiresAt" < now() limit $1)',
-        [SESSIONS_FORGOTTEN_MAX],
-      )
-    },
-
-    async hashPassword(password: string): Promise<string> {
-      return (await auth.$context).password.hash(password)
+    /** Tells the owner of a sign-in from a browser that is not known. That this fails is no reason to keep anybody out. */
+    async tellOfNewBrowser(c: Context, login: Login): Promise<void> {
+      try {
+        if (await browsers.remember(c, pool, login.id)) return
+        const { wanted, accountId } = await settings.wantsLetter(login.id)
+        if (!wanted) return
+        if ((await throttle.take([[['sign-in letter', login.id], LETTERS_OF_SIGN_INS]])) > 0) return
+        await settings.mail.send(pool, {
+          to: login.email,
+          accountId,
+          letter: settings.letters.signIn(login.username, {
+            at: clock.now(),
+            address: c.get('address'),
+            userAgent: (c.req.header('user-agent') ?? '').slice(0, 200),
+          }),
+        })
+      } catch (error) {
+        log.warn({ err: error }, 'The owner of an account could not be told of a new sign-in')
+      }
     },
   }
 }

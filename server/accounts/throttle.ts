@@ -1,46 +1,107 @@
 /**
- * How often something may be tried from one address, counted in this process's memory. An attempt is counted before it is made, so
- * that a thousand at once are not a thousand password checks, and forgiven when it succeeds.
+ * How often something may be tried, by network and by account, counted in the database, so that all web processes count together.
+ *
+ * A throttle is no weapon: what a stranger does in somebody's name fills what is counted for the stranger's own network, and, from
+ * many networks, what is counted for browsers that the account has never seen. The owner's browser, which has signed in before, is
+ * counted by itself (sign-in.ts), and a link by mail opens the account from anywhere: of those the last three always work
+ * (joining.ts). So nobody can keep an owner out by failing in his name.
  */
-import type { WireClock } from '../platform/clock.ts'
+import { createHash } from 'node:crypto'
+import type { Refused } from '../platform/answer.ts'
+import type { Queryable } from '../platform/db.ts'
+import type { Tick } from '../platform/queue.ts'
 
-const ADDRESSES_MAX = 10_000
+/** So many attempts a window; a window begins with its first attempt. */
+export type Limit = { attemptsMax: number; windowSeconds: number }
+/** What is counted, in the order in which it is counted: the network first, the account last. */
+export type Count = readonly [subject: readonly string[], limit: Limit]
+
+/** Rows of the table; a flood from more networks than this forgets the windows that end first. About 100 bytes each. */
+const ROWS_MAX = 1_000_000
+const FORGOTTEN_AT_ONCE_MAX = 20_000
+const FORGETS_A_TURN_MAX = 20
 
 export type Throttle = ReturnType<typeof createThrottle>
 
-export function createThrottle(settings: { attemptsMax: number; windowSeconds: number; clock: WireClock }) {
-  const windows = new Map<string, { attempts: number; endsAt: number }>()
+export function createThrottle(settings: { db: Queryable }) {
+  const { db } = settings
 
   return {
-    /** False: too many for now. */
-    attempt(address: string): boolean {
-      const now = settings.clock.now().getTime()
-      const key = networkOf(address)
-      let window = windows.get(key)
-      if (!window || window.endsAt <= now) {
-        // At the end of the map, so that the first of it is the one that began longest ago.
-        windows.delete(key)
-        window = { attempts: 0, endsAt: now + settings.windowSeconds * 1000 }
-        windows.set(key, window)
-        if (windows.size > ADDRESSES_MAX) windows.delete(windows.keys().next().value!)
-      }
-      if (window.attempts >= settings.attemptsMax) return false
-      window.attempts++
-      return true
+    /** Counts one attempt under each. Answers 0, or how many seconds to wait. */
+    async take(counts: readonly Count[]): Promise<number> {
+      const { rows } = await db.query<{ wait: number }>({
+        name: 'throttle_take',
+        text: 'select auth.throttle_take($1, $2, $3) as wait',
+        values: [
+          counts.map(keyOf),
+          counts.map(([, limit]) => limit.attemptsMax),
+          counts.map(([, limit]) => limit.windowSeconds),
+        ],
+      })
+      return rows[0]!.wait
     },
 
-    forgive(address: string): void {
-      const window = windows.get(networkOf(address))
-      if (window && window.attempts > 0) window.attempts--
+    /** What succeeded does not count. */
+    async forgive(counts: readonly Count[]): Promise<void> {
+      await db.query({
+        name: 'throttle_forgive',
+        text: 'select auth.throttle_forgive($1)',
+        values: [counts.map(keyOf)],
+      })
     },
+
+    /** Throws away what is over, and keeps the table to its size. */
+    forgetTick: {
+      name: 'accounts_forget_throttles',
+      everySeconds: 60,
+      async run(signal) {
+        for (let turn = 0; turn < FORGETS_A_TURN_MAX && !signal.aborted; turn++) {
+          const { rows } = await db.query<{ forgotten: number }>('select auth.throttles_forget($1, $2) as forgotten', [
+            ROWS_MAX,
+            FORGOTTEN_AT_ONCE_MAX,
+          ])
+          if (rows[0]!.forgotten < FORGOTTEN_AT_ONCE_MAX) return
+        }
+      },
+    } satisfies Tick,
   }
 }
 
-/** Who has an IPv6 address has 2^64 of them: a /64 counts as one. */
-function networkOf(address: string): string {
-  if (!address.includes(':') || address.startsWith('::ffff:')) return address
-  const [left = '', right] = address.split('::')
+/** Hashed: who was asked for stands nowhere in the table, and a long name is as short as any. */
+function keyOf([subject, limit]: Count): Buffer {
+  return createHash('sha256')
+    .update(JSON.stringify([...subject, limit.windowSeconds]))
+    .digest()
+    .subarray(0, 16)
+}
+
+/** `what`: how the sentence begins. */
+export function tooMany(what: string, waitSeconds: number): Refused {
+  return {
+    code: 'rate_limited',
+    detail: `${what} Try again in ${inWords(waitSeconds)}; nothing was done.`,
+    retryAfterSeconds: waitSeconds,
+  }
+}
+
+function inWords(seconds: number): string {
+  if (seconds < 120) return seconds === 1 ? 'a second' : `${seconds} seconds`
+  return `${Math.ceil(seconds / 60)} minutes`
+}
+
+/**
+ * The network that an address counts as. Who has an IPv4 address has that one; who has an IPv6 address has 2^64 of them, so a /64
+ * counts as one.
+ */
+export function networkOf(address: string): string {
+  const mapped = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i.exec(address)
+  if (mapped) return mapped[1]!
+  if (!address.includes(':')) return address
+  const [left = '', right] = address.toLowerCase().replace(/%.*$/, '').split('::')
   const groups = left.split(':').filter((group) => group !== '')
   const missing = right === undefined ? 0 : 8 - groups.length - right.split(':').filter((group) => group !== '').length
-  return [...groups, ...Array<string>(Math.max(0, missing)).fill('0')].slice(0, 4).join(':')
+  return [...groups, ...Array<string>(Math.max(0, missing)).fill('0')]
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ''))
+    .join(':')
 }

@@ -32,8 +32,18 @@ export function newSecret(characters: number): string {
   return Array.from({ length: characters }, () => LETTERS_AND_DIGITS[randomInt(LETTERS_AND_DIGITS.length)]).join('')
 }
 
+/** Random bytes, for a token that is sent once and kept as its hash. At least 16 (128 bits) where guessing would open something. */
+export function randomToken(bytes: number): Buffer {
+  return randomBytes(bytes)
+}
+
+/** What a token is recognised by. Tokens are long and random, so a plain hash is enough: nobody can try them all. */
+export function hashOfToken(token: string): Buffer {
+  return createHash('sha256').update(token).digest()
+}
+
 /** What an id is of; it stands before the id wherever one is printed, so that logs explain themselves. */
-export type IdPrefix = 'ord' | 'msg' | 'top' | 'trf' | 'req' | 'key'
+export type IdPrefix = 'ord' | 'msg' | 'top' | 'trf' | 'req' | 'key' | 'ses'
 
 /** `ord_` and the 32 hexadecimal digits of the id. */
 export function printId(prefix: IdPrefix, id: string): string {

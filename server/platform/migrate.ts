@@ -19,6 +19,8 @@ const functionFiles = [
   'server/ledger/house.sql',
   'server/ledger/compact.sql',
   'server/accounts/open.sql',
+  'server/accounts/throttle.sql',
+  'server/accounts/joining.sql',
   'server/accounts/address.sql',
   'server/inbox/inbox.sql',
   'server/orders/place.sql',
