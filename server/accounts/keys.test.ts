@@ -284,7 +284,7 @@ test('twenty keys work at the most, also when thirty are asked for at once; an e
   const mia = await person('mia')
   const answers = await Promise.all(
     Array.from({ length: 30 }, (_, i) =>
-      mia.browser.post<NewApiKey & Problem>('/keys', { ...whole, name: `Key ${i}` }),
+      mia.browser.post<{ id: string } & Problem>('/keys', { ...whole, name: `Key ${i}` }),
     ),
   )
   const made = answers.filter((answer) => answer.status === 201)
@@ -302,7 +302,7 @@ test('twenty keys work at the most, also when thirty are asked for at once; an e
 
 test('a repeated request makes no second key, also when ten come at once, and its refusal says that the first cannot be shown', async () => {
   const nia = await person('nia')
-  const repeat = () => nia.browser.post<NewApiKey & Problem>('/keys', whole, { 'idempotency-key': 'once' })
+  const repeat = () => nia.browser.post<{ id: string } & Problem>('/keys', whole, { 'idempotency-key': 'once' })
   const answers = await Promise.all(Array.from({ length: 10 }, repeat))
   assert.equal(answers.filter((answer) => answer.status === 201).length, 1)
   await isRefused(repeat(), {

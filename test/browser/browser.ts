@@ -62,10 +62,20 @@ function listen(context: BrowserContext, origins: string[]): string[] {
   return complaints
 }
 
-/** Browsers write each answer from 400 on into their console: an amount that is refused. */
+/** Browsers write each answer from 400 on into their console: an amount that is refused, a password that is asked for. */
 function isAnswerOfOurs(text: string, url: string): boolean {
   const { pathname } = URL.parse(url) ?? { pathname: '' }
-  return /status of 400 /.test(text) && pathname === '/api/v1/topups'
+  const status = Number(/status of (\d{3}) /.exec(text)?.[1])
+  return (refusedOnPurpose[pathname] ?? []).includes(status)
+}
+
+/** What the tests provoke, by the address that refuses it. */
+const refusedOnPurpose: Record<string, number[]> = {
+  '/api/v1/topups': [400],
+  '/api/v1/keys': [400, 403],
+  '/api/auth/confirm-password': [401, 403],
+  '/api/auth/password/change': [400, 401, 403],
+  '/api/auth/email/change': [400, 403],
 }
 
 /** The page as it is now: nothing for axe to report in light and dark, wide and narrow, and nothing to scroll sideways at 360 px. */

@@ -35,7 +35,7 @@ function Keys() {
   const [fresh, setFresh] = useState<NewApiKey | null>(null)
   return (
     <>
-      <EdgeText className="grid gap-12 pb-24">
+      <EdgeText className="grid grid-cols-1 gap-12 pb-24">
         <p className="max-w-reading">
           With an API key a program does what you allow it to, in your name and with your credits. How, stands in the{' '}
           <Link {...paths.docs()} className={linkClass}>
@@ -86,7 +86,7 @@ function ShownOnce({ made, base, close }: { made: NewApiKey; base: string; close
   return (
     <div className="edge-block pb-32">
       <Slip label={`The new key ${made.name}`}>
-        <EdgeText className="grid gap-16">
+        <EdgeText className="grid grid-cols-1 gap-16">
           <div>
             <h2 ref={(title) => title?.focus()} tabIndex={-1} className="text-lead font-medium outline-none">
               Your key “{made.name}” works from now on

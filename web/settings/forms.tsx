@@ -71,7 +71,7 @@ export function Save({ pending, saved, children = 'Save' }: { pending: boolean; 
 /** A part of a page of Settings: its title, what it is for, and the form. */
 export function Section({ title, about, children }: { title: string; about?: ReactNode; children: ReactNode }) {
   return (
-    <section aria-label={title} className="edge-text grid gap-12 pb-32">
+    <section aria-label={title} className="edge-text grid grid-cols-1 gap-12 pb-32">
       <div>
         <h2 className="text-lead font-medium">{title}</h2>
         {about && <p className="max-w-reading text-quiet">{about}</p>}

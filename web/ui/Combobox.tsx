@@ -152,7 +152,7 @@ export function Combobox({
   )
 }
 
-/** Those with every word that was typed; first those whose text begins so. */
+/** Those with every word that was typed; first those with a part that begins so. */
 function fitting(options: Option[], typed: string): Option[] {
   const words = typed
     .toLowerCase()
@@ -162,6 +162,11 @@ function fitting(options: Option[], typed: string): Option[] {
     const text = `${option.text} ${option.value} ${option.words ?? ''}`.toLowerCase()
     return words.every((word) => text.includes(word))
   })
-  const begins = ({ text }: Option) => words.length > 0 && text.toLowerCase().startsWith(words[0]!)
+  const begins = ({ text }: Option) =>
+    words.length > 0 &&
+    text
+      .toLowerCase()
+      .split(/[\s/]/)
+      .some((part) => part.startsWith(words[0]!))
   return [...found.filter(begins), ...found.filter((option) => !begins(option))]
 }

@@ -8,7 +8,7 @@ export const tabClass =
 export function Tabs({ label, links }: { label: string; links: { key: string; link: ReactNode }[] }) {
   return (
     <nav aria-label={label} className="line-below mb-24">
-      <ul className="-mb-px flex flex-wrap gap-x-24">
+      <ul className="-mb-px flex flex-wrap gap-x-16 sm:gap-x-24">
         {links.map(({ key, link }) => (
           <li key={key}>{link}</li>
         ))}
