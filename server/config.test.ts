@@ -55,13 +55,14 @@ test('what the launcher gives is enough, and the rest has its default', () => {
     brand: { name: 'MobileSMS', linkColour: null },
     seller: {
       name: 'MobileSMS',
-      address: 'A sandbox on this machine, nobody’s address',
+      address: 'a sandbox on this machine',
       supportEmail: 'support@sandbox.example',
     },
     mail: {
       smtp: { host: '127.0.0.1', port: 3002, tls: 'none', login: null },
       from: { name: 'MobileSMS', address: 'hello@sandbox.example' },
     },
+    metricsToken: null,
     webFolder: join(import.meta.dirname, '../dist/web'),
     logLevel: 'info',
   })

@@ -35,7 +35,7 @@ export type Config = {
   databaseUrl: string
   /** MIGRATION_DATABASE_URL: the owner's login, where it is another one. Default: DATABASE_URL. */
   migrationDatabaseUrl: string
-  /** AUTH_SECRET: signs the session cookies. Required, 32 characters or more; changing it signs everybody out. */
+  /** AUTH_SECRET: keys the hashes by which sessions are known. Required, 32 characters or more; changing it signs everybody out. */
   authSecret: string
   stripe: {
     /** STRIPE_SECRET_KEY: sk_test_… or rk_test_… in sandbox mode, sk_live_… or rk_live_… in production. Required. */
@@ -93,6 +93,11 @@ export type Config = {
     /** MAIL_FROM: who the letters are from, `Name <name@domain>` or `name@domain`. Required in production. */
     from: { name: string; address: string }
   }
+  /**
+   * METRICS_TOKEN: who sends it as `Authorization: Bearer …` may read /metrics from another machine. 24 to 200 characters. Default:
+   * none, and only programs of this machine may.
+   */
+  metricsToken: string | null
   /** WEB_DIST: the folder of the built pages. Default: dist/web in the checkout. */
   webFolder: string
   /** LOG_LEVEL: trace, debug, info, warn, error, fatal or silent; default info. */
@@ -238,7 +243,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
 
   const seller = {
     name: text('SELLER_NAME') ?? brandName,
-    address: text('SELLER_ADDRESS') ?? 'A sandbox on this machine, nobody’s address',
+    address: text('SELLER_ADDRESS') ?? 'a sandbox on this machine',
     supportEmail: text('SUPPORT_EMAIL') ?? 'support@sandbox.example',
   }
   if (mode === 'production') {
@@ -275,6 +280,10 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
     wrong('SMTP_URL leads to another machine and MODE is sandbox: remove it, the sandbox has a mail server of its own.')
   }
 
+  const metricsToken = text('METRICS_TOKEN')
+  if (metricsToken !== null && !/^[\x21-\x7e]{24,200}$/.test(metricsToken))
+    wrong('METRICS_TOKEN is not 24 to 200 visible ASCII characters: set it to a random text, or leave it out.')
+
   const logLevel = text('LOG_LEVEL') ?? 'info'
   if (!LOG_LEVELS.includes(logLevel)) wrong(`LOG_LEVEL is "${logLevel}": set it to one of ${LOG_LEVELS.join(', ')}.`)
 
@@ -301,6 +310,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       brand: { name: brandName, linkColour },
       mail: { smtp: mailServer, from: sender },
       seller,
+      metricsToken,
       webFolder: text('WEB_DIST') ?? join(import.meta.dirname, '../dist/web'),
       logLevel,
     },

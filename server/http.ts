@@ -1,6 +1,8 @@
 /**
  * TABLE OF CONTENTS 1: every URL and the room that answers it. This is the only file that turns refusals and errors into responses.
  */
+
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
@@ -23,14 +25,16 @@ import type { Orders } from './orders/orders.ts'
 import { catalogueRoutes, ordersRoutes, smsWebhook, twilioWebhook } from './orders/routes.ts'
 import type { Payments } from './payments/payments.ts'
 import { paymentsRoutes, stripeWebhook } from './payments/routes.ts'
+import { createDoor, type Door } from './platform/admission.ts'
 import { answerRefusal, Refusal, type RequestVariables } from './platform/answer.ts'
-import { Overloaded } from './platform/batch.ts'
+import { OutcomeUnknown, Overloaded } from './platform/batch.ts'
 import { houseNow, wireClock } from './platform/clock.ts'
 import type { Database } from './platform/db.ts'
 import type { Files } from './platform/files.ts'
 import { newId, printId } from './platform/ids.ts'
 import { WEBHOOK_BODY_BYTES_MAX } from './platform/limits.ts'
 import type { Log } from './platform/log.ts'
+import { type Metrics, requestSeconds } from './platform/metrics.ts'
 import { createRouteTable } from './platform/route.ts'
 import { createStatus, LOOK_SECONDS } from './status.ts'
 
@@ -46,6 +50,7 @@ export function createHttp(house: {
   billing: Billing
   live: Live
   pages: Files
+  metrics: Metrics
   log: Log
   /** What keeps the server from serving, in words; empty when it can. */
   notReady: () => Promise<string[]>
@@ -59,10 +64,11 @@ export function createHttp(house: {
     introduce(house.log, config.trustProxy),
     secureHeaders(config.publicUrl),
     onlyTls(config.publicUrl, config.trustProxy),
+    throughDoors(house.log),
     limitBodies,
   )
 
-  const table = createRouteTable<Caller>({ ...accounts.guards, operator: forOperators })
+  const table = createRouteTable<Caller>({ ...accounts.guards, operator: forOperators(config.metricsToken) })
 
   table.chapter(
     'Orders',
@@ -142,6 +148,20 @@ export function createHttp(house: {
       return missing.length === 0 ? c.json({ status: 'ready' }) : c.json({ status: 'not_ready', missing }, 503)
     },
   )
+  table.get(
+    '/metrics',
+    {
+      policy: 'operator',
+      summary: 'Read the figures of this process',
+      description: 'For Prometheus. docs/operating/metrics.md says what each means.',
+      answers: { 200: 'text/plain' },
+    },
+    async (c) =>
+      c.body(await house.metrics.print(), 200, {
+        'content-type': house.metrics.contentType,
+        'cache-control': 'no-store',
+      }),
+  )
 
   table.chapter('Webhooks', 'Doors for what the outside tells us.')
   stripeWebhook(table, house.payments)
@@ -195,13 +215,72 @@ export function createHttp(house: {
   return { fetch: http.fetch, table, routes: http.routes }
 }
 
-/** Programs of this machine, asked directly: a proxy on it speaks for somebody else, and says so. */
-const forOperators: MiddlewareHandler<Env> = async (c, next) => {
-  const direct = c.env?.incoming?.socket.remoteAddress ?? ''
-  if (!/^(::ffff:)?127\.|^::1$/.test(direct) || c.req.header('x-forwarded-for') !== undefined) {
-    throw new Refusal({ code: 'not_found', detail: 'There is nothing here. Check the address.' })
+/**
+ * Programs of this machine, asked directly (a proxy on it speaks for somebody else, and says so), and whoever has the token. To
+ * everybody else there is nothing here.
+ */
+function forOperators(token: string | null): MiddlewareHandler<Env> {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  const expected = token === null ? null : digest(`Bearer ${token}`)
+  return async (c, next) => {
+    const direct = c.env?.incoming?.socket.remoteAddress ?? ''
+    const isHere = /^(::ffff:)?127\.|^::1$/.test(direct)
+    const isForwarded = ['x-forwarded-for', 'forwarded'].some((name) => c.req.header(name) !== undefined)
+    const hasToken = expected !== null && timingSafeEqual(expected, digest(c.req.header('authorization') ?? ''))
+    if (!hasToken && (!isHere || isForwarded))
+      throw new Refusal({ code: 'not_found', detail: 'There is nothing here. Check the address.' })
+    await next()
   }
-  await next()
+}
+
+/** While requests are sent away, the log says so this often, instead of once for each. */
+const SHED_TOLD_EVERY_MS = 1_000
+
+/**
+ * The doors of this process, before anything is asked of the database (docs/decisions/0008-overload.md). Each keeps its own, so that
+ * none can take the others' places: a bank that answers slowly keeps top-ups waiting and nothing else, and browsing never keeps an SMS
+ * out. Probes pass: whoever asks whether the server is well must hear it most of all when it is not.
+ */
+function throughDoors(log: Log): MiddlewareHandler<Env> {
+  const messages = createDoor({ name: 'messages', insideMax: 256, waitingMax: 2_000, patienceMs: 2_000, hurryMs: 250 })
+  const signIns = createDoor({ name: 'sign_ins', insideMax: 16, waitingMax: 200, patienceMs: 1_000, hurryMs: 100 })
+  const payments = createDoor({ name: 'payments', insideMax: 64, waitingMax: 200, patienceMs: 1_000, hurryMs: 100 })
+  const others = createDoor({ name: 'requests', insideMax: 64, waitingMax: 1_000, patienceMs: 300, hurryMs: 25 })
+
+  function doorOf(method: string, path: string): Door | null {
+    if (path === '/healthz' || path === '/readyz' || path === '/metrics') return null
+    if (path.startsWith('/webhooks/')) return messages
+    // A password is checked on few threads, and slowly on purpose.
+    if (path.startsWith('/api/auth/')) return signIns
+    // Asks the card company.
+    if (method === 'POST' && path.startsWith('/api/v1/topups')) return payments
+    return others
+  }
+
+  let toldAt = Number.NEGATIVE_INFINITY
+  return async (c, next) => {
+    const door = doorOf(c.req.method, c.req.path)
+    if (!door) return next()
+    const isIn = door.enter(() => c.env?.incoming?.socket.destroyed === true)
+    if (isIn === true || (await isIn)) {
+      try {
+        await next()
+      } finally {
+        door.leave()
+      }
+      return
+    }
+    if (performance.now() - toldAt > SHED_TOLD_EVERY_MS) {
+      toldAt = performance.now()
+      log.warn('More requests than can be served: some are sent away with 503')
+    }
+    return answerRefusal(c, {
+      code: 'temporarily_unavailable',
+      detail:
+        'There are more requests than can be served at the moment. Nothing was done; try again after the time in Retry-After.',
+      retryAfterSeconds: door.retryAfterSeconds(),
+    })
+  }
 }
 
 function once<T>(make: () => T): () => T {
@@ -265,6 +344,8 @@ function siteOf(config: Config, now: Date): Omit<Site, 'me'> {
   }
 }
 
+const KNOWN_METHOD = /^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/
+
 /** Each request gets an id and one line in the log: never its query or its body, where keys and codes may be. */
 function introduce(log: Log, trustProxy: number): MiddlewareHandler<Env> {
   return async (c, next) => {
@@ -272,17 +353,17 @@ function introduce(log: Log, trustProxy: number): MiddlewareHandler<Env> {
     c.set('requestId', requestId)
     c.set('address', addressOf(c, trustProxy))
     c.header('x-request-id', printId('req', requestId))
-    const begun = wireClock.now().getTime()
+    const begun = performance.now()
     await next()
-    const probe = c.req.path === '/healthz' || c.req.path === '/readyz'
-    log[probe ? 'debug' : 'info'](
-      {
-        method: c.req.method,
-        route: routePath(c, -1),
-        status: c.res.status,
-        ms: wireClock.now().getTime() - begun,
-        request: printId('req', requestId),
-      },
+    const { method } = c.req
+    const { status } = c.res
+    const route = routePath(c, -1)
+    const ms = performance.now() - begun
+    // Methods that nobody knows are words of the caller's; there shall not be a figure for each.
+    requestSeconds.observe({ method: KNOWN_METHOD.test(method) ? method : 'other', route, status }, ms / 1000)
+    const isQuiet = status === 503 || route === '/healthz' || route === '/readyz' || route === '/metrics'
+    log[isQuiet ? 'debug' : 'info'](
+      { method, route, status, ms: Math.round(ms), request: printId('req', requestId) },
       'Request',
     )
   }
@@ -355,6 +436,22 @@ const limitBodies: MiddlewareHandler<Env> = async (c, next) => {
 function answerError(error: Error, c: Context, log: Log): Response {
   if (error instanceof Refusal) return answerRefusal(c, error.refused)
   const request = printId('req', c.get('requestId') as string)
+  if (error instanceof Overloaded) {
+    return answerRefusal(c, {
+      code: 'temporarily_unavailable',
+      detail:
+        'This could not be carried out at the moment. Nothing was done; try again after the time in Retry-After, with the same Idempotency-Key.',
+      retryAfterSeconds: error.retryAfterSeconds,
+    })
+  }
+  if (error instanceof OutcomeUnknown) {
+    log.error({ err: error, request }, 'The outcome of a request is not known')
+    return answerRefusal(c, {
+      code: 'temporarily_unavailable',
+      detail:
+        'The connection to the database broke before it answered, so whether this was done is not known yet. Repeat it with the same Idempotency-Key, which tells and does nothing twice; without a key, look at your list first.',
+    })
+  }
   if (isUnavailable(error)) {
     log.warn({ err: error, request }, 'A request could not be answered for the moment')
     return answerRefusal(c, {
@@ -370,10 +467,9 @@ function answerError(error: Error, c: Context, log: Log): Response {
   })
 }
 
-/** Trouble that passes: a full queue, a database that is away, restarting, or out of connections, a lock waited for too long. */
+/** Trouble that passes: a database that is away, restarting, or out of connections, a lock waited for too long. */
 function isUnavailable(error: unknown, depth = 0): boolean {
   if (!(error instanceof Error) || depth > 5) return false
-  if (error instanceof Overloaded) return true
   const { code } = error as { code?: unknown }
   if (typeof code === 'string' && /^(08|40|53|57)...$|^55P03$|^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code)) {
     return true

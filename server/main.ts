@@ -10,17 +10,21 @@ import { createBilling } from './billing/billing.ts'
 import { type Config, readConfig } from './config.ts'
 import { answerWhileStarting, createHttp } from './http.ts'
 import { queues, startJobs } from './jobs.ts'
+import { ledgerFigures } from './ledger/figures.ts'
 import { createLedger } from './ledger/ledger.ts'
 import { createLive } from './live.ts'
 import { createCatalogue, seedCatalogue } from './orders/catalogue.ts'
+import { orderFigures } from './orders/figures.ts'
 import { createOrders } from './orders/orders.ts'
 import { createPayments } from './payments/payments.ts'
 import { createAnnounce } from './platform/announce.ts'
 import { advanceHouseClock, houseNow, pause, wireClock } from './platform/clock.ts'
 import { type Database, openDatabase } from './platform/db.ts'
+import { platformFigures } from './platform/figures.ts'
 import { readFiles } from './platform/files.ts'
 import { type Log, openLog } from './platform/log.ts'
 import { createMail } from './platform/mail.ts'
+import { createMetrics } from './platform/metrics.ts'
 import { CannotMigrate, migrate } from './platform/migrate.ts'
 import { openQueue } from './platform/queue.ts'
 import { openRelay } from './platform/relay.ts'
@@ -141,6 +145,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       ledger,
       announce,
       queue,
+      mail,
       log,
       clock: wireClock,
       settings: {
@@ -188,6 +193,12 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       billing,
       live,
       pages: readFiles(config.webFolder, '/assets/'),
+      metrics: createMetrics({
+        database,
+        pools: { house: database, sign_in: authDatabase },
+        gauges: [...ledgerFigures, ...orderFigures, ...platformFigures],
+        log,
+      }),
       log,
       async notReady() {
         if (draining) return ['The server is stopping.']

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createDoor } from './admission.ts'
+import { pause } from './clock.ts'
+
+const stays = () => false
+const door = (more: Partial<Parameters<typeof createDoor>[0]> = {}) =>
+  createDoor({ name: 'test', insideMax: 2, waitingMax: 3, patienceMs: 200, hurryMs: 20, ...more })
+
+test('as many as it takes are let in at once; the next ones wait their turn, in order', async () => {
+  const to = door({ patienceMs: 10_000 })
+  assert.equal(to.enter(stays), true)
+  assert.equal(to.enter(stays), true)
+  const order: number[] = []
+  const waiting = [1, 2, 3].map(async (n) => {
+    assert.equal(await to.enter(stays), true)
+    order.push(n)
+    to.leave()
+  })
+  assert.deepEqual(order, [])
+  to.leave()
+  await Promise.all(waiting)
+  assert.deepEqual(order, [1, 2, 3])
+})
+
+test('beyond the line one is sent away at once, and told when to come back', async () => {
+  const to = door({ patienceMs: 10_000 })
+  to.enter(stays)
+  to.enter(stays)
+  const waiting = [1, 2, 3].map(() => to.enter(stays))
+  assert.equal(to.enter(stays), false)
+  assert.ok(to.retryAfterSeconds() >= 1 && to.retryAfterSeconds() <= 30)
+  for (const each of waiting) {
+    to.leave()
+    assert.equal(await each, true)
+  }
+})
+
+test('who waits beyond the patience is sent away, also while nobody leaves', async () => {
+  const to = door({ patienceMs: 50 })
+  to.enter(stays)
+  to.enter(stays)
+  assert.equal(await to.enter(stays), false)
+  // The line was empty just now, so this is a burst again, and its wait is worth something.
+  const next = to.enter(stays)
+  to.leave()
+  assert.equal(await next, true)
+})
+
+test('while the line does not end nobody waits long; when it has ended, one may wait again', async () => {
+  const to = door({ insideMax: 1, waitingMax: 1_000, patienceMs: 300, hurryMs: 20 })
+  let over = false
+  // More come than can be served: one every 2 ms, and each takes 10.
+  const waits: { since: number; waited: number; isIn: boolean }[] = []
+  const begun = performance.now()
+  const coming = (async () => {
+    const all: Promise<void>[] = []
+    while (!over) {
+      const since = performance.now()
+      all.push(
+        (async () => {
+          const isIn = await to.enter(stays)
+          waits.push({ since: since - begun, waited: performance.now() - since, isIn })
+          if (!isIn) return
+          await pause(10)
+          to.leave()
+        })(),
+      )
+      await pause(2)
+    }
+    await Promise.all(all)
+  })()
+  await pause(1_000)
+  over = true
+  await coming
+  const later = waits.filter(({ since, isIn }) => since > 500 && isIn)
+  assert.ok(later.length > 10)
+  const median = later.map(({ waited }) => waited).sort((a, b) => a - b)[later.length >> 1]!
+  assert.ok(median < 200, `the median of those let in waited ${median} ms`)
+  assert.ok(waits.some(({ isIn }) => !isIn))
+  assert.equal(to.enter(stays), true)
+  const burst = to.enter(stays)
+  await pause(50)
+  to.leave()
+  assert.equal(await burst, true, 'longer than the hurry, and let in')
+})
+
+test('who has hung up while he waited takes nobody’s place', async () => {
+  const to = door()
+  to.enter(stays)
+  to.enter(stays)
+  const gone = to.enter(() => true)
+  const next = to.enter(stays)
+  to.leave()
+  assert.equal(await gone, false)
+  assert.equal(await next, true)
+})

@@ -1,0 +1,126 @@
+/**
+ * A door: lets in as many at a time as can be worked on, lets a burst wait for a moment, and sends the rest away before anything was
+ * done for them, while that is still cheap. Beyond its capacity a server without doors answers everybody too late; with them it
+ * answers as many as ever, in time, and tells the others when to come back.
+ *
+ * Who may wait, and for how long (controlled delay; Nichols and Jacobson, "Controlling queue delay", and its use for servers in
+ * Maurer, "Fail at scale"): as long as the line was empty a moment ago it is a burst, and everybody in it may wait `patienceMs`. A line
+ * that has not been empty for that long is overload: waiting shortens nothing then, it only makes every answer late. So nobody waits
+ * longer than `hurryMs` until the line has been empty again. There is nothing to tune by the speed of the machine.
+ */
+import { pause } from './clock.ts'
+import { requestsInside, requestsShed, requestsWaiting } from './metrics.ts'
+
+export type Door = ReturnType<typeof createDoor>
+
+const LOOK_MS = 25
+const SECOND_MS = 1_000
+const RETRY_AFTER_SECONDS_MAX = 30
+
+export function createDoor(settings: {
+  /** As the metrics name it. */
+  name: string
+  /** Worked on at a time. */
+  insideMax: number
+  /** In line at a time. */
+  waitingMax: number
+  /** The longest wait in a burst. Unit: milliseconds. */
+  patienceMs: number
+  /** The longest wait while the line does not end. Unit: milliseconds. */
+  hurryMs: number
+}) {
+  const { insideMax, waitingMax, patienceMs, hurryMs } = settings
+  const label = { door: settings.name }
+  const insideGauge = requestsInside.labels(label)
+  const waitingGauge = requestsWaiting.labels(label)
+  const shedCounter = requestsShed.labels(label)
+  // A figure that is zero is there, and can be watched.
+  insideGauge.set(0)
+  waitingGauge.set(0)
+  shedCounter.inc(0)
+  let inside = 0
+  const line: { since: number; isGone: () => boolean; go: (in_: boolean) => void }[] = []
+  let emptyAt = performance.now()
+  let looking = false
+  let second = { begun: performance.now(), served: 0, shed: 0 }
+  let secondBefore = { served: 0, shed: 0 }
+
+  function countSecond(what: 'served' | 'shed'): void {
+    const now = performance.now()
+    if (now - second.begun >= SECOND_MS) {
+      secondBefore = now - second.begun < 2 * SECOND_MS ? second : { served: 0, shed: 0 }
+      second = { begun: now, served: 0, shed: 0 }
+    }
+    second[what]++
+  }
+
+  function sendAway(): false {
+    countSecond('shed')
+    shedCounter.inc()
+    return false
+  }
+
+  /** Lets in whoever has room, and sends away who has waited for too long or has left. */
+  function moveUp(): void {
+    const now = performance.now()
+    const waitMs = now - emptyAt > patienceMs ? hurryMs : patienceMs
+    let first = line[0]
+    while (first) {
+      const late = now - first.since > waitMs
+      if (!late && inside >= insideMax) break
+      line.shift()
+      if (late) first.go(sendAway())
+      else if (first.isGone()) first.go(false)
+      else {
+        inside++
+        first.go(true)
+      }
+      first = line[0]
+    }
+    insideGauge.set(inside)
+    waitingGauge.set(line.length)
+    if (line.length === 0) emptyAt = now
+    else if (!looking) void lookLater()
+  }
+
+  /** Nobody leaves, perhaps for long: who waits must be told all the same. */
+  async function lookLater(): Promise<void> {
+    looking = true
+    await pause(LOOK_MS)
+    looking = false
+    moveUp()
+  }
+
+  return {
+    /** True: in, and `leave` must follow. False: nothing was done, nor will be. `isGone`: whoever asked has hung up. */
+    enter(isGone: () => boolean): boolean | Promise<boolean> {
+      if (line.length === 0 && inside < insideMax) {
+        inside++
+        insideGauge.set(inside)
+        emptyAt = performance.now()
+        return true
+      }
+      if (line.length >= waitingMax) return sendAway()
+      return new Promise((go) => {
+        line.push({ since: performance.now(), isGone, go })
+        moveUp()
+      })
+    },
+
+    leave(): void {
+      inside--
+      countSecond('served')
+      moveUp()
+    },
+
+    /**
+     * When it is worth coming back: after as long as it takes to serve everybody who was sent away within a second, or who waits.
+     * Unit: whole seconds, 1 to 30.
+     */
+    retryAfterSeconds(): number {
+      const served = Math.max(1, second.served, secondBefore.served)
+      const turnedAway = Math.max(second.shed, secondBefore.shed)
+      return Math.min(RETRY_AFTER_SECONDS_MAX, Math.max(1, Math.ceil((turnedAway + line.length) / served)))
+    },
+  }
+}
