@@ -16,7 +16,7 @@ export async function audit(args) {
   checkPlatform()
   return withCrew(async () => {
     keepLock(await preparePackages('audit'))
-    const databaseUrl = process.env['DATABASE_URL'] || (await embeddedUrl())
+    const databaseUrl = process.env['DATABASE_URL'] || (await embeddedUrl('audit'))
     const env = { ...childEnvironment(process.env), DATABASE_URL: databaseUrl }
     return runInSight(pinnedNode, [join(checkout, 'server', 'ledger', 'audit', 'audit.ts'), ...args], {
       cwd: checkout,
@@ -25,12 +25,13 @@ export async function audit(args) {
   })
 }
 
-async function embeddedUrl() {
+/** @param {string} verb what it is needed for */
+export async function embeddedUrl(verb) {
   const folder = dataFolder(process.env)
   if (!existsSync(join(folder, 'postgres'))) {
     throw new Refusal(`There is no database in ${folder} yet: run npm start first, or set DATABASE_URL or DATA_DIR.`)
   }
-  const held = await holdData(folder, { verb: 'audit' })
+  const held = await holdData(folder, { verb })
   if (held.ok) {
     keepLock(held.lock)
     const cluster = await startCluster({ folder, onLost: (sentence) => endWith({ code: 1, sentence }) })

@@ -5,11 +5,12 @@ import { audit } from './audit.mjs'
 import { check } from './check.mjs'
 import { database } from './database.mjs'
 import { Refusal, warn } from './say.mjs'
+import { staff } from './staff.mjs'
 import { start } from './start.mjs'
 import { test } from './test.mjs'
 
 /** @type {Record<string, (args: string[]) => Promise<number>>} each returns the exit code */
-const verbs = { start, test, check, audit, database }
+const verbs = { start, test, check, audit, staff, database }
 
 /**
  * @param {string | undefined} verb

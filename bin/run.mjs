@@ -7,6 +7,7 @@
  *   npm test                   every check and test; `npm test -- <path or pattern>`: these node tests only
  *   npm run check              types, lint, format, unused code, architecture
  *   npm run audit              proves the ledger of the configured database
+ *   npm run staff -- create    makes a login for a member of staff
  *   node bin/run.mjs database  for work by hand: a PostgreSQL that stays, and its TEST_DATABASE_URL
  */
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)

@@ -26,6 +26,7 @@ const entries = [
   'web/main.tsx',
   'web/vite.config.ts',
   'server/ledger/audit/audit.ts',
+  'server/accounts/staff.ts',
   'test/playwright.config.ts',
 ]
 

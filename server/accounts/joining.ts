@@ -517,7 +517,8 @@ async function lockLogin(tx: pg.PoolClient, userId: string): Promise<void> {
   await tx.query('select from "user" where "id" = $1 for no key update', [userId])
 }
 
-async function makeLink(
+/** Answers the token. */
+export async function makeLink(
   db: Queryable,
   purpose: keyof typeof LINK_SECONDS,
   of: { userId?: string; signUpId?: string; email?: string },

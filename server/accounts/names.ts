@@ -17,8 +17,14 @@ const reserved = new Set(
   ).split(' '),
 )
 
-/** A username as it is kept: in lower case. Refused: other characters than a-z, 0-9, dot and underscore; names of the house. */
-export function readUsername(given: string): { ok: true; username: string } | ({ ok: false } & Refused) {
+/**
+ * A username as it is kept: in lower case. Refused: other characters than a-z, 0-9, dot and underscore; names of the house, but to its
+ * own staff.
+ */
+export function readUsername(
+  given: string,
+  who: 'customer' | 'staff' = 'customer',
+): { ok: true; username: string } | ({ ok: false } & Refused) {
   const refuse = (code: Refused['code'], detail: string) => ({ ok: false as const, code, detail, field: 'username' })
   // Only what stands on every keyboard: letters of other alphabets look like these, and would pass for somebody else's name.
   if (!/^[A-Za-z0-9._]*$/.test(given)) {
@@ -40,6 +46,7 @@ export function readUsername(given: string): { ok: true; username: string } | ({
       'A username has at least one letter or digit. Choose another one; nothing was stored.',
     )
   }
+  if (who === 'staff') return { ok: true, username }
   const plain = username.replace(/^[._]+|[._]+$/g, '')
   if (reserved.has(username) || reserved.has(plain) || /^(mobilesms|admin|support|staff)(?![a-z])/.test(plain)) {
     return refuse(
