@@ -76,6 +76,8 @@ export async function startCardWorld() {
       ledger,
       announce,
       queue,
+      // Nobody here has an address: whom receipts reach is a story of the whole house.
+      mail: { send: () => assert.fail('A customer of this world gets no mail') },
       log,
       clock: wireClock,
       card,

@@ -96,7 +96,7 @@ export function openMailbox(world: { books: Books; clock: Clock; note: (sentence
     if (stream.sizeExceeded) throw refusal(552, `A mail may have at most ${MAIL_BYTES_MAX} bytes`)
     const mail = await PostalMime.parse(Buffer.concat(parts))
     const sender = mail.from?.address ?? ''
-    const text = mail.text ?? ''
+    const text = (mail.text ?? '').replaceAll('\r\n', '\n')
     const html = mail.html ?? ''
     books.transaction(() => {
       for (const recipient of recipients) {

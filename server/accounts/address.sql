@@ -12,3 +12,19 @@ $$;
 
 revoke all on function mail_address_of(bigint) from public;
 grant execute on function mail_address_of(bigint) to mobilesms_app;
+
+-- Who reads the receipt of a payment, and what he wants to stand on it. No row: he does not want any.
+create or replace function receipt_reader(p_account_id bigint)
+returns table (address text, username text, time_zone text, company text, tax_id text)
+language sql stable security definer
+set search_path = public, pg_temp
+as $$
+  select u."email", a.username, a.time_zone, a.company, a.tax_id
+    from accounts a
+    join auth."user" u on u."id" = a.user_id
+   where a.id = p_account_id
+     and a.mail_receipts
+$$;
+
+revoke all on function receipt_reader(bigint) from public;
+grant execute on function receipt_reader(bigint) to mobilesms_app;

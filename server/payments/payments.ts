@@ -10,9 +10,11 @@ import { atMost, type WireClock } from '../platform/clock.ts'
 import type { Database, Queryable } from '../platform/db.ts'
 import { newId, readId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
+import type { Outbox } from '../platform/mail.ts'
 import type { Queue, QueueDefinition, Tick } from '../platform/queue.ts'
 import { createSettle, find } from './card/settle.ts'
 import { API_VERSION, type CardCompany, openStripe, readEvent, referenceOf, type SessionCall } from './card/stripe.ts'
+import { createReceipts } from './letters.ts'
 import { ABANDONED_AFTER_SECONDS, isEnded, printTopup, readRow, TOPUP_COLUMNS, type TopupRow } from './topup.ts'
 
 export type Payments = ReturnType<typeof createPayments>
@@ -59,6 +61,7 @@ export function createPayments(dependencies: {
   ledger: Ledger
   announce: Announce
   queue: Pick<Queue, 'send'>
+  mail: Outbox
   log: Log
   clock: WireClock
   settings: {
@@ -86,6 +89,7 @@ export function createPayments(dependencies: {
     card,
     livemode: settings.livemode,
     acceptAttempted: settings.acceptAttempted ?? false,
+    receipt: createReceipts({ ...dependencies, publicUrl: settings.publicUrl }),
     ...(settings.claimSeconds === undefined ? {} : { claimSeconds: settings.claimSeconds }),
   })
 

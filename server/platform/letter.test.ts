@@ -60,8 +60,8 @@ test('HTML and plain text say the same: sentences, rows, the button’s address,
 
 test('a letter that can be switched off says where, and no other does', () => {
   const on = printLetter(receipt, head)
-  assert.ok(on.text.includes('You can switch such mails off: https://sms.example/settings'))
-  assert.ok(on.html.includes('href="https://sms.example/settings"'))
+  assert.ok(on.text.includes('You can switch such mails off: https://sms.example/settings/mails'))
+  assert.ok(on.html.includes('href="https://sms.example/settings/mails"'))
   const always = printLetter({ ...receipt, canSwitchOff: false }, head)
   assert.doesNotMatch(always.text + always.html, /switch|settings/i)
 })

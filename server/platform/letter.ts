@@ -38,7 +38,7 @@ export type Letterhead = {
 export type PrintedLetter = { subject: string; text: string; html: string }
 
 const SUBJECT_CHARACTERS_MAX = 78
-const SETTINGS_PATH = '/settings'
+const SETTINGS_PATH = '/settings/mails'
 
 type Colour = 'paper' | 'sheet' | 'ink' | 'quiet' | 'link' | 'rule'
 const light: Record<Colour, string> = {

@@ -202,7 +202,7 @@ test('what arrives is text and HTML with the headers of a machine’s mail', asy
   assert.match(ana!.messageId!, /^<[0-9a-f-]{36}@sms\.example>$/)
   assert.ok(Math.abs(Date.parse(ana!.date!) - Date.now()) < 60_000)
   assert.equal(header(ana!, 'list-unsubscribe'), undefined)
-  assert.equal(header(bea!, 'list-unsubscribe'), '<https://sms.example/settings>')
+  assert.equal(header(bea!, 'list-unsubscribe'), '<https://sms.example/settings/mails>')
 })
 
 test('the same cause mails once, asked twice and twice at once', async () => {

@@ -1,3 +1,4 @@
+import { cardBrandName } from '../../contract/cards.ts'
 import type { Topup } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
 import { useNow } from '../ui/clock.ts'
@@ -41,7 +42,7 @@ function markOf(step: TraceStep, overdue: boolean): MarkState {
 
 function wordsOf({ step, state }: TraceStep, topup: Topup): string {
   const amount = displayAmount(topup.amount)
-  const card = topup.card && ` for ${brandName(topup.card.brand)} ${topup.card.last4}`
+  const card = topup.card && ` for ${cardBrandName(topup.card.brand)} ${topup.card.last4}`
   switch (step) {
     case 'started':
       return `Top-up of ${amount} started.`
@@ -101,18 +102,4 @@ function triesAgain(topup: Topup): string | null {
   return topup.reason === 'declined'
     ? 'Your bank declined. Another card may work.'
     : 'The confirmation was not finished. You can try again.'
-}
-
-/** A card's brand as people write it; Stripe's words are small: `visa`, `amex`. */
-function brandName(brand: string): string {
-  switch (brand) {
-    case 'amex':
-      return 'American Express'
-    case 'jcb':
-      return 'JCB'
-    case 'unionpay':
-      return 'UnionPay'
-    default:
-      return brand.charAt(0).toUpperCase() + brand.slice(1)
-  }
 }

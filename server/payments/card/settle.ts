@@ -66,6 +66,8 @@ export function createSettle(settings: {
   card: CardCompany
   livemode: boolean
   acceptAttempted: boolean
+  /** Writes the receipt of a top-up that was just credited, in the same transaction. Never throws for a reason of its own. */
+  receipt: (tx: pg.PoolClient, topup: TopupRow) => Promise<void>
   /** How long a look may be silent before it counts as dead; tests shorten it. Unit: seconds. */
   claimSeconds?: number
 }) {
@@ -292,6 +294,7 @@ export function createSettle(settings: {
         },
       ])
       if (!outcome!.done) throw new Error(`The ledger refuses the credit of top-up ${mine.id}: ${outcome!.result}`)
+      await settings.receipt(tx, (await find(tx, mine.id))!)
     })
     announce.publish({ what: 'balance', accountId: mine.accountId })
     return over()
