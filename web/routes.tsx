@@ -25,6 +25,8 @@ declare module '@tanstack/react-router' {
   interface StaticDataRouteOption {
     /** The page is for everybody; the others ask for a sign-in in their place. */
     open?: true
+    /** It has tables or code to show and takes the whole width, where the others are for reading. */
+    wide?: true
   }
 }
 
@@ -43,7 +45,7 @@ const help = () => import('./help/HelpPages.tsx')
 const settings = () => import('./settings/SettingsPages.tsx')
 
 const routes = [
-  createRoute({ ...openPage, path: '/', component: Start }),
+  createRoute({ ...page, path: '/', component: Start, staticData: { open: true, wide: true } }),
   createRoute({ ...openPage, path: '/sign-in', component: SignInPage, validateSearch: readNextSearch }),
   createRoute({ ...page, path: '/top-up', component: TopUpPage, validateSearch: readTopUpSearch }),
   createRoute({ ...page, path: '/topups/$id', component: TopupPage }),
@@ -94,7 +96,7 @@ const routes = [
     ...page,
     path: '/api/docs',
     component: lazyRouteComponent(() => import('./docs/DocsPage.tsx'), 'DocsPage'),
-    staticData: { open: true },
+    staticData: { open: true, wide: true },
   }),
 ] as const
 

@@ -103,7 +103,7 @@ export function ArticlePage() {
       }
     >
       <EdgeText>
-        <p className="text-lead font-medium">
+        <p className="font-medium">
           <Words text={article.short} />
         </p>
       </EdgeText>

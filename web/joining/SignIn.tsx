@@ -73,18 +73,20 @@ export function SignInSlip({
         </div>
       )}
       <EdgeText>
-        <form onSubmit={submit} className="grid max-w-field gap-16">
-          <Field
-            label="Username"
-            name="username"
-            autoComplete="username"
-            autoCapitalize="none"
-            spellCheck={false}
-            autoFocus={takesFocus}
-            required
-            maxLength={64}
-          />
-          <PasswordField label="Password" name="password" autoComplete="current-password" required maxLength={200} />
+        <form onSubmit={submit} className="grid gap-16">
+          <div className="grid max-w-field gap-16">
+            <Field
+              label="Username"
+              name="username"
+              autoComplete="username"
+              autoCapitalize="none"
+              spellCheck={false}
+              autoFocus={takesFocus}
+              required
+              maxLength={64}
+            />
+            <PasswordField label="Password" name="password" autoComplete="current-password" required maxLength={200} />
+          </div>
           <div className="flex flex-wrap items-center gap-x-24 gap-y-8">
             <Button type="submit" kind={kind}>
               {pending ? 'Signing in' : 'Sign in'}

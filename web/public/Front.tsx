@@ -19,12 +19,10 @@ export function Front() {
     <Page title="Phone numbers for one code each">
       <EdgeText className="grid gap-16 pb-32">
         <p className="text-lead font-medium">You pay for a number only when its code arrives.</p>
-        <p className="flex flex-wrap items-center gap-x-24 gap-y-8">
+        <p>Order a temporary number, give it where a phone number is asked for, and read the code here.</p>
+        <p>
           <Link {...paths.join()} className={buttonClass('primary')}>
             Join
-          </Link>
-          <Link {...paths.signIn()} className={linkClass}>
-            Sign in
           </Link>
         </p>
         <SandboxEntry />

@@ -19,7 +19,7 @@ export function PolicyPage() {
   return (
     <Page title={policy.title} width="reading">
       <EdgeText>
-        <p className="text-lead font-medium">{text.short}</p>
+        <p className="font-medium">{text.short}</p>
         <p className="mt-12 text-label text-quiet">
           {text === inForce
             ? `In force since ${longDay(text.version, 'UTC')}.`

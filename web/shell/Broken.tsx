@@ -11,10 +11,13 @@ export function NotFound() {
   return (
     <Page title="Not found" width="reading">
       <EdgeText className="grid gap-16">
-        <p>There is nothing at this address.</p>
-        <p>
+        <p>There is nothing at this address. Check how it is spelt, or go on from here.</p>
+        <p className="flex gap-x-24">
           <Link {...paths.home()} className={linkClass}>
             Home
+          </Link>
+          <Link {...paths.help()} className={linkClass}>
+            Help
           </Link>
         </p>
       </EdgeText>
@@ -25,6 +28,18 @@ export function NotFound() {
 /** A page that could not be drawn: a bug of ours, or an answer that makes no sense. */
 export function Broken({ error }: ErrorComponentProps) {
   if (error instanceof Refused) return <ReadFailed error={error} />
+  if (isPartMissing(error)) {
+    return (
+      <Page title="Not available" width="reading">
+        <Notice tone="refused" action={<Button onClick={() => location.reload()}>Load the page again</Button>}>
+          <p>
+            A part of this page did not arrive: the connection broke, or a new version was put here a moment ago.
+            Nothing was done to your money.
+          </p>
+        </Notice>
+      </Page>
+    )
+  }
   return (
     <Page title="This page broke" width="reading">
       <Notice tone="refused" action={<Button onClick={() => location.reload()}>Load the page again</Button>}>
@@ -32,6 +47,11 @@ export function Broken({ error }: ErrorComponentProps) {
       </Notice>
     </Page>
   )
+}
+
+/** The browser's word for a script that it could not fetch; each has its own. */
+function isPartMissing(error: unknown): boolean {
+  return error instanceof Error && /dynamically imported module|importing a module script/i.test(error.message)
 }
 
 /** In the place of a page whose reading was refused. */

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { Outlet, useMatches } from '@tanstack/react-router'
+import { Outlet, useLocation, useMatches } from '@tanstack/react-router'
 import { useEffect } from 'react'
 import { SignInPlace } from '../joining/SignIn.tsx'
 import { meRead, siteRead } from '../reads.ts'
@@ -14,6 +14,8 @@ import { SignedInFrame } from './SignedInFrame.tsx'
  */
 export function Shell() {
   const me = useQuery(meRead)
+  const { pathname } = useLocation()
+  const isWide = useMatches({ select: (matches) => matches.some((match) => match.staticData.wide) })
   // An address that leads nowhere says so to everybody: there is nothing to sign in for.
   const isOpen = useMatches({
     select: (matches) => matches.length === 1 || matches.some((match) => match.staticData.open),
@@ -32,7 +34,12 @@ export function Shell() {
         <Outlet />
       </SignedInFrame>
     )
-  return <PublicFrame>{isOpen ? <Outlet /> : <SignInPlace />}</PublicFrame>
+  const signsIn = !isOpen || pathname === '/' || pathname === '/sign-in'
+  return (
+    <PublicFrame wide={isWide} sandboxLine={!signsIn}>
+      {isOpen ? <Outlet /> : <SignInPlace />}
+    </PublicFrame>
+  )
 }
 
 /** The operator's link colour, a setting that the server has checked for contrast. */
