@@ -31,7 +31,15 @@ export function clusterUrl(): string {
 }
 
 export async function freshDatabase(options: { connectionsMax?: number } = {}): Promise<TestDatabase> {
-  const template = await templateDatabase()
+  return createdFrom(await templateDatabase(), options)
+}
+
+/** As an operator makes one, before the first start: nothing is in it, and it belongs to no mode yet. */
+export function emptyDatabase(): Promise<TestDatabase> {
+  return createdFrom('template1', {})
+}
+
+async function createdFrom(template: string, options: { connectionsMax?: number }): Promise<TestDatabase> {
   const name = `test_${process.pid}_${randomBytes(4).toString('hex')}`
   await asOwner((owner) => owner.query(`create database ${name} template ${template}`))
   const url = urlOf(name)
