@@ -18,6 +18,7 @@ const ingredients = ['web', 'contract', 'package-lock.json']
 export async function buildWeb() {
   const since = performance.now()
   begin('Pages', 'building')
+  let weight = ''
   const stamp = stampOf(ingredients)
   const stampFile = join(webFolder, '.stamp')
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) {
@@ -46,6 +47,7 @@ export async function buildWeb() {
       throw new Refusal(
         `The pages cannot be built: correct what it says and start again.\n${built.output.trim().split('\n').slice(-30).join('\n')}`,
       )
+    weight = /^First load: .*/m.exec(built.output)?.[0] ?? ''
     writeFileSync(join(draft, '.stamp'), stamp)
     if (existsSync(webFolder)) renameSync(webFolder, old)
     renameSync(draft, webFolder)
@@ -53,7 +55,7 @@ export async function buildWeb() {
     rmSync(draft, { recursive: true, force: true })
     rmSync(old, { recursive: true, force: true })
   }
-  done(`built in ${seconds(since)}`)
+  done([`built in ${seconds(since)}`, weight].filter(Boolean).join('. '))
 }
 
 /** @param {string[]} paths below the checkout, files or folders */
