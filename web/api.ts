@@ -2,6 +2,7 @@ import type {
   ApiKey,
   Balance,
   Country,
+  Favourite,
   HistoryRow,
   Me,
   NewApiKey,
@@ -18,7 +19,7 @@ import type {
 import type { PolicyName } from '../contract/policy-versions.ts'
 import { type RefusalCode, refusals } from '../contract/refusals.ts'
 import type { ApiDocument } from './docs/document.ts'
-import { endpoints } from './paths.ts'
+import { endpoints, type OrdersFilter } from './paths.ts'
 
 /** A refusal as the pages know it. `unreachable`: no answer came, so whether it was done is not known. */
 export type Refusal = {
@@ -27,6 +28,8 @@ export type Refusal = {
   detail: string
   field: string | null
   requestId: string | null
+  /** What it costs, where a price above what was agreed to is the reason. */
+  price?: string
 }
 
 export type Answer<Value> = { ok: true; value: Value } | { ok: false; refusal: Refusal }
@@ -44,6 +47,9 @@ export class Refused extends Error {
 const REQUEST_TIMEOUT_MS = 20_000
 /** The whole catalogue in one list: 96 pairs today, at most this many pages of it. */
 const PRICE_PAGES_MAX = 10
+const PRICES_A_PAGE = 100
+/** An account has no more. */
+const FAVOURITES_MAX = 100
 
 /** The only fetcher. */
 export const api = {
@@ -58,7 +64,7 @@ export const api = {
     const items: Price[] = []
     let cursor: string | undefined
     for (let page = 0; page < PRICE_PAGES_MAX; page += 1) {
-      const answer = await read<Page<Price>>(endpoints.prices(cursor))
+      const answer = await read<Page<Price>>(endpoints.prices(PRICES_A_PAGE, cursor))
       items.push(...answer.items)
       if (!answer.next_cursor) break
       cursor = answer.next_cursor
@@ -77,7 +83,9 @@ export const api = {
   },
   openOrders: async (limit: number) => (await read<Page<Order>>(endpoints.orders({ status: 'open', limit }))).items,
   lastOrder: async () => (await read<Page<Order>>(endpoints.orders({ limit: 1 }))).items[0] ?? null,
+  orders: (filter: OrdersFilter) => read<Page<Order>>(endpoints.orders(filter)),
   order: (id: string) => read<Order>(endpoints.order(id)),
+  favourites: async () => (await read<Page<Favourite>>(endpoints.favourites(FAVOURITES_MAX))).items,
   document: () => read<ApiDocument>(endpoints.openapi()),
   history: (filter: Parameters<typeof endpoints.history>[0]) => read<Page<HistoryRow>>(endpoints.history(filter)),
 
@@ -86,6 +94,10 @@ export const api = {
   placeOrder: (wish: { service: string; country: string; max_price: string }, key: string) =>
     send<Order>('POST', endpoints.orders(), wish, { key }),
   cancelOrder: (id: string, key: string) => send<Order>('POST', endpoints.cancelOrder(id), {}, { key }),
+  finishOrder: (id: string, key: string) => send<Order>('POST', endpoints.finishOrder(id), {}, { key }),
+  anotherCode: (id: string, key: string) => send<Order>('POST', endpoints.anotherCode(id), {}, { key }),
+  markFavourite: (favourite: Favourite) => send<unknown>('POST', endpoints.favourites(), favourite),
+  unmarkFavourite: (favourite: Favourite) => send<unknown>('DELETE', endpoints.favourite(favourite)),
 
   signIn: (login: { username: string; password: string }) =>
     send<unknown>('POST', endpoints.signIn(), login, { signingIn: true }),
@@ -110,11 +122,9 @@ export const api = {
   sessions: async () => (await read<Page<Session>>(endpoints.sessions())).items,
   endSession: (id: string) => send<unknown>('POST', endpoints.endSession(id), {}),
   endOtherSessions: () => send<unknown>('POST', endpoints.endOtherSessions(), {}),
-  /** A wrong password signs nobody out. */
-  confirmPassword: (password: string) =>
-    send<unknown>('POST', endpoints.confirmPassword(), { password }, { signingIn: true }),
+  confirmPassword: (password: string) => send<unknown>('POST', endpoints.confirmPassword(), { password }),
   changePassword: (change: { current_password: string; password: string; end_other_sessions: boolean }) =>
-    send<unknown>('POST', endpoints.changePassword(), change, { signingIn: true }),
+    send<unknown>('POST', endpoints.changePassword(), change),
   changeEmail: (email: string) => send<unknown>('POST', endpoints.changeEmail(), { email }),
 }
 
@@ -149,7 +159,7 @@ async function read<Value>(url: string): Promise<Value> {
 }
 
 async function send<Value>(
-  method: 'GET' | 'POST' | 'PATCH',
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
   url: string,
   body?: unknown,
   options: { key?: string; signingIn?: boolean } = {},
@@ -191,6 +201,7 @@ function refusalFrom(response: Response, body: unknown, signingIn: boolean): Ref
       detail: body.detail ?? `${refusals[body.code].title}.`,
       field: body.field ?? null,
       requestId: body.request_id ?? requestId,
+      ...(body.code === 'above_max_price' && body.price ? { price: body.price } : {}),
     }
   }
   // The sign-in library, and whatever stands in front of the server, answer in their own words: the status has to do.
@@ -205,7 +216,14 @@ function refusalFrom(response: Response, body: unknown, signingIn: boolean): Ref
   }
 }
 
-type ProblemLike = { code: RefusalCode; title?: string; detail?: string; field?: string; request_id?: string }
+type ProblemLike = {
+  code: RefusalCode
+  title?: string
+  detail?: string
+  field?: string
+  request_id?: string
+  price?: string
+}
 function isProblem(body: unknown): body is ProblemLike {
   return (
     typeof body === 'object' &&

@@ -1,4 +1,5 @@
 import { linkOptions } from '@tanstack/react-router'
+import type { Favourite } from '../contract/contract.ts'
 
 /** The only writer of URLs: of the pages (which a person may share) and of the server's interface. */
 export const paths = {
@@ -6,6 +7,7 @@ export const paths = {
   topUp: (amount?: string) => linkOptions({ to: '/top-up', search: amount ? { amount } : {} }),
   topup: (id: string) => linkOptions({ to: '/topups/$id', params: { id } }),
   numbers: (search: NumbersSearch = {}) => linkOptions({ to: '/numbers', search }),
+  orders: (search: OrdersSearch = {}) => linkOptions({ to: '/numbers/orders', search }),
   order: (orderId: string) => linkOptions({ to: '/numbers/$orderId', params: { orderId } }),
   billing: (search: BillingSearch = {}) => linkOptions({ to: '/billing', search }),
   signIn: (next?: string) => linkOptions({ to: '/sign-in', search: next ? { next } : {} }),
@@ -40,15 +42,18 @@ export const endpoints = {
   balance: () => `${API}/balance`,
   services: () => `${API}/services`,
   countries: () => `${API}/countries`,
-  prices: (cursor?: string) => `${API}/prices${query({ cursor })}`,
+  prices: (limit: number, cursor?: string) => `${API}/prices${query({ limit: limit.toString(), cursor })}`,
   findPrices: (search: string, limit: number) => `${API}/prices${query({ search, limit: limit.toString() })}`,
   topups: (limit?: number) => `${API}/topups${query({ limit: limit?.toString() })}`,
   topup: (topup: string) => `${API}/topups/${id(topup)}`,
   topupReturn: (topup: string) => `${API}/topups/${id(topup)}/return`,
-  orders: (filter: { status?: 'open' | 'ended'; limit?: number } = {}) =>
-    `${API}/orders${query({ status: filter.status, limit: filter.limit?.toString() })}`,
+  orders: (filter: OrdersFilter = {}) => `${API}/orders${query({ ...filter, limit: filter.limit?.toString() })}`,
   order: (order: string) => `${API}/orders/${id(order)}`,
   cancelOrder: (order: string) => `${API}/orders/${id(order)}/cancel`,
+  finishOrder: (order: string) => `${API}/orders/${id(order)}/finish`,
+  anotherCode: (order: string) => `${API}/orders/${id(order)}/another-code`,
+  favourites: (limit?: number) => `${API}/favourites${query({ limit: limit?.toString() })}`,
+  favourite: ({ service, country }: Favourite) => `${API}/favourites/${id(service)}/${id(country)}`,
   history: (filter: { type?: string; from?: string; to?: string; limit: number; cursor?: string }) =>
     `${API}/billing/history${query({ ...filter, limit: filter.limit.toString() })}`,
   events: () => `${API}/events`,
@@ -74,6 +79,15 @@ export const endpoints = {
 
 /** What a URL of Numbers holds: the words of the search. */
 export type NumbersSearch = { q?: string }
+/** What a URL of the orders holds. `from` and `to` are days (`2026-11-22`), both included; `q` the digits that are searched for. */
+export type OrdersSearch = {
+  status?: string
+  service?: string
+  country?: string
+  from?: string
+  to?: string
+  q?: string
+}
 /** What a URL of Billing History holds. `from` and `to` are days (`2026-11-22`), both included. */
 export type BillingSearch = { type?: string; from?: string; to?: string; holds?: 'hidden' }
 export type ReturnSearch = { session_id?: string }
@@ -85,10 +99,33 @@ export type HelpSearch = { q?: string }
 /** Which version of a policy; none: the one in force. */
 export type PolicySearch = { version?: string }
 
+/** What the server is asked of the orders. */
+export type OrdersFilter = {
+  status?: string
+  service?: string
+  country?: string
+  from?: string
+  to?: string
+  search?: string
+  limit?: number
+  cursor?: string
+}
+
 type Raw = Record<string, unknown>
 
 export function readNumbersSearch(raw: Raw): NumbersSearch {
   return present({ q: text(raw['q'], 100) })
+}
+
+export function readOrdersSearch(raw: Raw): OrdersSearch {
+  return present({
+    status: text(raw['status'], 20),
+    service: text(raw['service'], 64),
+    country: text(raw['country'], 8),
+    from: day(raw['from']),
+    to: day(raw['to']),
+    q: text(raw['q'], 40),
+  })
 }
 
 export function readBillingSearch(raw: Raw): BillingSearch {

@@ -1,7 +1,7 @@
 import { infiniteQueryOptions, keepPreviousData, type QueryClient, queryOptions, useQuery } from '@tanstack/react-query'
 import type { HistoryRow, Order, Topup } from '../contract/contract.ts'
 import { api } from './api.ts'
-import type { BillingSearch } from './paths.ts'
+import type { BillingSearch, OrdersSearch } from './paths.ts'
 
 /** What the pages read, each with its place in the Query cache. `live.ts` writes into the same places. */
 
@@ -9,6 +9,12 @@ const OPEN_ORDERS_MAX = 100
 const RECENT_TOPUPS = 20
 const MOVEMENTS_ON_HOME = 5
 const HISTORY_PAGE_ROWS = 50
+const ORDERS_PAGE_ROWS = 50
+/** What the server searches for: fewer would find nearly everything, more has no phone number. */
+const SEARCH_DIGITS_MIN = 3
+const SEARCH_DIGITS_MAX = 15
+/** They change by this customer's own hand only; another tab may wait. */
+const FAVOURITES_FRESH_MS = 60_000
 /** Stock and success rates move with everybody's orders; a minute old is fresh enough to choose by. */
 const PRICES_FRESH_MS = 60_000
 
@@ -43,6 +49,32 @@ export const openOrdersRead = queryOptions({
   queryFn: () => api.openOrders(OPEN_ORDERS_MAX),
 })
 export const lastOrderRead = queryOptions({ queryKey: ['orders', 'last'], queryFn: api.lastOrder })
+export const favouritesRead = queryOptions({
+  queryKey: ['favourites'],
+  queryFn: api.favourites,
+  staleTime: FAVOURITES_FRESH_MS,
+})
+
+/** The orders, page after page. The days of the search are days in the account's time zone, both included. */
+export const ordersRead = ({ q, ...filter }: OrdersSearch) => {
+  const digits = searchDigits(q)
+  const asked = { ...filter, ...(digits ? { search: digits } : {}) }
+  return infiniteQueryOptions({
+    queryKey: ['orders', 'pages', asked],
+    queryFn: ({ pageParam }) =>
+      api.orders({ ...asked, limit: ORDERS_PAGE_ROWS, ...(pageParam ? { cursor: pageParam } : {}) }),
+    initialPageParam: '',
+    getNextPageParam: (last) => last.next_cursor,
+    placeholderData: keepPreviousData,
+  })
+}
+
+/** The digits that are worth a search; null: none were typed, or too few. */
+export function searchDigits(typed: string | undefined): string | null {
+  const digits = typed?.replace(/\D/g, '') ?? ''
+  return digits.length >= SEARCH_DIGITS_MIN && digits.length <= SEARCH_DIGITS_MAX ? digits : null
+}
+
 export const orderRead = (id: string) => queryOptions({ queryKey: ['order', id], queryFn: () => api.order(id) })
 
 export const topupsRead = queryOptions({

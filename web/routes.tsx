@@ -9,6 +9,7 @@ import {
   readHelpSearch,
   readNextSearch,
   readNumbersSearch,
+  readOrdersSearch,
   readPolicySearch,
   readReturnSearch,
   readTopUpSearch,
@@ -52,6 +53,12 @@ const routes = [
   createRoute({ ...page, path: '/topups/$id/return', component: ReturnPage, validateSearch: readReturnSearch }),
   createRoute({ ...page, path: '/topups/$id/cancelled', component: CancelledPage }),
   createRoute({ ...page, path: '/numbers', component: NumbersPage, validateSearch: readNumbersSearch }),
+  createRoute({
+    ...page,
+    path: '/numbers/orders',
+    component: lazyRouteComponent(() => import('./numbers/OrdersPage.tsx'), 'OrdersPage'),
+    validateSearch: readOrdersSearch,
+  }),
   createRoute({ ...page, path: '/numbers/$orderId', component: OrderPage }),
   createRoute({ ...page, path: '/billing', component: Billing, validateSearch: readBillingSearch }),
 

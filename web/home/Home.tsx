@@ -7,7 +7,7 @@ import { Movements } from '../billing/Movements.tsx'
 import { OrderSlip } from '../numbers/OrderSlip.tsx'
 import { PriceList } from '../numbers/PriceList.tsx'
 import { paths } from '../paths.ts'
-import { balanceRead, lastOrderRead, movementsRead, siteRead, useNames } from '../reads.ts'
+import { balanceRead, favouritesRead, lastOrderRead, movementsRead, siteRead, useNames } from '../reads.ts'
 import { ReadProblem } from '../shell/Broken.tsx'
 import { Page } from '../shell/Page.tsx'
 import { buttonClass, linkClass } from '../ui/Button.tsx'
@@ -96,16 +96,26 @@ function NoCredits({ balance, hasSlips }: { balance: Balance; hasSlips: boolean 
 
 function OrderNumber() {
   const last = useQuery(lastOrderRead)
+  const favourites = useQuery(favouritesRead)
   const names = useNames()
   const [typed, type] = useState<string | null>(null)
-  if (last.isPending) return <Loading />
-  const lastService = last.data ? names.service(last.data.service) : ''
+  // As it was when the page was opened: a star pressed here must not exchange the list under the hand.
+  const [hasFavourites, decide] = useState<boolean | null>(null)
+  if (hasFavourites === null && !favourites.isPending) decide(Boolean(favourites.data?.length))
+  if (last.isPending || hasFavourites === null) return <Loading />
+  // Who has favourites finds them first; the others find what they ordered last.
+  const lastService = last.data && !hasFavourites ? names.service(last.data.service) : ''
   return (
     <>
       <EdgeText className="pt-32 pb-8">
         <h2 className="text-lead font-medium">Order a number</h2>
       </EdgeText>
       <PriceList key={lastService} typed={typed ?? lastService} type={type} rowsMax={PRICES_ON_HOME} />
+      <EdgeText className="pt-12">
+        <Link {...paths.orders()} className={linkClass}>
+          Your orders
+        </Link>
+      </EdgeText>
     </>
   )
 }

@@ -1,6 +1,8 @@
-import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { paths } from '../paths.ts'
 import { Page } from '../shell/Page.tsx'
+import { linkClass } from '../ui/Button.tsx'
+import { EdgeText } from '../ui/Edge.tsx'
 import { PriceList } from './PriceList.tsx'
 
 const ROWS_AT_FIRST = 24
@@ -16,6 +18,11 @@ export function NumbersPage() {
         rowsMax={ROWS_AT_FIRST}
         takesFocus
       />
+      <EdgeText className="pt-24 pb-48">
+        <Link {...paths.orders()} className={linkClass}>
+          Your orders
+        </Link>
+      </EdgeText>
     </Page>
   )
 }

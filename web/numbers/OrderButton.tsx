@@ -5,7 +5,7 @@ import { displayAmount, printAmount, subtract, usd } from '../../contract/money.
 import { api, type Refusal } from '../api.ts'
 import { paths } from '../paths.ts'
 import { type Press, usePress } from '../press.ts'
-import { balanceRead, orderChanged } from '../reads.ts'
+import { balanceRead, orderChanged, pricesRead } from '../reads.ts'
 import { Button, linkClass } from '../ui/Button.tsx'
 import { Notice } from '../ui/Notice.tsx'
 
@@ -15,14 +15,22 @@ type Wish = { service: string; country: string; max_price: string }
 export function useOrdering() {
   const cache = useQueryClient()
   const navigate = useNavigate()
-  const { press, go } = usePress<Wish, Order>(api.placeOrder, (order) => {
+  const place = async (wish: Wish, key: string) => {
+    const answer = await api.placeOrder(wish, key)
+    // What is on the screen is not the price any more.
+    if (!answer.ok && answer.refusal.code === 'above_max_price')
+      void cache.invalidateQueries({ queryKey: pricesRead.queryKey })
+    return answer
+  }
+  const { press, go } = usePress<Wish, Order>(place, (order) => {
     orderChanged(cache, order)
     void cache.invalidateQueries({ queryKey: ['balance'] })
     void navigate(paths.order(order.id))
   })
   return {
     press,
-    order: (price: Price) => go({ service: price.service, country: price.country, max_price: price.price }),
+    order: (price: Pick<Price, 'service' | 'country' | 'price'>) =>
+      go({ service: price.service, country: price.country, max_price: price.price }),
   }
 }
 
@@ -70,8 +78,36 @@ export function OrderButton({
   )
 }
 
-/** The refusal of an order, to stand under the row that was pressed. */
-export function OrderRefused({ refusal }: { refusal: Refusal }) {
+/** The refusal of an order, to stand under the row that was pressed. A price that rose is told, and can be agreed to. */
+export function OrderRefused({
+  refusal,
+  ordering,
+  pair,
+}: {
+  refusal: Refusal
+  ordering: Ordering
+  pair: Pick<Price, 'service' | 'country'>
+}) {
+  const { price } = refusal
+  const seen = ordering.press.state === 'refused' ? ordering.press.intent.max_price : undefined
+  if (price && seen) {
+    return (
+      <Notice
+        tone="held"
+        takesFocus
+        action={
+          <Button onClick={() => ordering.order({ service: pair.service, country: pair.country, price })}>
+            Order for {displayAmount(price)}
+          </Button>
+        }
+      >
+        <p>
+          The price went from {displayAmount(seen)} to {displayAmount(price)} while you were looking. Nothing was
+          ordered and nothing held.
+        </p>
+      </Notice>
+    )
+  }
   return (
     <Notice
       tone="refused"

@@ -13,7 +13,7 @@ import { InkFigure, Money } from '../ui/Money.tsx'
 import { Time, useZone } from '../ui/Time.tsx'
 import { type Step, Trace } from '../ui/Trace.tsx'
 import { OrderSlip } from './OrderSlip.tsx'
-import { chargedMessage, stageOf, veiled } from './order.ts'
+import { chargedMessage, furtherMessages, stageOf, veiled } from './order.ts'
 
 export function OrderPage() {
   const { orderId } = getRouteApi('/numbers/$orderId').useParams()
@@ -35,6 +35,10 @@ export function OrderPage() {
         <nav aria-label="Where this page stands" className="pb-4 text-label text-quiet">
           <Link {...paths.numbers()} className="underline underline-offset-4 hover:no-underline">
             Numbers
+          </Link>
+          {' / '}
+          <Link {...paths.orders()} className="underline underline-offset-4 hover:no-underline">
+            Your orders
           </Link>
         </nav>
       }
@@ -105,6 +109,20 @@ function stepsOf(order: Order): Step[] {
             </>
           ),
         },
+        ...furtherMessages(order).map(
+          (message): Step => ({
+            key: `further ${message.id}`,
+            state: 'done',
+            text: `Another code, ${veiled(message.code!)}, received. It is free.`,
+            at: <Time at={message.received_at} />,
+          }),
+        ),
+        ...(stage.waitsForAnother
+          ? [{ key: 'another', state: 'waiting' as const, text: 'Waiting for another code. It is free.' }]
+          : []),
+        ...(order.ended_at
+          ? [{ key: 'ended', state: 'done' as const, text: 'Order finished.', at: <Time at={order.ended_at} /> }]
+          : []),
       ]
     }
     case 'no_code': {

@@ -3,15 +3,16 @@ import { Link } from '@tanstack/react-router'
 import { type ReactNode, useState } from 'react'
 import type { Message, Order } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
-import { api } from '../api.ts'
+import { type Answer, api } from '../api.ts'
 import { paths } from '../paths.ts'
-import { usePress } from '../press.ts'
+import { type Press, usePress } from '../press.ts'
 import { orderChanged, pricesRead, useNames } from '../reads.ts'
 import { Button, linkClass } from '../ui/Button.tsx'
 import { Code } from '../ui/Code.tsx'
 import { Copy } from '../ui/Copy.tsx'
 import { useNow } from '../ui/clock.ts'
 import { EdgeRow, EdgeText, Slip } from '../ui/Edge.tsx'
+import { Mark } from '../ui/Mark.tsx'
 import { InkFigure, Money } from '../ui/Money.tsx'
 import { Notice } from '../ui/Notice.tsx'
 import { Time } from '../ui/Time.tsx'
@@ -61,14 +62,14 @@ export function OrderSlip({ order, linked = false }: { order: Order; linked?: bo
           hotkey={!linked && message === lastCode}
         />
       ))}
-      <Announced text={lastCode ? `Code received: ${lastCode.code}` : stage.is} />
+      <Announced text={announced(stage, lastCode ?? null)} />
       <Actions order={order} stage={stage} linked={linked} />
     </Slip>
   )
 }
 
 /** The price with the ink it is drawn in by now. */
-function PriceNow({ order, stage }: { order: Order; stage: Stage }) {
+export function PriceNow({ order, stage }: { order: Order; stage: Stage }) {
   switch (stage.is) {
     case 'requested':
     case 'waiting':
@@ -100,7 +101,7 @@ function StageWords({ order, stage }: { order: Order; stage: Stage }) {
       return (
         <>
           Code received at <Time at={stage.at} />. {price} deducted.{' '}
-          {stage.open && (
+          {stage.open && !stage.waitsForAnother && (
             <span className="text-quiet">
               The number takes messages until <Time at={order.expires_at} precision="minutes" />; they are free.
             </span>
@@ -151,14 +152,15 @@ function Announced({ text }: { text: string }) {
   const [first] = useState(text)
   return (
     <span role="status" className="sr-only">
-      {text === first ? '' : (announcements[text] ?? text)}
+      {text === first ? '' : text}
     </span>
   )
 }
 
-const announcements: Record<string, string> = {
-  received: 'Code received',
-  no_code: 'No code came; nothing was charged',
+function announced(stage: Stage, lastCode: Message | null): string {
+  if (stage.is === 'received' && stage.waitsForAnother) return 'Waiting for another code. It is free.'
+  if (lastCode) return `Code received: ${lastCode.code}`
+  return stage.is === 'no_code' ? 'No code came; nothing was charged' : ''
 }
 
 function Actions({ order, stage, linked }: { order: Order; stage: Stage; linked: boolean }) {
@@ -168,21 +170,65 @@ function Actions({ order, stage, linked }: { order: Order; stage: Stage; linked:
     case 'waiting':
       return <Cancel order={order} from={stage.cancelFrom} />
     case 'received':
-      return stage.open ? null : <SameAgain order={order} kind="plain" />
+      return stage.open ? (
+        <AnotherOrFinish order={order} waitsForAnother={stage.waitsForAnother} />
+      ) : (
+        <SameAgain order={order} kind="plain" />
+      )
     case 'no_code':
       return <SameAgain order={order} kind={linked ? 'plain' : 'primary'} />
   }
 }
 
-function Cancel({ order, from }: { order: Order; from: string | null }) {
+/** A button that changes the order; its answer is the order as it is then. */
+function useActing(act: (id: string, key: string) => Promise<Answer<Order>>) {
   const cache = useQueryClient()
-  const { press, go } = usePress<string, Order>(
-    (id, key) => api.cancelOrder(id, key),
-    (cancelled) => {
-      orderChanged(cache, cancelled)
-      void cache.invalidateQueries({ queryKey: ['balance'] })
-    },
+  return usePress<string, Order>(act, (changed) => {
+    orderChanged(cache, changed)
+    void cache.invalidateQueries({ queryKey: ['balance'] })
+  })
+}
+
+/** What an order with its code still offers. Both cost nothing. */
+function AnotherOrFinish({ order, waitsForAnother }: { order: Order; waitsForAnother: boolean }) {
+  const another = useActing(api.anotherCode)
+  const finish = useActing(api.finishOrder)
+  return (
+    <>
+      <EdgeText className="mt-12 flex flex-wrap items-center gap-12">
+        {waitsForAnother ? (
+          <p className="flex min-h-target items-center gap-8">
+            <Mark state="waiting" silent />
+            Waiting for another code. It is free.
+          </p>
+        ) : (
+          <Button onClick={() => another.go(order.id)} aria-label={`Another code for order ${order.number}, free`}>
+            {another.press.state === 'pending' ? 'Asking' : 'Another code (free)'}
+          </Button>
+        )}
+        <Button onClick={() => finish.go(order.id)} aria-label={`Finish order ${order.number}`}>
+          {finish.press.state === 'pending' ? 'Finishing' : 'Finish'}
+        </Button>
+      </EdgeText>
+      <ActionRefused press={another.press} />
+      <ActionRefused press={finish.press} />
+    </>
   )
+}
+
+function ActionRefused({ press }: { press: Press<string> }) {
+  if (press.state !== 'refused') return null
+  return (
+    <div className="edge-block mt-12">
+      <Notice tone="held" takesFocus>
+        <p>{press.refusal.detail}</p>
+      </Notice>
+    </div>
+  )
+}
+
+function Cancel({ order, from }: { order: Order; from: string | null }) {
+  const { press, go } = useActing(api.cancelOrder)
   return (
     <>
       <EdgeText className="mt-12 flex flex-wrap items-center gap-x-12 gap-y-4">
@@ -199,13 +245,7 @@ function Cancel({ order, from }: { order: Order; from: string | null }) {
           </Button>
         )}
       </EdgeText>
-      {press.state === 'refused' && (
-        <div className="edge-block mt-12">
-          <Notice tone="held" takesFocus>
-            <p>{press.refusal.detail}</p>
-          </Notice>
-        </div>
-      )}
+      <ActionRefused press={press} />
     </>
   )
 }
@@ -234,7 +274,7 @@ function SameAgain({ order, kind }: { order: Order; kind: 'primary' | 'plain' })
       </EdgeText>
       {refusal && (
         <div className="edge-block mt-12">
-          <OrderRefused refusal={refusal} />
+          <OrderRefused refusal={refusal} ordering={ordering} pair={order} />
         </div>
       )}
     </>

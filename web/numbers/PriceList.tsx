@@ -8,11 +8,14 @@ import { EdgeText } from '../ui/Edge.tsx'
 import { Field } from '../ui/Field.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { Money } from '../ui/Money.tsx'
+import { Notice } from '../ui/Notice.tsx'
+import { Star } from '../ui/Star.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
+import { useFavourites, useSettled } from './favourites.ts'
 import { OrderButton, OrderRefused, refusalFor, useOrdering } from './OrderButton.tsx'
-import { findPrices, successWords } from './search.ts'
+import { findPrices, pairKey, successWords } from './search.ts'
 
-/** The catalogue by search: service, country, stock, success, and the price on the money edge. */
+/** The catalogue by search: service, country, stock, success, and the price on the money edge. Favourites stand first. */
 export function PriceList({
   typed,
   type,
@@ -27,6 +30,8 @@ export function PriceList({
   const prices = useQuery(pricesRead)
   const names = useNames()
   const ordering = useOrdering()
+  const favourites = useFavourites()
+  const first = useSettled(favourites.marked, favourites.isPending, typed)
   const [all, setAll] = useState(false)
   const called = (price: Price) => `${names.service(price.service)}, ${names.country(price.country)}`
 
@@ -37,9 +42,16 @@ export function PriceList({
       narrow: 'first',
       width: 'lg:w-1/4',
       cell: (price) => (
-        <span className="font-medium sm:font-regular">
-          {names.service(price.service)}
-          <span className="sm:hidden">, {names.country(price.country)}</span>
+        <span className="-ml-8 flex items-center gap-4 font-medium sm:font-regular">
+          <Star
+            on={favourites.marked.has(pairKey(price))}
+            named={`Favourite: ${called(price)}`}
+            press={() => favourites.toggle(price)}
+          />
+          <span>
+            {names.service(price.service)}
+            <span className="sm:hidden">, {names.country(price.country)}</span>
+          </span>
         </span>
       ),
     },
@@ -76,7 +88,9 @@ export function PriceList({
     { head: 'Price', kind: 'edge', narrow: 'first-right', cell: (price) => <Money amount={price.price} /> },
   ]
 
-  const { first, more } = findPrices(prices.data ?? [], names, typed, all ? Number.POSITIVE_INFINITY : rowsMax)
+  const found = findPrices(prices.data ?? [], names, typed, all ? Number.POSITIVE_INFINITY : rowsMax, first)
+  // Together, so that no row moves when the favourites come.
+  const isPending = prices.isPending || favourites.isPending
   return (
     <>
       <EdgeText className="pb-8">
@@ -92,32 +106,40 @@ export function PriceList({
           />
         </div>
       </EdgeText>
-      {prices.isPending && <Loading />}
+      {isPending && <Loading />}
       {prices.isError && !prices.data && <ReadProblem error={prices.error} again={() => prices.refetch()} />}
-      {prices.data && (
+      {prices.data && !isPending && (
         <Statement
           label="Numbers to order"
           columns={columns}
-          rows={first}
-          keyOf={(price) => `${price.service} ${price.country}`}
+          rows={found.first}
+          keyOf={pairKey}
           below={(price) => {
             const refusal = refusalFor(ordering.press, price)
-            return refusal && <OrderRefused refusal={refusal} />
+            if (refusal) return <OrderRefused refusal={refusal} ordering={ordering} pair={price} />
+            const unmarked = favourites.refusalFor(price)
+            return (
+              unmarked && (
+                <Notice tone="refused" takesFocus>
+                  <p>{unmarked.detail}</p>
+                </Notice>
+              )
+            )
           }}
           empty={`Nothing is called “${typed}”. Type a service, a country or its dial code.`}
         />
       )}
-      {first.length > 0 && (
+      {!isPending && found.first.length > 0 && (
         <EdgeText className="pt-8 text-note text-quiet">
           <p>Success: the share of numbers that got a code, in 30 days. New: fewer than 20 numbers so far.</p>
         </EdgeText>
       )}
-      {more > 0 && (
+      {!isPending && found.more > 0 && (
         <EdgeText className="flex flex-wrap items-center gap-x-16 gap-y-8 py-8 text-label text-quiet">
           <p role="status">
             {typed
-              ? `${more} more.`
-              : `Each service in its cheapest country. ${more} more: type a service or a country.`}
+              ? `${found.more} more.`
+              : `${first.size > 0 ? 'Your favourites, and each' : 'Each'} service in its cheapest country. ${found.more} more: type a service or a country.`}
           </p>
           {typed && <Button onClick={() => setAll(true)}>Show all</Button>}
         </EdgeText>

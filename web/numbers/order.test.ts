@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Message, Order } from '../../contract/contract.ts'
-import { stageOf, tellingMessage, veiled } from './order.ts'
+import { furtherMessages, stageOf, tellingMessage, veiled } from './order.ts'
 
 const message = (change: Partial<Message>): Message => ({
   id: 'msg_1',
@@ -52,6 +52,20 @@ test('the order’s sentence stands under the code that was charged, else under 
   const late = message({ late: true })
   assert.equal(tellingMessage(order({ status: 'expired', messages: [message({ code: null }), late] })), late)
   assert.equal(tellingMessage(order({ messages: [message({ code: null })] })), null)
+})
+
+test('an open order with its code may wait for another; an ended one waits for nothing', () => {
+  const asked = { received_at: '2026-11-22T14:02:41Z', another_code_requested_at: '2026-11-22T14:03:00Z' }
+  const open = stageOf(order({ status: 'received', ...asked }), 0)
+  assert.equal(open.is === 'received' && open.waitsForAnother, true)
+  const ended = stageOf(order({ status: 'finished', ...asked }), 0)
+  assert.equal(ended.is === 'received' && ended.waitsForAnother, false)
+})
+
+test('codes after the charged one are further ones, unless they came too late', () => {
+  const [first, second, late] = [message({}), message({ code: '111222' }), message({ code: '333444', late: true })]
+  const received = order({ received_at: first.received_at, messages: [first, message({ code: null }), second, late] })
+  assert.deepEqual(furtherMessages(received), [second])
 })
 
 test('a trace shows the ends of a code only', () => {

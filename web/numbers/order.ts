@@ -4,7 +4,7 @@ import type { Message, Order } from '../../contract/contract.ts'
 export type Stage =
   | { is: 'requested' }
   | { is: 'waiting'; cancelFrom: string | null; textsWithoutCode: boolean }
-  | { is: 'received'; at: string; open: boolean }
+  | { is: 'received'; at: string; open: boolean; waitsForAnother: boolean }
   | { is: 'no_code'; why: 'cancelled' | 'expired' | 'failed' }
 
 /** `now`: house time in ms. `cancelFrom` null: cancelling is possible. */
@@ -20,7 +20,12 @@ export function stageOf(order: Order, now: number): Stage {
       }
     case 'received':
     case 'finished':
-      return { is: 'received', at: order.received_at ?? order.created_at, open: order.status === 'received' }
+      return {
+        is: 'received',
+        at: order.received_at ?? order.created_at,
+        open: order.status === 'received',
+        waitsForAnother: order.status === 'received' && order.another_code_requested_at !== null,
+      }
     case 'cancelled':
     case 'expired':
     case 'failed':
@@ -38,6 +43,12 @@ export function veiled(code: string): string {
 export function chargedMessage(order: Order): Message | null {
   if (!order.received_at) return null
   return order.messages.find((message) => message.code !== null && !message.late) ?? null
+}
+
+/** The codes that came in time after the charged one: they are free. */
+export function furtherMessages(order: Order): Message[] {
+  const charged = chargedMessage(order)
+  return order.messages.filter((message) => message.code !== null && !message.late && message !== charged)
 }
 
 /** The message under whose code the order's own sentence stands: the charged one, else the first code that came too late. */

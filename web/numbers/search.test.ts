@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Price } from '../../contract/contract.ts'
-import { findPrices, successWords } from './search.ts'
+import { findPrices, pairKey, successWords } from './search.ts'
 
 const services: Record<string, string> = { telegram: 'Telegram', google: 'Google', x: 'X (Twitter)' }
 const countries: Record<string, string> = { GB: 'United Kingdom', US: 'United States', TR: 'Türkiye' }
@@ -52,6 +52,14 @@ test('a country is found by its code and its dial code', () => {
 
 test('pairs without a free number come last, and prices are compared as numbers', () => {
   assert.deepEqual(found('telegram'), ['telegram GB', 'telegram TR', 'telegram US'])
+})
+
+test('favourites come first, with nothing typed also those that are not the cheapest', () => {
+  const favourites = new Set(['x TR', 'telegram TR'])
+  const first = (typed: string) => findPrices(prices, names, typed, 20, favourites).first.map(pairKey)
+  assert.deepEqual(first(''), ['telegram TR', 'x TR', 'telegram GB', 'google GB'])
+  assert.deepEqual(first('telegram'), ['telegram TR', 'telegram GB', 'telegram US'])
+  assert.deepEqual(first('google'), ['google GB', 'google US'])
 })
 
 test('what does not fit the list is counted', () => {

@@ -1,4 +1,5 @@
-import type { Price } from '../../contract/contract.ts'
+import type { Favourite, Price } from '../../contract/contract.ts'
+import { beginsWordOf, meansCountry, searchWords } from '../../contract/search.ts'
 
 type Names = {
   service: (code: string) => string
@@ -8,21 +9,25 @@ type Names = {
 
 /**
  * The pairs of service and country that fit what was typed: each word begins a word of the service's or the country's name, or
- * is the country's code or dial code. Nothing typed: each service once, where it is cheapest. Free numbers come first, then the
- * lower price; `first` is what is shown, `more` how many fit besides.
+ * is the country's code or dial code. Nothing typed: each service once, where it is cheapest, and every favourite. Favourites come
+ * first, then free numbers, then the lower price; `first` is what is shown, `more` how many fit besides.
  */
 export function findPrices(
   prices: Price[],
   names: Names,
   typed: string,
   rowsMax: number,
+  favourites: ReadonlySet<string> = new Set(),
 ): { first: Price[]; more: number } {
-  const words = fold(typed).split(/\s+/).filter(Boolean)
-  const fitting = words.length === 0 ? cheapestOfEach(prices) : prices.filter((price) => fits(price, names, words))
+  const words = searchWords(typed)
+  const isFavourite = (price: Price) => favourites.has(pairKey(price))
+  const fitting =
+    words.length === 0 ? withoutWords(prices, isFavourite) : prices.filter((price) => fits(price, names, words))
   const serviceOrder = new Map([...new Set(prices.map((price) => price.service))].map((code, index) => [code, index]))
-  const named = (price: Price) => words.some((word) => begins(names.service(price.service), word))
+  const named = (price: Price) => words.some((word) => beginsWordOf(names.service(price.service), word))
   const sorted = [...fitting].sort(
     (a, b) =>
+      Number(isFavourite(b)) - Number(isFavourite(a)) ||
       Number(named(b)) - Number(named(a)) ||
       Number(b.in_stock > 0) - Number(a.in_stock > 0) ||
       (words.length === 0 ? 0 : Number(a.price) - Number(b.price)) ||
@@ -30,6 +35,16 @@ export function findPrices(
   )
   const first = sorted.slice(0, rowsMax)
   return { first, more: (words.length === 0 ? prices.length : fitting.length) - first.length }
+}
+
+/** A pair of service and country as one word. */
+export function pairKey({ service, country }: Favourite): string {
+  return `${service} ${country}`
+}
+
+function withoutWords(prices: Price[], isFavourite: (price: Price) => boolean): Price[] {
+  const marked = prices.filter(isFavourite)
+  return [...marked, ...cheapestOfEach(prices).filter((price) => !isFavourite(price))]
 }
 
 function cheapestOfEach(prices: Price[]): Price[] {
@@ -49,21 +64,12 @@ function better(a: Price, b: Price): boolean {
 function fits(price: Price, names: Names, words: string[]): boolean {
   return words.every(
     (word) =>
-      begins(names.service(price.service), word) ||
-      begins(names.country(price.country), word) ||
-      price.country.toLowerCase() === word ||
-      (/^\+?\d+$/.test(word) && names.dialCode(price.country) === `+${word.replace('+', '')}`),
+      beginsWordOf(names.service(price.service), word) ||
+      meansCountry(
+        { code: price.country, name: names.country(price.country), dial_code: names.dialCode(price.country) },
+        word,
+      ),
   )
-}
-
-function begins(name: string, word: string): boolean {
-  const folded = fold(name)
-  return folded.startsWith(word) || folded.split(/[\s/()-]+/).some((part) => part.startsWith(word))
-}
-
-/** Small letters without accents: people type "turkiye". */
-function fold(text: string): string {
-  return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase().trim()
 }
 
 const BASE_TO_TELL = 20
