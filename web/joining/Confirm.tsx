@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
+import { Link, useRouter } from '@tanstack/react-router'
 import { type FormEvent, type ReactNode, useState } from 'react'
 import type { Me } from '../../contract/contract.ts'
 import { api, type Refusal } from '../api.ts'
@@ -11,7 +11,6 @@ import { EdgeText } from '../ui/Edge.tsx'
 import { Field } from '../ui/Field.tsx'
 import { Notice } from '../ui/Notice.tsx'
 import { Problems } from '../ui/Problems.tsx'
-import { GoOn } from './GoOn.tsx'
 import { useSend } from './send.ts'
 import { useLinkToken } from './token.ts'
 import { takeWanted } from './wanted.ts'
@@ -20,18 +19,18 @@ import { takeWanted } from './wanted.ts'
 export function ConfirmPage() {
   const token = useLinkToken()
   const cache = useQueryClient()
-  const [goes, setGoes] = useState<string | null>(null)
+  const router = useRouter()
   const { pending, refusal, send } = useSend<Me>()
 
-  if (goes !== null) return <GoOn to={goes} />
   if (token === null) return <LinkMissing />
 
   async function confirm(username: string | null) {
     const confirmed = await send(() => api.confirmSignUp(token!, username))
     if (!confirmed) return
-    await cache.fetchQuery({ ...meRead, staleTime: 0 }).catch(() => null)
     const { next } = readNextSearch({ next: takeWanted() })
-    setGoes(next ?? '/')
+    // Away from here first: once it is known who is signed in, the frame around this page is another one, and it would begin anew.
+    await router.navigate({ href: next ?? '/', replace: true })
+    await cache.fetchQuery({ ...meRead, staleTime: 0 }).catch(() => null)
   }
 
   const taken = refusal !== null && refusal.field === 'username'
