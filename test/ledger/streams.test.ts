@@ -1,0 +1,66 @@
+/**
+ * Streams of commands through the ledger, one seed after the other, over one connection, two and four. The first that differs from
+ * the model fails, and says how to see it again.
+ *
+ *   ORACLE_RUNS=200 SEED=7 npm test -- test/ledger/streams
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { auditLedger } from '../../server/ledger/audit/audit.ts'
+import { SEED } from '../random.ts'
+import { openOracle } from './oracle.ts'
+
+/** Streams for each way to be connected. */
+const RUNS = Number(process.env['ORACLE_RUNS'] ?? 25)
+const COMMANDS_PER_STREAM = 250
+
+const everyWord = [
+  'account_not_found',
+  'account_suspended',
+  'already_captured',
+  'already_voided',
+  'exceeds_hold',
+  'exists',
+  'exists_with_different_fields',
+  'group_refused',
+  'hold_not_found',
+  'insufficient_credits',
+  'malformed_command',
+  'ok',
+  'too_many_open_holds',
+]
+
+const ways = {
+  'over one connection, every answer and all books are what the model says': { ledgers: 1, lanes: 1 },
+  'over two connections that meet at the same customers, whoever comes first is answered as the model says': {
+    ledgers: 2,
+    lanes: 1,
+  },
+  'over four connections that meet at the same customers, too': { ledgers: 4, lanes: 1 },
+  'over the four lanes of one batcher, too': { ledgers: 1, lanes: 4 },
+}
+
+for (const [promise, way] of Object.entries(ways)) {
+  test(promise, async (t) => {
+    const oracle = await openOracle(way)
+    try {
+      const begun = performance.now()
+      const words = new Map<string, number>()
+      let transactions = 0
+      for (let run = 0; run < RUNS; run++) {
+        const played = await oracle.play(SEED + run, COMMANDS_PER_STREAM)
+        assert.equal(played.difference, null, `again: SEED=${SEED + run} ORACLE_RUNS=1`)
+        for (const [word, count] of played.words) words.set(word, (words.get(word) ?? 0) + count)
+        transactions += played.transactions
+      }
+      const seconds = ((performance.now() - begun) / 1000).toFixed(1)
+      const said = [...words].map(([word, count]) => `${word} ${count}`).join(', ')
+      t.diagnostic(`seeds ${SEED} to ${SEED + RUNS - 1}, ${transactions} transactions, ${seconds} s: ${said}`)
+      // Or this would have proved little.
+      if (RUNS >= 10) assert.deepEqual([...words.keys()].sort(), everyWord)
+      assert.deepEqual(await auditLedger(oracle.db.database.pool, 'ledger'), [])
+    } finally {
+      await oracle.close()
+    }
+  })
+}
