@@ -1,6 +1,7 @@
 import type {
   ApiKey,
   Balance,
+  ConfirmSignUp,
   Country,
   Favourite,
   HistoryRow,
@@ -12,11 +13,11 @@ import type {
   Service,
   Session,
   Settings,
+  SignUp,
   Site,
   Status,
   Topup,
 } from '../contract/contract.ts'
-import type { PolicyName } from '../contract/policy-versions.ts'
 import { type RefusalCode, refusals } from '../contract/refusals.ts'
 import type { ApiDocument } from './docs/document.ts'
 import { endpoints, type OrdersFilter } from './paths.ts'
@@ -103,9 +104,8 @@ export const api = {
     send<unknown>('POST', endpoints.signIn(), login, { signingIn: true }),
   signOut: () => send<unknown>('POST', endpoints.signOut(), {}),
   signUp: (wish: SignUp) => send<unknown>('POST', endpoints.signUp(), wish),
-  /** `username`: another one, when the first was taken meanwhile. */
-  confirmSignUp: (token: string, username: string | null) =>
-    send<Me>('POST', endpoints.confirmSignUp(), username === null ? { token } : { token, username }),
+  /** `username`: another one, when the first was taken meanwhile. `password`: when another browser began. */
+  confirmSignUp: (wish: ConfirmSignUp) => send<Me>('POST', endpoints.confirmSignUp(), wish),
   resendSignUp: (email: string) => send<unknown>('POST', endpoints.resendSignUp(), { email }),
   passwordForgotten: (login: string) => send<unknown>('POST', endpoints.passwordForgotten(), { login }),
   resetPassword: (token: string, password: string) =>
@@ -126,14 +126,6 @@ export const api = {
   changePassword: (change: { current_password: string; password: string; end_other_sessions: boolean }) =>
     send<unknown>('POST', endpoints.changePassword(), change),
   changeEmail: (email: string) => send<unknown>('POST', endpoints.changeEmail(), { email }),
-}
-
-export type SignUp = {
-  username: string
-  email: string
-  password: string
-  adult: true
-  accepted: Record<PolicyName, string>
 }
 
 export type SettingsChange = {

@@ -112,8 +112,8 @@ export function createAccounts(settings: {
     return { ...caller, via: 'session', key: null, session }
   }
 
-  async function holderOfKey(key: string, address: string): Promise<Caller | Refused> {
-    const holder = await keys.holderOf(key, address)
+  async function holderOfKey(key: string, address: string, used: boolean): Promise<Caller | Refused> {
+    const holder = await keys.holderOf(key, address, used)
     return 'code' in holder ? holder : { ...callerOf(holder.account), via: 'key', key: holder.key, session: null }
   }
 
@@ -122,7 +122,7 @@ export function createAccounts(settings: {
     const authorization = c.req.header('authorization')
     if (authorization !== undefined) {
       const key = /^Bearer ([^\s]{1,200})$/i.exec(authorization)?.[1]
-      if (key) return holderOfKey(key, c.get('address'))
+      if (key) return holderOfKey(key, c.get('address'), used)
       return {
         code: 'unauthenticated',
         detail: 'The header Authorization is written "Bearer <API key>". Correct it and send the request again.',

@@ -91,9 +91,10 @@ export function createKeys(settings: { database: Database; clock: WireClock; log
   return {
     /**
      * Who sends this key from this address, or why it is worth nothing: `unauthenticated` when it is unknown, revoked or expired,
-     * `forbidden` from another address than it names. One look-up by the key's hash.
+     * `forbidden` from another address than it names. One look-up by the key's hash. `used`: somebody asked for something just now, and
+     * not only a stream that stands open.
      */
-    async holderOf(key: string, address: string): Promise<KeyHolder | Refused> {
+    async holderOf(key: string, address: string, used = true): Promise<KeyHolder | Refused> {
       const unknown: Refused = {
         code: 'unauthenticated',
         detail: 'This API key is not known. Check that it was copied whole; it begins with msk_.',
@@ -133,7 +134,7 @@ export function createKeys(settings: { database: Database; clock: WireClock; log
           extra: { address: from },
         }
       }
-      uses.note(row.id, { at: clock.now(), address: from })
+      if (used) uses.note(row.id, { at: clock.now(), address: from })
       const { account_id, username, role, time_zone } = row
       return {
         account: { account_id, username, role, time_zone },

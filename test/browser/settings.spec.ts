@@ -2,6 +2,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Page } from '@playwright/test'
+import pg from 'pg'
+import { until } from '../until.ts'
 import { expect, inspect, test } from './browser.ts'
 import { signIn, topUp } from './person.ts'
 
@@ -155,6 +157,101 @@ test('what stands on receipts and which mails come is kept, with the longest val
   await expect(page.getByRole('checkbox', { name: 'A receipt for each payment' })).toBeChecked()
   await openSettings(page)
   await expect(page.getByRole('textbox', { name: 'Tax id' })).toHaveValue('DE'.repeat(20))
+})
+
+test('another sign-in is seen, ended, and out at once', async ({ page, browser, world }) => {
+  const elsewhere = await browser.newContext({
+    baseURL: world.server.publicUrl,
+    userAgent: 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0',
+  })
+  const other = await elsewhere.newPage()
+  await signIn(other)
+  await signIn(page)
+  await openSettings(page, 'Sign-in and security')
+  const list = page.getByRole('list', { name: 'Open sign-ins' })
+  await expect(list.getByRole('listitem')).toHaveCount(2)
+  await expect(list.getByRole('listitem').filter({ hasText: 'this browser' })).toContainText('Chrome on Linux')
+  await inspect(page)
+  await list.getByRole('button', { name: /^End the sign-in of Firefox on Windows from / }).click()
+  await expect(list.getByRole('listitem')).toHaveCount(1)
+  await expect(page.getByText('Nobody else is signed in to this account.')).toBeVisible()
+
+  await other.goto('/billing')
+  await expect(other.getByRole('heading', { level: 1, name: /Sign in/ })).toBeVisible()
+  await elsewhere.close()
+})
+
+test('the password is changed; a wrong one is refused beside its field', async ({ page }) => {
+  await signIn(page)
+  await openSettings(page, 'Sign-in and security')
+  const [now, next] = [page.getByLabel('Password now'), page.getByLabel('New password')]
+  await now.fill('not-the-password')
+  await next.fill('a plain but long one')
+  await page.getByRole('button', { name: 'Change the password' }).click()
+  await expect(now).toHaveAccessibleDescription(/This is not your password/)
+  await expect(page.getByRole('alert')).toContainText('The password stays as it is')
+  await inspect(page)
+  await now.fill('demo-password')
+  await next.fill('short')
+  await page.getByRole('button', { name: 'Change the password' }).click()
+  await expect(next).toHaveAccessibleDescription(/this one has 5/)
+  await next.fill('a plain but long one')
+  await page.getByRole('button', { name: 'Change the password' }).click()
+  await expect(
+    page.getByText('Your password is changed. Every other sign-in has ended; this one goes on.'),
+  ).toBeVisible()
+  await expect(now).toHaveValue('')
+  await inspect(page)
+})
+
+test('who gave the password long ago is asked for it in place, and then it goes on by itself', async ({
+  page,
+  world,
+}) => {
+  await signIn(page)
+  const owner = new pg.Client({ connectionString: world.db.url })
+  await owner.connect()
+  await owner.query(`update auth.sessions set password_at = now() - interval '6 minutes'`)
+  await owner.end()
+
+  await openSettings(page, 'API keys')
+  await page.getByRole('textbox', { name: 'Name' }).fill('Reader')
+  await page.getByRole('button', { name: 'Make the key' }).click()
+  const step = page.getByRole('form', { name: 'Your password' })
+  await expect(step.getByLabel('Password', { exact: true })).toBeFocused()
+  await inspect(page)
+  await step.getByLabel('Password', { exact: true }).fill('not-the-password')
+  await step.getByRole('button', { name: 'Go on' }).click()
+  await expect(step.getByLabel('Password', { exact: true })).toHaveAccessibleDescription(/This is not your password/)
+  await step.getByLabel('Password', { exact: true }).fill('demo-password')
+  await step.getByRole('button', { name: 'Go on' }).click()
+  await expect(page.getByRole('article', { name: 'The new key Reader' })).toBeVisible()
+  await expect(step).toHaveCount(0)
+})
+
+test('a new e-mail counts when its link is opened, and the old address is told', async ({ page, world }) => {
+  await signIn(page)
+  await openSettings(page)
+  await page.getByRole('button', { name: 'Change the e-mail' }).click()
+  const field = page.getByRole('textbox', { name: 'New e-mail' })
+  await expect(field).toBeFocused()
+  await field.fill('not an address')
+  await page.getByRole('button', { name: 'Send the link' }).click()
+  await expect(page.getByRole('alert')).toContainText('The e-mail stays as it is')
+  await inspect(page)
+  await field.fill('demo-anew@example.com')
+  await page.getByRole('button', { name: 'Send the link' }).click()
+  await expect(page.getByText(/We have sent a link to demo-anew@example\.com/)).toBeVisible()
+
+  const mail = await until(async () => {
+    const { items } = (await world.control('/mail')) as { items: { to: string; links: string[] }[] }
+    return items.find(({ to }) => to.includes('demo-anew@example.com'))
+  })
+  await page.goto(mail.links.find((link) => link.includes('/email/confirm'))!)
+  await page.getByRole('button', { name: 'Use this address' }).click()
+  await expect(page.getByRole('heading', { level: 1, name: 'Your e-mail is changed' })).toBeVisible()
+  await page.goto('/settings')
+  await expect(page.getByText('demo-anew@example.com', { exact: true })).toBeVisible()
 })
 
 test('on a phone Settings is in the menu of the account', async ({ page }) => {

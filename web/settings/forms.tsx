@@ -11,12 +11,13 @@ const SAID_MS = 4_000
 export type Fields = Record<string, string>
 
 /** What the server refused; that it wants the password first is no refusal of what was asked (PasswordStep). */
-export function refusalOf(press: Press<unknown>): Refusal | null {
-  return press.state === 'refused' && press.refusal.code !== 'password_needed' ? press.refusal : null
+function refusalOf(press: Press<unknown>): Refusal | null {
+  return press.state === 'refused' && !needsPassword(press) ? press.refusal : null
 }
 
+/** With a field it is about the password that was typed there. */
 export function needsPassword(press: Press<unknown>): boolean {
-  return press.state === 'refused' && press.refusal.code === 'password_needed'
+  return press.state === 'refused' && press.refusal.code === 'password_needed' && press.refusal.field === null
 }
 
 /** What a form found by itself, before anything was sent; else what the server refused of its fields. */
