@@ -39,8 +39,8 @@ export function CheckMailPage() {
           )}
         </p>
         <p className="text-quiet">
-          It can take a minute. If it is not there, look among the unwanted mail, and whether the address is spelt
-          right.
+          It can take a minute, and the link works for 24 hours. If it is not there, look among the unwanted mail, and
+          whether the address is spelt right.
         </p>
         {mailbox && (
           <p>
@@ -92,7 +92,7 @@ function Resend({ email }: { email: string | undefined }) {
       {again && (
         <div className="edge-block pt-16">
           <Notice tone="arrived" takesFocus>
-            <p>Sent once more. Only the newest link works.</p>
+            <p>Sent once more.</p>
           </Notice>
         </div>
       )}

@@ -8,65 +8,80 @@ import { meRead } from '../reads.ts'
 import { Page } from '../shell/Page.tsx'
 import { Button, buttonClass, linkClass } from '../ui/Button.tsx'
 import { EdgeText } from '../ui/Edge.tsx'
-import { Field } from '../ui/Field.tsx'
+import { Field, PasswordField } from '../ui/Field.tsx'
 import { Notice } from '../ui/Notice.tsx'
 import { Problems } from '../ui/Problems.tsx'
+import { fieldOf, problemsOf } from './problems.ts'
 import { useSend } from './send.ts'
 import { useLinkToken } from './token.ts'
 import { takeWanted } from './wanted.ts'
+
+const fields = ['password', 'username'] as const
 
 /** The link of the first mail. It is pressed, not followed by itself: programs that look into mails open links, too. */
 export function ConfirmPage() {
   const token = useLinkToken()
   const cache = useQueryClient()
   const router = useRouter()
+  // What has been asked for stays on the form: the next refusal may be about the other one.
+  const [asked, setAsked] = useState<(typeof fields)[number][]>([])
   const { pending, refusal, send } = useSend<Me>()
+  const { beside, all } = problemsOf({}, refusal, fields)
+  const about = fieldOf(refusal, fields)
+  if (about && !asked.includes(about)) setAsked([...asked, about])
 
   if (token === null) return <LinkMissing />
+  if (refusal?.code === 'invalid_link') {
+    return (
+      <Page title="This link does not work" width="reading">
+        <Refused refusal={refusal}>
+          <span className="flex gap-x-24">
+            <Link {...paths.signIn()} className={linkClass}>
+              Sign in
+            </Link>
+            <Link {...paths.join()} className={linkClass}>
+              Join again
+            </Link>
+          </span>
+        </Refused>
+      </Page>
+    )
+  }
 
-  async function confirm(username: string | null) {
-    const confirmed = await send(() => api.confirmSignUp(token!, username))
-    if (!confirmed) return
+  async function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault()
+    const form = new FormData(event.currentTarget)
+    const typed = Object.fromEntries(asked.map((field) => [field, String(form.get(field))]))
+    if (!(await send(() => api.confirmSignUp({ token: token!, ...typed })))) return
     const { next } = readNextSearch({ next: takeWanted() })
     // Away from here first: once it is known who is signed in, the frame around this page is another one, and it would begin anew.
     await router.navigate({ href: next ?? '/', replace: true })
     await cache.fetchQuery({ ...meRead, staleTime: 0 }).catch(() => null)
   }
 
-  const taken = refusal !== null && refusal.field === 'username'
-  if (refusal?.code === 'invalid_link') {
-    return (
-      <Page title="This link does not work" width="reading">
-        <Refused refusal={refusal}>
-          <Link {...paths.join()} className={linkClass}>
-            Join again
-          </Link>
-        </Refused>
-      </Page>
-    )
-  }
   return (
     <Page title="Confirm your e-mail" width="reading">
-      {refusal && (
+      {all.length > 0 && !pending && (
         <div className="edge-block pb-16">
-          <Problems
-            key={refusal.requestId}
-            lead={taken ? 'Your e-mail is fine. Only the name is not free.' : 'Your account does not exist yet.'}
-            problems={[{ field: taken ? 'username' : null, text: refusal.detail }]}
-          />
+          <Problems key={refusal?.requestId} lead={leadOf(about)} problems={all} />
         </div>
       )}
       <EdgeText>
-        <form
-          noValidate
-          className="grid gap-16"
-          onSubmit={(event: FormEvent<HTMLFormElement>) => {
-            event.preventDefault()
-            const typed = new FormData(event.currentTarget).get('username')
-            void confirm(typed === null ? null : String(typed).trim())
-          }}
-        >
-          {taken && (
+        <form noValidate className="grid gap-16" onSubmit={submit}>
+          {asked.includes('password') && (
+            <div className="max-w-field">
+              <PasswordField
+                id="password"
+                name="password"
+                label="Password"
+                autoComplete="current-password"
+                maxLength={200}
+                hint="The one that you chose when you joined."
+                problem={beside.password}
+              />
+            </div>
+          )}
+          {asked.includes('username') && (
             <div className="max-w-field">
               <Field
                 id="username"
@@ -77,7 +92,7 @@ export function ConfirmPage() {
                 spellCheck={false}
                 maxLength={64}
                 hint="3 to 30 characters: a to z, 0 to 9, dot and underscore."
-                problem={refusal.detail}
+                problem={beside.username}
               />
             </div>
           )}
@@ -91,6 +106,17 @@ export function ConfirmPage() {
       </EdgeText>
     </Page>
   )
+}
+
+function leadOf(about: (typeof fields)[number] | null): string {
+  switch (about) {
+    case 'username':
+      return 'Your e-mail is fine. Only the name is not free.'
+    case 'password':
+      return 'One more thing before the account is made.'
+    case null:
+      return 'Your account does not exist yet.'
+  }
 }
 
 /** The link that a changed address is proven with. */
