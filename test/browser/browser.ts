@@ -72,6 +72,7 @@ function isAnswerOfOurs(text: string, url: string): boolean {
 /** What the tests provoke, by the address that refuses it. */
 const refusedOnPurpose: Record<string, number[]> = {
   '/api/v1/topups': [400],
+  '/api/v1/orders': [409],
   '/api/v1/keys': [400, 403],
   '/api/auth/confirm-password': [401, 403],
   '/api/auth/password/change': [400, 401, 403],
