@@ -40,7 +40,7 @@ const onlyOnPostgres15 = ['test/processes/']
 
 /** Settings of the product that a person may have in his shell; the tests bring their own. */
 const settings =
-  /^(HOST|PORT|ROLE|PUBLIC_URL|TRUST_PROXY|SERVER_URL|DATA_DIR|DATABASE_URL|MIGRATION_DATABASE_URL|MODE|AUTH_SECRET|NODE_ENV|(STRIPE|SMS|TWILIO|SANDBOX)_.*)$/
+  /^(HOST|PORT|ROLE|PUBLIC_URL|TRUST_PROXY|SERVER_URL|DATA_DIR|DATABASE_URL|MIGRATION_DATABASE_URL|MODE|AUTH_SECRET|NODE_ENV|SMTP_URL|MAIL_FROM|(STRIPE|SMS|TWILIO|SANDBOX)_.*)$/
 
 /** @param {string[]} wanted paths or parts of paths; none: everything @returns {Promise<number>} the exit code */
 export async function test(wanted) {

@@ -58,6 +58,10 @@ function receipt(of: { topup: TopupRow; reader: Reader; available: Usd; publicUr
           { name: 'Account', value: reader.username },
           ...optional('Company', reader.company),
           ...optional('Tax id', reader.tax_id),
+        ],
+      },
+      {
+        rows: [
           { name: 'Taken from your card', amount: topup.amount },
           { name: 'Prepaid credits added', amount: topup.amount, total: true },
         ],

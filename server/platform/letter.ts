@@ -144,6 +144,7 @@ ${block.rows.map(rowHtml).join('\n')}
 </style>
 </head>
 <body ${paint('paper', 'margin:0;padding:0;background-color:var(paper);-webkit-text-size-adjust:100%')}>
+<div role="main">
 <table role="presentation" cellpadding="0" cellspacing="0" border="0" width="100%" ${paint('paper', "width:100%;background-color:var(paper);font-family:'Atkinson Hyperlegible Next',system-ui,-apple-system,'Segoe UI',Roboto,Arial,sans-serif")}>
 <tr><td align="center" style="padding:24px 12px">
 <table role="presentation" cellpadding="0" cellspacing="0" border="0" width="600" style="width:100%;max-width:600px;text-align:left">
@@ -159,6 +160,7 @@ ${letter.blocks.map(blockHtml).join('\n')}
 </table>
 </td></tr>
 </table>
+</div>
 </body>
 </html>
 `
