@@ -226,7 +226,10 @@ test('a wrong setting is refused with its value', async () => {
   )
   const shared = { ROLE: 'web', DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none', PORT: String(await freePort()) }
   await refuses(shared, /ROLE is web and SANDBOX_PORT is missing: set it to the port of the sandbox/)
-  await refuses({ ...shared, SANDBOX_PORT: '1' }, /ROLE is web and AUTH_SECRET is missing: set it to one random text/)
+  await refuses(
+    { ...shared, SANDBOX_PORT: '1', SANDBOX_SMTP_PORT: '2' },
+    /ROLE is web and AUTH_SECRET is missing: set it to one random text/,
+  )
 })
 
 test('a platform without a pinned Node is refused with what to use', () => {
