@@ -245,7 +245,7 @@ function throughDoors(log: Log): MiddlewareHandler<Env> {
   const messages = createDoor({ name: 'messages', insideMax: 256, waitingMax: 2_000, patienceMs: 2_000, hurryMs: 250 })
   const signIns = createDoor({ name: 'sign_ins', insideMax: 16, waitingMax: 200, patienceMs: 1_000, hurryMs: 100 })
   const payments = createDoor({ name: 'payments', insideMax: 64, waitingMax: 200, patienceMs: 1_000, hurryMs: 100 })
-  const others = createDoor({ name: 'requests', insideMax: 64, waitingMax: 1_000, patienceMs: 300, hurryMs: 25 })
+  const others = createDoor({ name: 'requests', insideMax: 48, waitingMax: 1_000, patienceMs: 300, hurryMs: 25 })
 
   function doorOf(method: string, path: string): Door | null {
     if (path === '/healthz' || path === '/readyz' || path === '/metrics') return null

@@ -4,7 +4,7 @@ import type { Server } from 'node:http'
 import { type AddressInfo, isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import { createAdaptorServer } from '@hono/node-server'
-import { createAccounts } from './accounts/accounts.ts'
+import { type AccountsOverrides, createAccounts } from './accounts/accounts.ts'
 import { seedSandboxLogins } from './accounts/sandbox-logins.ts'
 import { createBilling } from './billing/billing.ts'
 import { type Config, readConfig } from './config.ts'
@@ -34,6 +34,8 @@ const AUTH_CONNECTIONS_MAX = 6
 /** To receive a request whole; what is slower is not a customer. Source: Node's own default is 300. */
 const REQUEST_SECONDS_MAX = 30
 const HEADERS_SECONDS_MAX = 10
+/** Idle connections stay open this long: longer than a proxy keeps its own (60 in nginx), or it sends on one that is just being closed. */
+const IDLE_SECONDS_MAX = 75
 const LOOK_AGAIN_MS = 20
 const STOP_REQUESTS_MS_MAX = 3_000
 const STOP_MS_MAX = 4_800
@@ -43,8 +45,8 @@ export class CannotStart extends Error {}
 
 export type RunningServer = Awaited<ReturnType<typeof startServer>>
 
-/** `overrides` are for tests: another log. With port 0, PUBLIC_URL's port is the one that was found. */
-export async function startServer(settings: Config, overrides: { log?: Log } = {}) {
+/** `overrides` are for tests: another log, lighter passwords. With port 0, PUBLIC_URL's port is the one that was found. */
+export async function startServer(settings: Config, overrides: { log?: Log; accounts?: AccountsOverrides } = {}) {
   const log = overrides.log ?? openLog({ level: settings.logLevel })
 
   // The port first: when it is taken nothing else has been touched, and whoever waits for readiness gets an answer from now on.
@@ -55,6 +57,7 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
   }) as Server
   server.requestTimeout = REQUEST_SECONDS_MAX * 1000
   server.headersTimeout = HEADERS_SECONDS_MAX * 1000
+  server.keepAliveTimeout = IDLE_SECONDS_MAX * 1000
   const port = await listen(server, settings)
   const config = { ...settings, port, publicUrl: settings.publicUrl.replace(/:0$/, `:${port}`) }
 
@@ -125,8 +128,10 @@ export async function startServer(settings: Config, overrides: { log?: Log } = {
       brandName: config.brand.name,
       supportEmail: config.seller.supportEmail,
       mail,
+      announce,
       clock: wireClock,
       log,
+      overrides: overrides.accounts ?? {},
     })
     ends.rooms.push(accounts.close)
     const orders = createOrders({ database, ledger, announce, log, settings: config.order })
