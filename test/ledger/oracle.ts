@@ -23,8 +23,8 @@ export type Oracle = Awaited<ReturnType<typeof openOracle>>
 /** `difference`: where ledger and model first differ, in words; null when they agree. */
 export type Played = {
   difference: string | null
-  /** How often each word was said, of those that answer a command. */
-  words: Map<string, number>
+  /** In the order of asking. */
+  answers: { command: Command; word: string }[]
   transactions: number
   accounts: bigint[]
 }
@@ -52,8 +52,7 @@ type Answered = {
 export async function openOracle(settings: { ledgers: number; lanes: number; prepare?: string }) {
   const connections = settings.ledgers * settings.lanes
   const db = await freshDatabase({ connectionsMax: 3 * connections + 4 })
-  const owner = new pg.Client({ connectionString: db.url })
-  await owner.connect()
+  const owner = new pg.Pool({ connectionString: db.url, max: connections })
   // Deadlocks are part of the play; no need to wait a second for each.
   await owner.query(`
     create sequence tickets;
@@ -92,7 +91,7 @@ export async function openOracle(settings: { ledgers: number; lanes: number; pre
     const answered: Answered[] = []
     /** Of each id that was taken: in which transaction, and when that was told. */
     const takenBy = new Map<string, { ticket: bigint; told: number }>()
-    const said: Played['words'] = new Map()
+    const answers: Played['answers'] = []
     let moment = 0
     let taken = 0
     const hands = Array.from({ length: connections }, async (_, hand) => {
@@ -113,7 +112,7 @@ export async function openOracle(settings: { ledgers: number; lanes: number; pre
       booksOf(model, accounts),
       await readBooks(db, accounts, totalsBefore, await readTotals(db)),
     )
-    return { difference, words: said, transactions: new Set(answered.map((one) => one.ticket)).size, accounts }
+    return { difference, answers, transactions: new Set(answered.map((one) => one.ticket)).size, accounts }
 
     async function carryOut(step: Step, ledger: Ledger): Promise<void> {
       const asked = moment++
@@ -192,9 +191,9 @@ export async function openOracle(settings: { ledgers: number; lanes: number; pre
       const told = moment++
       const commands = lists.flat()
       for (const [index, word] of words.entries()) {
-        const plain = word.split(':')[0]!
-        said.set(plain, (said.get(plain) ?? 0) + 1)
-        if (word === 'ok' && committed) takenBy.set(commands[index]!.id, { ticket, told })
+        const command = commands[index]!
+        answers.push({ command, word })
+        if (word === 'ok' && committed) takenBy.set(command.id, { ticket, told })
       }
       answered.push({ ticket, asked, replay })
 
@@ -264,7 +263,8 @@ function countTickets(database: Database) {
     const query = async (asked: string | pg.QueryConfig) => {
       if (typeof asked === 'string') return connection.query(asked)
       const answer = await connection.query({
-        ...asked,
+        name: `${asked.name}_with_ticket`,
+        values: asked.values ?? [],
         // Materialized: the call has ended before the ticket is taken.
         text: `with answer as materialized (${asked.text}) select answer.*, nextval('tickets') as ticket from answer`,
       })
