@@ -44,13 +44,17 @@ export function createLive(settings: {
   let count = 0
   let closed = false
 
-  type Stream = { tell(announcement: Announcement): void; end(): void }
+  type Change = Exclude<Announcement, { what: 'access' }>
+  type Stream = { tell(change: Change): void; askAnew(): Promise<void>; end(): void }
 
   const unsubscribe = settings.announce.subscribe((announcement) => {
     if (announcement.what === 'everything') {
       for (const own of streams.values()) for (const stream of own) stream.tell(announcement)
-    } else {
-      for (const stream of streams.get(announcement.accountId) ?? []) stream.tell(announcement)
+      return
+    }
+    for (const stream of streams.get(announcement.accountId) ?? []) {
+      if (announcement.what === 'access') void stream.askAnew()
+      else stream.tell(announcement)
     }
   })
 
@@ -69,7 +73,7 @@ export function createLive(settings: {
 
     const encoder = new TextEncoder()
     const ended = new AbortController()
-    const changes = new Map<string, Announcement>()
+    const changes = new Map<string, Change>()
     let gathering = false
     let controller!: ReadableStreamDefaultController<Uint8Array>
 
@@ -81,6 +85,11 @@ export function createLive(settings: {
           changes.set('everything', { what: 'everything' })
         }
         if (!gathering) void gather()
+      },
+      /** Ends when its session or key did. */
+      async askAnew() {
+        const goesOn = await settings.accounts.stillSignedIn(c).catch(() => true) // the database is away: not the page's fault
+        if (!goesOn) stream.end()
       },
       end() {
         if (ended.signal.aborted) return
@@ -150,10 +159,8 @@ export function createLive(settings: {
     async function beat(): Promise<void> {
       while (!ended.signal.aborted) {
         await pause((settings.heartbeatSeconds ?? HEARTBEAT_SECONDS) * 1000, ended.signal)
-        const goesOn = await settings.accounts.stillSignedIn(c).catch(() => true) // the database is away: not the page's fault
-        if (ended.signal.aborted) return
-        if (goesOn) write(': still here\n\n')
-        else stream.end()
+        await stream.askAnew()
+        write(': still here\n\n')
       }
     }
 

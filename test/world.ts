@@ -16,7 +16,7 @@ import { micros, printAmount, type Usd, usd } from '../contract/money.ts'
 import type { Problem } from '../contract/refusals.ts'
 import type { StoredMail } from '../sandbox/mail/mail.ts'
 import { type Sandbox, startSandbox } from '../sandbox/sandbox.ts'
-import { createAccounts, type Role } from '../server/accounts/accounts.ts'
+import { type AccountsOverrides, createAccounts, type Role } from '../server/accounts/accounts.ts'
 import { readConfig } from '../server/config.ts'
 import { auditLedger } from '../server/ledger/audit/audit.ts'
 import { type PlatformAccount, platformAccounts } from '../server/ledger/chart.ts'
@@ -34,6 +34,8 @@ import { until } from './until.ts'
 const AUTH_SECRET = 'the-secret-of-a-test-world-0123456789'
 const SMS_SECRET = 'sms_sandbox'
 const PASSWORD = 'a-long-password'
+/** Tests make hundreds of logins; what a hash costs is a matter of the accounts room's own tests. */
+const lightly: AccountsOverrides = { passwordWork: { memoryKib: 1024, passes: 1 } }
 /** A text shorter than this may stand in a log for other reasons. */
 const SECRET_CHARACTERS_MIN = 12
 /** What is kept of a server's log. */
@@ -72,6 +74,8 @@ export async function startWorld(
     autoSmsSeconds?: number
     /** The server runs in a process of its own, which `world.server.kill()` ends as kill -9 does. */
     asProcess?: boolean
+    /** How a server in this process deals with passwords; light, unless told. */
+    accounts?: AccountsOverrides
   } = {},
 ) {
   const db = await freshDatabase()
@@ -102,7 +106,9 @@ export async function startWorld(
     LOG_LEVEL: 'trace',
     ...options.env,
   }
-  const server = options.asProcess ? serverProcess(env, port) : serverHere(env, log, said)
+  const server = options.asProcess
+    ? serverProcess(env, port)
+    : serverHere(env, log, said, { ...lightly, ...options.accounts })
   try {
     await server.start()
   } catch (error) {
@@ -122,8 +128,10 @@ export async function startWorld(
     brandName: 'MobileSMS',
     supportEmail: 'support@sandbox.example',
     mail: { send: () => assert.fail('The hands of the world write no letters') },
+    announce: { publish: () => {} },
     clock: wireClock,
     log,
+    overrides: lightly,
   })
   const customers = new Map<string, bigint>()
   const streams: { end: () => void }[] = []
@@ -400,7 +408,7 @@ export async function startWorld(
 }
 
 /** The server in this process. */
-function serverHere(env: Record<string, string>, log: Log, said: () => string): Server {
+function serverHere(env: Record<string, string>, log: Log, said: () => string, accounts: AccountsOverrides): Server {
   let running: RunningServer | null = null
   return {
     get url() {
@@ -416,7 +424,7 @@ function serverHere(env: Record<string, string>, log: Log, said: () => string): 
       return running!.parts.routes
     },
     async start(): Promise<void> {
-      running = await startServer(configOf(env), { log })
+      running = await startServer(configOf(env), { log, accounts })
     },
     async stop(): Promise<void> {
       await running?.stop()

@@ -4,6 +4,7 @@
  */
 import type { Context, MiddlewareHandler } from 'hono'
 import type { KeyScope } from '../../contract/contract.ts'
+import type { Announce } from '../platform/announce.ts'
 import { Refusal, type Refused, type RequestVariables } from '../platform/answer.ts'
 import type { WireClock } from '../platform/clock.ts'
 import type { Database } from '../platform/db.ts'
@@ -16,7 +17,7 @@ import { createJoining, loginOf } from './joining.ts'
 import { createKeys, type KeyOfCaller } from './keys.ts'
 import { lettersOf } from './letters.ts'
 import { comesFromOurPages } from './origin.ts'
-import { hashPassword, verifyPassword } from './passwords.ts'
+import { createPasswords, type PasswordWork } from './passwords.ts'
 import { createSessions, RECENT_SECONDS } from './sessions.ts'
 import { createSettings } from './settings.ts'
 import { createSignIn, type Login } from './sign-in.ts'
@@ -44,6 +45,9 @@ export type SignedIn = { Variables: RequestVariables & { caller: Caller } }
 /** The server's routes, for the rooms that declare theirs. */
 export type Routes = RouteTable<Caller>
 
+/** What tests make lighter: what a hash of a password costs, and how long a refused sign-in waits at least (milliseconds). */
+export type AccountsOverrides = { passwordWork?: PasswordWork; refusalMsMin?: number }
+
 export type Accounts = ReturnType<typeof createAccounts>
 
 /** Wrong passwords of one session that is open already. Who stole one guesses no better with it; its owner signs in anew. */
@@ -60,21 +64,27 @@ export function createAccounts(settings: {
   /** Where a person writes whose account is in danger. */
   supportEmail: string
   mail: Outbox
+  announce: Pick<Announce, 'publish'>
   clock: WireClock
   log: Log
+  /** For tests. */
+  overrides?: AccountsOverrides
 }) {
   const { authDatabase, clock, database, publicUrl } = settings
   const keys = createKeys(settings)
   const own = createSettings(settings)
   const throttle = createThrottle({ db: authDatabase.pool })
+  const passwords = createPasswords(settings.overrides?.passwordWork)
   const browsers = createBrowsers(settings)
   const sessions = createSessions(settings)
   const letters = lettersOf(settings)
-  const joining = createJoining({ ...settings, browsers, letters, throttle })
+  const joining = createJoining({ ...settings, browsers, letters, passwords, throttle })
   const entrance = createSignIn({
     ...settings,
+    ...settings.overrides,
     browsers,
     letters,
+    passwords,
     throttle,
     async wantsLetter(userId) {
       const accountId = BigInt((await openAccount(userId)).account_id)
@@ -181,7 +191,7 @@ export function createAccounts(settings: {
       `select "password" from "account" where "userId" = $1 and "providerId" = 'credential'`,
       [userId],
     )
-    if (!(await verifyPassword(password, rows[0]?.password ?? null)).ok) {
+    if (!(await passwords.verify(password, rows[0]?.password ?? null)).ok) {
       return {
         code: 'password_needed',
         detail: 'This is not your password. Check it and try again; nothing was changed.',
@@ -282,11 +292,13 @@ export function createAccounts(settings: {
       if (refused) return { ok: false, ...refused }
       const { id, userId } = sessionOf(caller)
       const login = (await loginOf(authDatabase.pool, userId))!
-      return joining.changePassword(
+      const changed = await joining.changePassword(
         login,
         { password: asked.next, endOthersExcept: asked.endOthers ? id : null },
         (tx) => sessions.renew(c, tx, { id, role: caller.role }),
       )
+      if (changed.ok && changed.ended > 0) accessEnded(caller)
+      return changed
     },
 
     async changeEmail(caller: Caller, email: string): Promise<{ ok: true } | ({ ok: false } & Refused)> {
@@ -299,12 +311,17 @@ export function createAccounts(settings: {
       return sessions.list(userId, id, page)
     },
     /** False: the caller has no such session (any more). */
-    endSession: (caller: Caller, sessionId: string): Promise<boolean> =>
-      sessions.end(sessionOf(caller).userId, sessionId),
+    async endSession(caller: Caller, sessionId: string): Promise<boolean> {
+      const ended = await sessions.end(sessionOf(caller).userId, sessionId)
+      if (ended) accessEnded(caller)
+      return ended
+    },
     /** Ends every session of the caller but this one; answers how many. */
-    endOtherSessions(caller: Caller): Promise<number> {
+    async endOtherSessions(caller: Caller): Promise<number> {
       const { id, userId } = sessionOf(caller)
-      return sessions.endOthers(authDatabase.pool, userId, id)
+      const ended = await sessions.endOthers(authDatabase.pool, userId, id)
+      if (ended > 0) accessEnded(caller)
+      return ended
     },
 
     joining,
@@ -325,12 +342,17 @@ export function createAccounts(settings: {
       ])
       const email = login.email ?? `${username}@sandbox.example`
       const userId =
-        known.rows[0]?.id ?? (await insertLogin({ username, role, email }, await hashPassword(login.password)))
+        known.rows[0]?.id ?? (await insertLogin({ username, role, email }, await passwords.hash(login.password)))
       return BigInt((await openAccount(userId)).account_id)
     },
 
     /** Writes what waits to be written, at the end. */
     close: keys.close,
+  }
+
+  /** Open pages end with what opened them, at once and not with their next heartbeat. */
+  function accessEnded({ accountId }: Pick<Caller, 'accountId'>): void {
+    settings.announce.publish({ what: 'access', accountId })
   }
 
   /** Two processes may make the same login at once: the second finds the first's. */

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { BlockList, isIP } from 'node:net'
 import type { ApiKey, KeyScope } from '../../contract/contract.ts'
 import { micros, printAmount, type Usd } from '../../contract/money.ts'
+import type { Announce } from '../platform/announce.ts'
 import type { Refused } from '../platform/answer.ts'
 import { pause, type WireClock } from '../platform/clock.ts'
 import type { Database, Row } from '../platform/db.ts'
@@ -66,8 +67,13 @@ type KeyRow = Pick<
 const COLUMNS =
   'id, public_id, name, prefix, scopes, daily_cap, addresses, created_at, expires_at, revoked_at, last_used_at, last_used_address'
 
-export function createKeys(settings: { database: Database; clock: WireClock; log: Log }) {
-  const { database, clock, log } = settings
+export function createKeys(settings: {
+  database: Database
+  announce: Pick<Announce, 'publish'>
+  clock: WireClock
+  log: Log
+}) {
+  const { announce, database, clock, log } = settings
   const uses = createUses(database, log)
 
   function onWire(row: KeyRow): ApiKey {
@@ -224,7 +230,7 @@ export function createKeys(settings: { database: Database; clock: WireClock; log
       })
     },
 
-    /** Ends a key, for good; a second time changes nothing. Null: no such key among the account's. */
+    /** Ends a key, for good, and the streams that it opened; a second time changes nothing. Null: no such key among the account's. */
     async revoke(accountId: bigint, publicId: string): Promise<ApiKey | null> {
       const { rows } = await database.pool.query<KeyRow>(
         `update api_keys
@@ -233,7 +239,9 @@ export function createKeys(settings: { database: Database; clock: WireClock; log
          returning ${COLUMNS}`,
         [accountId, publicId, clock.now()],
       )
-      return rows[0] ? onWire(rows[0]) : null
+      if (!rows[0]) return null
+      announce.publish({ what: 'access', accountId })
+      return onWire(rows[0])
     },
 
     /** Gives an account a key that is known beforehand, with every scope; the same again changes nothing. */

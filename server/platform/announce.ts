@@ -8,6 +8,8 @@ export type Announcement =
   | { what: 'order'; accountId: bigint; id: string }
   | { what: 'topup'; accountId: bigint; id: string }
   | { what: 'balance'; accountId: bigint }
+  /** A session or an API key of the account has ended: each of its open pages is asked anew whether it may stay. */
+  | { what: 'access'; accountId: bigint }
   /** House time was moved, or announcements may have been missed: every open page reads everything anew. */
   | { what: 'everything' }
 
@@ -39,7 +41,8 @@ export function keyOf(announcement: Announcement): string {
     case 'everything':
       return 'everything'
     case 'balance':
-      return `balance ${announcement.accountId}`
+    case 'access':
+      return `${announcement.what} ${announcement.accountId}`
     default:
       return `${announcement.what} ${announcement.accountId} ${announcement.id}`
   }

@@ -192,7 +192,7 @@ function read(payload: string): Announcement[] {
     const [what, account = '', id = ''] = line.split(' ')
     if (what === 'everything') return [{ what }]
     if (!/^\d{1,19}$/.test(account)) return []
-    if (what === 'balance') return [{ what, accountId: BigInt(account) }]
+    if (what === 'balance' || what === 'access') return [{ what, accountId: BigInt(account) }]
     if ((what === 'order' || what === 'topup') && id !== '') return [{ what, accountId: BigInt(account), id }]
     return []
   })
