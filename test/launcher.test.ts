@@ -411,6 +411,7 @@ test('the product starts, says where it is, survives kill -9 of its launcher, an
   assert.equal(await alive(), 200)
   for (const words of [
     'demo / demo-password',
+    '/mail (every mail that is sent',
     'staff / staff-password',
     'msk_sandbox_demo',
     '4000 0000 0000 3220',

@@ -12,6 +12,11 @@ export const platformFigures: HouseGauge[] = [
            where next_attempt_at is null and body_html is not null and failed_at is not null and created_at > now() - interval '1 day'`,
   },
   {
+    name: 'mail_waiting_seconds',
+    help: 'How long the oldest letter that is not sent has waited',
+    sql: `select coalesce(extract(epoch from now() - min(created_at)), 0) as value from mail_outbox where next_attempt_at is not null`,
+  },
+  {
     name: 'jobs',
     help: 'Jobs of the queue that are not done, by queue and state',
     labels: ['queue', 'state'],

@@ -11,7 +11,7 @@ import type { Database, Queryable } from './db.ts'
 import { newId } from './ids.ts'
 import { type Letter, type Letterhead, printLetter, switchOffUrl } from './letter.ts'
 import type { Log } from './log.ts'
-import { type HouseGauge, mails } from './metrics.ts'
+import { mails } from './metrics.ts'
 import type { Tick } from './queue.ts'
 
 export type Mail = ReturnType<typeof createMail>
@@ -53,20 +53,6 @@ const ALARM_EVERY_MS = 600_000
 /** The links inside are dead long before. */
 const KEEP_WORDS_DAYS = 30
 const EMPTY_ROWS_MAX = 500
-
-/** For an operator: what waits in the outbox, whoever will send it. */
-export const mailGauges: HouseGauge[] = [
-  {
-    name: 'mails_waiting',
-    help: 'Letters in the outbox that are not sent yet',
-    sql: 'select count(*) as value from mail_outbox where next_attempt_at is not null',
-  },
-  {
-    name: 'mails_waiting_seconds',
-    help: 'How long the oldest letter in the outbox has waited',
-    sql: `select coalesce(extract(epoch from now() - min(created_at)), 0) as value from mail_outbox where next_attempt_at is not null`,
-  },
-]
 
 type Claimed = {
   id: string
