@@ -11,6 +11,7 @@ import { EdgeText } from '../ui/Edge.tsx'
 import { Field, Select } from '../ui/Field.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { useZone } from '../ui/Time.tsx'
+import { zoneWords } from '../ui/times.ts'
 import { Movements } from './Movements.tsx'
 
 const types = [
@@ -32,7 +33,7 @@ export function Billing() {
       {!filtered && <OnTheirWay />}
       <Filters search={search} />
       <EdgeText className="pt-24 pb-4 text-note text-quiet">
-        Times in {zone}. Balance is what you own: available and held.
+        Times in {zoneWords(zone)}. Balance is what you own: available and held.
       </EdgeText>
       {pages.isPending && <Loading />}
       {pages.isError && !pages.data && <ReadProblem error={pages.error} again={() => pages.refetch()} />}

@@ -14,6 +14,8 @@ import { buttonClass, linkClass } from '../ui/Button.tsx'
 import { EdgeRow, EdgeText, Slip } from '../ui/Edge.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { InkBar, type InkName, Money, Swatch } from '../ui/Money.tsx'
+import { useZone } from '../ui/Time.tsx'
+import { zoneWords } from '../ui/times.ts'
 import { useSlips } from './slips.ts'
 
 const PRICES_ON_HOME = 6
@@ -122,10 +124,12 @@ function OrderNumber() {
 
 function LastMovements() {
   const movements = useQuery(movementsRead)
+  const zone = useZone()
   return (
     <>
       <EdgeText className="pt-32 pb-8">
         <h2 className="text-lead font-medium">Last movements</h2>
+        <p className="pt-4 text-note text-quiet">Times in {zoneWords(zone)}.</p>
       </EdgeText>
       {movements.isPending && <Loading />}
       {movements.isError && !movements.data && (

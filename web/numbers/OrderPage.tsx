@@ -12,6 +12,7 @@ import { Loading } from '../ui/Loading.tsx'
 import { InkFigure, Money } from '../ui/Money.tsx'
 import { Time, useZone } from '../ui/Time.tsx'
 import { type Step, Trace } from '../ui/Trace.tsx'
+import { zoneWords } from '../ui/times.ts'
 import { OrderSlip } from './OrderSlip.tsx'
 import { chargedMessage, furtherMessages, stageOf, veiled } from './order.ts'
 
@@ -48,7 +49,7 @@ export function OrderPage() {
         <h2 className="text-label font-medium">What happened</h2>
       </EdgeText>
       <Trace label="What happened" steps={stepsOf(order)} />
-      <EdgeText className="pt-8 text-note text-quiet">Times in {zone}</EdgeText>
+      <EdgeText className="pt-8 text-note text-quiet">Times in {zoneWords(zone)}</EdgeText>
     </Page>
   )
 }

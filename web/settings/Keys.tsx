@@ -14,12 +14,11 @@ import { Loading } from '../ui/Loading.tsx'
 import { Money } from '../ui/Money.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
 import { Time, useZone } from '../ui/Time.tsx'
-import { longDay } from '../ui/times.ts'
+import { longDay, zoneWords } from '../ui/times.ts'
 import { Refused, Section } from './forms.tsx'
 import { NewKey } from './NewKey.tsx'
 import { SettingsPage } from './SettingsPage.tsx'
 import { scopeWords } from './scopes.ts'
-import { zoneWords } from './zones.ts'
 
 /** Keys that work at the same time, as the server has it. */
 const KEYS_MAX = 20

@@ -9,11 +9,11 @@ import { Combobox } from '../ui/Combobox.tsx'
 import { now } from '../ui/clock.ts'
 import { Field } from '../ui/Field.tsx'
 import { Notice } from '../ui/Notice.tsx'
-import { minutes } from '../ui/times.ts'
+import { minutes, zoneWords } from '../ui/times.ts'
 import { needsPassword, problemAt, problemsOf, Refused, Save, Section } from './forms.tsx'
 import { PasswordStep } from './PasswordStep.tsx'
 import { SettingsPage } from './SettingsPage.tsx'
-import { browserZone, zoneOptions, zoneWords } from './zones.ts'
+import { browserZone, zoneOptions } from './zones.ts'
 
 export function ProfilePage() {
   return (

@@ -10,11 +10,11 @@ import { Check, PasswordField } from '../ui/Field.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { Notice } from '../ui/Notice.tsx'
 import { Time, useZone } from '../ui/Time.tsx'
+import { zoneWords } from '../ui/times.ts'
 import { browserWords } from './browsers.ts'
 import { needsPassword, problemAt, problemsOf, Refused, Section } from './forms.tsx'
 import { PasswordStep } from './PasswordStep.tsx'
 import { SettingsPage } from './SettingsPage.tsx'
-import { zoneWords } from './zones.ts'
 
 export function SecurityPage() {
   return (

@@ -1,5 +1,5 @@
 import type { Option } from '../ui/Combobox.tsx'
-import { minutes } from '../ui/times.ts'
+import { minutes, zoneWords } from '../ui/times.ts'
 
 /** Every time zone that this browser knows, by region and city, with the time that it is there. */
 export function zoneOptions(at: number, own: string): Option[] {
@@ -13,11 +13,6 @@ export function zoneOptions(at: number, own: string): Option[] {
 /** The time zone that this browser runs in. */
 export function browserZone(): string {
   return new Intl.DateTimeFormat().resolvedOptions().timeZone
-}
-
-/** `America/Argentina/Buenos_Aires` as one reads it. */
-export function zoneWords(zone: string): string {
-  return zone.replaceAll('_', ' ')
 }
 
 function isKnown(zone: string): boolean {

@@ -13,7 +13,7 @@ import { EdgeText } from '../ui/Edge.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { Notice } from '../ui/Notice.tsx'
 import { useZone } from '../ui/Time.tsx'
-import { seconds } from '../ui/times.ts'
+import { seconds, zoneWords } from '../ui/times.ts'
 import { type Next, outcomeOf } from './outcome.ts'
 import { TopupTrace } from './TopupTrace.tsx'
 
@@ -80,7 +80,7 @@ function What({ topup }: { topup: Topup }) {
       <EdgeText className="flex flex-wrap items-center gap-16 pt-16">
         <NextStep next={outcome.next} topup={topup} />
       </EdgeText>
-      <EdgeText className="pt-24 text-note text-quiet">Times in {zone}</EdgeText>
+      <EdgeText className="pt-24 text-note text-quiet">Times in {zoneWords(zone)}</EdgeText>
     </>
   )
 }

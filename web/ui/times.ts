@@ -42,6 +42,11 @@ export function dayKey(at: Instant, zone: string): string {
   return `${part('year').padStart(4, '0')}-${part('month')}-${part('day')}`
 }
 
+/** `America/New York`: a time zone as one reads it. */
+export function zoneWords(zone: string): string {
+  return zone.replaceAll('_', ' ')
+}
+
 /** The time alone when it is today (by `today`), else with its day: `22 Nov, 14:02:41`. */
 export function momentWords(at: Instant, zone: string, today: number, precision: 'minutes' | 'seconds'): string {
   const time = precision === 'minutes' ? minutes(at, zone) : seconds(at, zone)
