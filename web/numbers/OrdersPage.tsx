@@ -13,7 +13,7 @@ import { Field, Select } from '../ui/Field.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
 import { Time, useZone } from '../ui/Time.tsx'
-import { dayKey, longDay } from '../ui/times.ts'
+import { dayKey, longDay, zoneWords } from '../ui/times.ts'
 import { PriceNow } from './OrderSlip.tsx'
 import { stageOf } from './order.ts'
 
@@ -55,7 +55,7 @@ export function OrdersPage() {
       }
     >
       <Filters search={search} />
-      <EdgeText className="pt-24 pb-4 text-note text-quiet">Times in {zone}.</EdgeText>
+      <EdgeText className="pt-24 pb-4 text-note text-quiet">Times in {zoneWords(zone)}.</EdgeText>
       {pages.isPending && <Loading />}
       {pages.isError && !pages.data && <ReadProblem error={pages.error} again={() => pages.refetch()} />}
       {pages.data && <Orders rows={rows} filtered={Object.keys(search).length > 0} />}
@@ -91,7 +91,7 @@ function Orders({ rows, filtered }: { rows: Order[]; filtered: boolean }) {
       cell: (order) => (
         <Link {...paths.order(order.id)} className={rowLinkClass}>
           {names.service(order.service)}, {names.country(order.country)}{' '}
-          <span className="text-quiet">
+          <span className="text-quiet max-lg:block">
             <Code text={String(order.number)} />
           </span>
         </Link>
@@ -101,7 +101,11 @@ function Orders({ rows, filtered }: { rows: Order[]; filtered: boolean }) {
       head: 'Number',
       kind: 'text',
       narrow: 'hidden',
-      cell: (order) => <Code text={order.phone_number} lead={names.dialCode(order.country)} />,
+      cell: (order) => (
+        <span className="inline-block min-w-name">
+          <Code text={order.phone_number} lead={names.dialCode(order.country)} />
+        </span>
+      ),
     },
     {
       head: 'State',
@@ -181,12 +185,14 @@ function Filters({ search }: { search: OrdersSearch }) {
             hint={search.q && !searchDigits(search.q) ? 'Type 3 to 15 digits' : undefined}
           />
         </div>
-        <Select
-          label="State"
-          options={states}
-          value={search.status ?? ''}
-          onChange={(event) => set({ status: event.currentTarget.value })}
-        />
+        <div className="max-sm:col-span-2">
+          <Select
+            label="State"
+            options={states}
+            value={search.status ?? ''}
+            onChange={(event) => set({ status: event.currentTarget.value })}
+          />
+        </div>
         <Select
           label="Service"
           options={named(services)}
@@ -199,19 +205,20 @@ function Filters({ search }: { search: OrdersSearch }) {
           value={search.country ?? ''}
           onChange={(event) => set({ country: event.currentTarget.value })}
         />
-        <div className="max-sm:hidden sm:basis-full" />
-        <Field
-          label="From"
-          type="date"
-          value={search.from ?? ''}
-          onChange={(event) => set({ from: event.currentTarget.value })}
-        />
-        <Field
-          label="To"
-          type="date"
-          value={search.to ?? ''}
-          onChange={(event) => set({ to: event.currentTarget.value })}
-        />
+        <div className="contents sm:flex sm:gap-12">
+          <Field
+            label="From"
+            type="date"
+            value={search.from ?? ''}
+            onChange={(event) => set({ from: event.currentTarget.value })}
+          />
+          <Field
+            label="To"
+            type="date"
+            value={search.to ?? ''}
+            onChange={(event) => set({ to: event.currentTarget.value })}
+          />
+        </div>
       </search>
     </EdgeText>
   )

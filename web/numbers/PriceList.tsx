@@ -85,7 +85,17 @@ export function PriceList({
       narrow: 'second-right',
       cell: (price) => <OrderButton price={price} ordering={ordering} named={called(price)} />,
     },
-    { head: 'Price', kind: 'edge', narrow: 'first-right', cell: (price) => <Money amount={price.price} /> },
+    {
+      head: 'Price',
+      kind: 'edge',
+      narrow: 'first-right',
+      // On the line of the star, which has the height of a finger.
+      cell: (price) => (
+        <span className="max-sm:inline-flex max-sm:min-h-target max-sm:items-center">
+          <Money amount={price.price} />
+        </span>
+      ),
+    },
   ]
 
   const found = findPrices(prices.data ?? [], names, typed, all ? Number.POSITIVE_INFINITY : rowsMax, first)
