@@ -279,7 +279,7 @@ test('a password that the former library hashed opens its login once more, and i
       `select "password" from auth."account" where "userId" = (select user_id from accounts where id = $1)`,
       [accountId],
     )
-    assert.match(rows[0]!.password, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
+    assert.match(rows[0]!.password, /^\$argon2id\$v=19\$m=/)
   }
 })
 

@@ -17,7 +17,7 @@ import type { Tick } from '../platform/queue.ts'
 import type { Browsers } from './browsers.ts'
 import { LINK_SECONDS, type lettersOf } from './letters.ts'
 import { readEmail, readUsername } from './names.ts'
-import { hashPassword, verifyPassword, whyNotPassword } from './passwords.ts'
+import { type Passwords, whyNotPassword } from './passwords.ts'
 import type { Login } from './sign-in.ts'
 import { type Count, type Limit, networkOf, type Throttle, tooMany } from './throttle.ts'
 
@@ -58,12 +58,13 @@ export function createJoining(settings: {
   database: Database
   authDatabase: Database
   throttle: Throttle
+  passwords: Passwords
   browsers: Browsers
   mail: Outbox
   letters: ReturnType<typeof lettersOf>
   log: Log
 }) {
-  const { authDatabase, browsers, letters, log, mail, throttle } = settings
+  const { authDatabase, browsers, letters, log, mail, passwords, throttle } = settings
   const { pool } = authDatabase
 
   /** Refuses when this network, or this network for that one, asks for too much mail. */
@@ -125,7 +126,7 @@ export function createJoining(settings: {
       const over = await mayAsk(c, email)
       if (over) return over
 
-      const password = await hashPassword(wish.password)
+      const password = await passwords.hash(wish.password)
       const id = newId()
       const browser = browsers.mark(c)
       return authDatabase.transaction(async (tx) => {
@@ -185,7 +186,7 @@ export function createJoining(settings: {
         }
         const wait = await throttle.take([[['link', hash.toString('hex')], PASSWORDS_OF_LINK]])
         if (wait > 0) return { ok: false, ...tooMany('Too many passwords were tried with this link.', wait) }
-        if (!(await verifyPassword(password, signUp.password)).ok) {
+        if (!(await passwords.verify(password, signUp.password)).ok) {
           return {
             ok: false,
             code: 'password_needed',
@@ -250,7 +251,7 @@ export function createJoining(settings: {
       const login = (await loginOf(pool, before.link.user_id!))!
       const weak = await whyNotPassword(asked.password, login)
       if (weak) return { ok: false, ...weak }
-      const password = await hashPassword(asked.password)
+      const password = await passwords.hash(asked.password)
 
       const outcome = await authDatabase.transaction(async (tx): Promise<{ ok: true } | Refusing> => {
         await lockLogin(tx, login.id)
@@ -276,7 +277,7 @@ export function createJoining(settings: {
     ): Promise<{ ok: true; ended: number } | Refusing> {
       const weak = await whyNotPassword(asked.password, login)
       if (weak) return { ok: false, ...weak }
-      const password = await hashPassword(asked.password)
+      const password = await passwords.hash(asked.password)
       return authDatabase.transaction(async (tx) => {
         await lockLogin(tx, login.id)
         await setPassword(tx, login.id, password)

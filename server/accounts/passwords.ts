@@ -14,9 +14,9 @@ import { randomToken } from '../platform/ids.ts'
 export const PASSWORD_CHARACTERS_MIN = 8
 export const PASSWORD_CHARACTERS_MAX = 128
 
-/** Unit: KiB. */
-const MEMORY_KIB = 19_456
-const PASSES = 2
+/** What one hash costs. Unit of memory: KiB. */
+export type PasswordWork = { memoryKib: number; passes: number }
+const WORK: PasswordWork = { memoryKib: 19_456, passes: 2 }
 const LANES = 1
 const SALT_BYTES = 16
 const HASH_BYTES = 32
@@ -27,8 +27,6 @@ const HASHES_WAITING_MAX = 100
 
 /** What a password must not repeat. */
 export type PasswordOf = { username: string; email: string }
-
-const inTurn = createTurns()
 
 /** Why this password may not be chosen; null: it may. Any character goes, spaces too; nothing is cut off. */
 export async function whyNotPassword(
@@ -65,36 +63,40 @@ export async function whyNotPassword(
   return null
 }
 
-export async function hashPassword(password: string): Promise<string> {
-  const salt = randomToken(SALT_BYTES)
-  const hash = await inTurn(() => argon2id(password, salt))
-  return `$argon2id$v=19$m=${MEMORY_KIB},t=${PASSES},p=${LANES}$${unpadded(salt)}$${unpadded(hash)}`
-}
+export type Passwords = ReturnType<typeof createPasswords>
 
-/**
- * Whether it is the password of this hash; without one the same work is done, and the answer is no. `outdated`: hash it anew.
- * Throws Overloaded when too many wait.
- */
-export async function verifyPassword(
-  password: string,
-  kept: string | null,
-): Promise<{ ok: boolean; outdated: boolean }> {
-  const now = /^\$argon2id\$v=19\$m=19456,t=2,p=1\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/.exec(kept ?? '')
-  if (now) {
-    const hash = Buffer.from(now[2]!, 'base64')
-    return {
-      ok: timingSafeEqual(await inTurn(() => argon2id(password, Buffer.from(now[1]!, 'base64'))), hash),
-      outdated: false,
-    }
+/** `work` is for tests, which would otherwise spend their time on it. */
+export function createPasswords(work: PasswordWork = WORK) {
+  const inTurn = createTurns()
+  return {
+    async hash(password: string): Promise<string> {
+      const salt = randomToken(SALT_BYTES)
+      const hash = await inTurn(() => argon2id(password, salt, work))
+      return `$argon2id$v=19$m=${work.memoryKib},t=${work.passes},p=${LANES}$${unpadded(salt)}$${unpadded(hash)}`
+    },
+
+    /**
+     * Whether it is the password of this hash; without one the same work is done, and the answer is no. `outdated`: hash it anew.
+     * Throws Overloaded when too many wait.
+     */
+    async verify(password: string, kept: string | null): Promise<{ ok: boolean; outdated: boolean }> {
+      const now = /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,2}),p=1\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/.exec(kept ?? '')
+      if (now) {
+        const its = { memoryKib: Number(now[1]), passes: Number(now[2]) }
+        const computed = await inTurn(() => argon2id(password, Buffer.from(now[3]!, 'base64'), its))
+        const ok = timingSafeEqual(computed, Buffer.from(now[4]!, 'base64'))
+        return { ok, outdated: its.memoryKib !== work.memoryKib || its.passes !== work.passes }
+      }
+      const before = /^([0-9a-f]{32}):([0-9a-f]{128})$/.exec(kept ?? '')
+      if (before) {
+        const computed = await inTurn(() => scryptAsBefore(password, before[1]!))
+        return { ok: timingSafeEqual(computed, Buffer.from(before[2]!, 'hex')), outdated: true }
+      }
+      if (kept !== null) throw new Error('A password is kept in a form that nobody knows')
+      await inTurn(() => argon2id(password, randomToken(SALT_BYTES), work))
+      return { ok: false, outdated: false }
+    },
   }
-  const before = /^([0-9a-f]{32}):([0-9a-f]{128})$/.exec(kept ?? '')
-  if (before) {
-    const hash = Buffer.from(before[2]!, 'hex')
-    return { ok: timingSafeEqual(await inTurn(() => scryptAsBefore(password, before[1]!)), hash), outdated: true }
-  }
-  if (kept !== null) throw new Error('A password is kept in a form that nobody knows')
-  await inTurn(() => argon2id(password, randomToken(SALT_BYTES)))
-  return { ok: false, outdated: false }
 }
 
 /** The same characters are the same password, whichever way a keyboard composes them. */
@@ -103,12 +105,12 @@ function asTyped(password: string): string {
 }
 
 const argon2Of = promisify(argon2)
-function argon2id(password: string, salt: Buffer): Promise<Buffer> {
+function argon2id(password: string, salt: Buffer, { memoryKib, passes }: PasswordWork): Promise<Buffer> {
   return argon2Of('argon2id', {
     message: asTyped(password),
     nonce: salt,
-    memory: MEMORY_KIB,
-    passes: PASSES,
+    memory: memoryKib,
+    passes,
     parallelism: LANES,
     tagLength: HASH_BYTES,
   })

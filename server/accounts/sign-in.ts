@@ -10,7 +10,7 @@ import type { Outbox } from '../platform/mail.ts'
 import type { Role } from './accounts.ts'
 import type { Browsers } from './browsers.ts'
 import type { lettersOf } from './letters.ts'
-import { hashPassword, verifyPassword } from './passwords.ts'
+import type { Passwords } from './passwords.ts'
 import { type Count, type Limit, networkOf, type Throttle } from './throttle.ts'
 
 /**
@@ -43,22 +43,25 @@ export type Entered =
 export function createSignIn(settings: {
   authDatabase: Database
   throttle: Throttle
+  passwords: Passwords
   browsers: Browsers
   mail: Outbox
   letters: ReturnType<typeof lettersOf>
   /** Whether the account of this login wants such a mail, and which account it is. */
   wantsLetter: (userId: string) => Promise<{ wanted: boolean; accountId: bigint }>
+  /** For tests of what is left when nothing waits. */
+  refusalMsMin?: number
   clock: WireClock
   log: Log
 }) {
-  const { throttle, browsers, clock } = settings
+  const { throttle, passwords, browsers, clock } = settings
   const { pool } = settings.authDatabase
   const log = settings.log.child({ part: 'sign-in' })
 
   return {
     /** Whose name and password these are. Counted before it is tried, and forgiven when it succeeds. */
     async enter(c: Context, who: { username: string; password: string }): Promise<Entered> {
-      const earliest = pause(REFUSAL_MS_MIN)
+      const earliest = pause(settings.refusalMsMin ?? REFUSAL_MS_MIN)
       const username = who.username.trim().toLowerCase()
       const mark = browsers.markOf(c)
       const { rows } = await pool.query<Login & { password: string | null; known_browser: boolean }>({
@@ -85,7 +88,7 @@ export function createSignIn(settings: {
       const waitSeconds = await throttle.take(counts)
       if (waitSeconds > 0) return { ok: false, why: 'too_many_attempts', waitSeconds }
 
-      const verified = await verifyPassword(who.password, found?.password ?? null)
+      const verified = await passwords.verify(who.password, found?.password ?? null)
       if (!found || !verified.ok) {
         await earliest
         return { ok: false, why: 'wrong_name_or_password' }
@@ -95,7 +98,7 @@ export function createSignIn(settings: {
         await pool.query(
           `update "account" set "password" = $2, "updatedAt" = now()
             where "userId" = $1 and "providerId" = 'credential' and "password" = $3`,
-          [found.id, await hashPassword(who.password), found.password],
+          [found.id, await passwords.hash(who.password), found.password],
         )
       }
       return { ok: true, login: { id: found.id, username: found.username, role: found.role, email: found.email } }

@@ -14,7 +14,7 @@ import type { Role } from './accounts.ts'
 import { makeLink } from './joining.ts'
 import { LINK_SECONDS, linkTo } from './letters.ts'
 import { readEmail, readUsername } from './names.ts'
-import { hashPassword, whyNotPassword } from './passwords.ts'
+import { createPasswords, whyNotPassword } from './passwords.ts'
 
 class CannotCreate extends Error {}
 
@@ -114,7 +114,7 @@ async function publicUrlOf(house: Database, env: Record<string, string | undefin
 
 async function create(auth: Database, wish: Wish): Promise<{ userId: string; token: string | null }> {
   const { username, email, role, password } = wish
-  const hash = password === null ? null : await hashPassword(password)
+  const hash = password === null ? null : await createPasswords().hash(password)
   return auth.transaction(async (tx) => {
     // The address is taken for proven: whoever may run this says whose it is.
     const { rows } = await tx.query<{ id: string }>(
