@@ -3,7 +3,7 @@ const mails = document.getElementById('mails')
 const said = document.getElementById('said')
 const LOOK_MILLISECONDS = 1000
 
-if (mails) look()
+if (mails) void look()
 
 async function look() {
   let last = null
