@@ -160,25 +160,27 @@ export async function checkPort(name, host, port) {
 }
 
 /**
- * Where the sandbox takes mail: any free port, chosen by the start that runs it, and left in the data folder for those beside it.
+ * Where the sandbox takes mail: any free port, chosen by the start that runs it, and left in the data folder for those beside it and
+ * for the next start, which takes the same one where it can.
  * @param {Settings} settings
  * @param {string} dataFolder
  * @returns {Promise<number>}
  */
 export async function smtpPort(settings, dataFolder) {
   if (settings.mode === 'production') return 0
-  if (settings.smtpPort) return settings.smtpPort
   const file = join(dataFolder, 'sandbox.json')
-  if (settings.role === 'all') {
-    const port = await freePort()
-    writeWhole(file, `${JSON.stringify({ smtpPort: port })}\n`)
-    return port
-  }
   const left = readJson(file)?.smtpPort
-  if (typeof left === 'number') return left
-  throw new Refusal(
-    `ROLE is ${settings.role} and no sandbox has left its mail port in ${dataFolder}: set SANDBOX_SMTP_PORT, for both starts.`,
-  )
+  if (settings.role !== 'all') {
+    if (settings.smtpPort) return settings.smtpPort
+    if (typeof left === 'number') return left
+    throw new Refusal(
+      `ROLE is ${settings.role} and no sandbox has left its mail port in ${dataFolder}: set SANDBOX_SMTP_PORT, for both starts.`,
+    )
+  }
+  const again = typeof left === 'number' && (await troubleListening('127.0.0.1', left)) === null
+  const port = settings.smtpPort ?? (again ? left : await freePort())
+  if (port !== left) writeWhole(file, `${JSON.stringify({ smtpPort: port })}\n`)
+  return port
 }
 
 /** A port of this machine that nobody listens on at the moment. @returns {Promise<number>} */
