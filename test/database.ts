@@ -34,9 +34,40 @@ export async function freshDatabase(options: { connectionsMax?: number } = {}): 
   return createdFrom(await templateDatabase(), options)
 }
 
-/** As an operator makes one, before the first start: nothing is in it, and it belongs to no mode yet. */
-export function emptyDatabase(): Promise<TestDatabase> {
-  return createdFrom('template1', {})
+/**
+ * As an operator makes one, before the first start (docs/operating/install.md): nothing is in it, it belongs to no mode yet, one login
+ * owns it and another serves.
+ */
+export async function operatorsDatabase(): Promise<TestDatabase & { ownerUrl: string; serverUrl: string }> {
+  // The two roles are the cluster's: they are there, and their maker has what he has of them.
+  await (await freshDatabase()).close()
+  const db = await createdFrom('template0', {})
+  const names = { owner: `${db.name}_owner`, server: `${db.name}_server` }
+  await asOwner(async (owner) => {
+    await owner.query(`create role ${names.owner} login password 'secret' createrole`)
+    await owner.query(`create role ${names.server} login password 'secret'`)
+    await owner.query(`grant mobilesms_app, mobilesms_auth to ${names.owner} with admin option`)
+    await owner.query(`alter database ${db.name} owner to ${names.owner}`)
+  })
+  const urlAs = (login: string) => {
+    const url = new URL(db.url)
+    url.username = login
+    url.password = 'secret'
+    return url.toString()
+  }
+  return {
+    ...db,
+    ownerUrl: urlAs(names.owner),
+    serverUrl: urlAs(names.server),
+    async close() {
+      await db.close()
+      await asOwner(async (owner) => {
+        // What it granted to others goes with it.
+        await owner.query(`drop owned by ${names.owner}, ${names.server} cascade`)
+        await owner.query(`drop role ${names.server}, ${names.owner}`)
+      })
+    },
+  }
 }
 
 async function createdFrom(template: string, options: { connectionsMax?: number }): Promise<TestDatabase> {

@@ -12,7 +12,7 @@ import { readConfig } from '../../server/config.ts'
 import { type RunningServer, startServer } from '../../server/main.ts'
 import { newId } from '../../server/platform/ids.ts'
 import { openLog } from '../../server/platform/log.ts'
-import { emptyDatabase } from '../database.ts'
+import { operatorsDatabase } from '../database.ts'
 import { makeCertificate } from './certificate.ts'
 import { asOwner } from './house.ts'
 
@@ -23,7 +23,7 @@ export type Answer = { status: number; headers: IncomingMessage['headers']; setC
 export type Edge = Awaited<ReturnType<typeof startEdge>>
 
 export async function startEdge() {
-  const db = await emptyDatabase()
+  const db = await operatorsDatabase()
   const { key, certificate } = makeCertificate(HOST)
   let running: RunningServer | null = null
   const lines = {
@@ -41,7 +41,8 @@ export async function startEdge() {
     PORT: '0',
     PUBLIC_URL: publicUrl,
     TRUST_PROXY: '1',
-    DATABASE_URL: db.url,
+    DATABASE_URL: db.serverUrl,
+    MIGRATION_DATABASE_URL: db.ownerUrl,
     AUTH_SECRET: 'the-secret-of-a-test-edge-0123456789',
     STRIPE_SECRET_KEY: 'sk_live_of_nobody',
     STRIPE_WEBHOOK_SECRETS: 'whsec_of_nobody',

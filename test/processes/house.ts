@@ -1,6 +1,10 @@
 /** A house of several processes on one database: two that answer requests, and one that does the jobs. */
 import pg from 'pg'
-import { startWorld } from '../world.ts'
+import { pause } from '../../server/platform/clock.ts'
+import { until } from '../until.ts'
+import { type Answer, startWorld } from '../world.ts'
+
+const ASK_AGAIN_MS = 200
 
 export type House = Awaited<ReturnType<typeof startHouse>>
 
@@ -47,6 +51,15 @@ export async function asOwner<T>(url: string, work: (owner: pg.Client) => Promis
   } finally {
     await owner.end()
   }
+}
+
+/** Asks again while a process has more to do than it can, as it says one should: on a busy machine that is no answer to the question. */
+export async function insist<Body>(ask: () => Promise<Answer<Body>>): Promise<Answer<Body>> {
+  return until(async () => {
+    const answer = await ask()
+    if (answer.status === 503) await pause(ASK_AGAIN_MS)
+    return answer.status !== 503 && answer
+  })
 }
 
 /** How often each answer came. */

@@ -9,7 +9,7 @@ import type { Problem } from '../../contract/refusals.ts'
 import { newId } from '../../server/platform/ids.ts'
 import { until } from '../until.ts'
 import type { Answer } from '../world.ts'
-import { type House, startHouse, tally } from './house.ts'
+import { asOwner, type House, insist, startHouse, tally } from './house.ts'
 
 let house: House
 before(async () => {
@@ -33,7 +33,9 @@ const word = ({ status, body }: Answer<Placed>) => (status === 201 ? 'placed' : 
 function ordersAtOnce(count: number, key: string, headers: Record<string, string> = {}) {
   return Promise.all(
     Array.from({ length: count }, (_, n) =>
-      house.clientAt(house.turn(n), { key }).post<Placed>('/orders', { service: 'telegram', country: 'GB' }, headers),
+      insist(() =>
+        house.clientAt(house.turn(n), { key }).post<Placed>('/orders', { service: 'telegram', country: 'GB' }, headers),
+      ),
     ),
   )
 }
@@ -115,7 +117,9 @@ test('one message sent to both at once is one message and one deduction', async 
   const ana = await house.customer({ credit: '5.00' })
   const order = await ana.order()
   const sms = { id: newId(), to: order.phone_number, from: 'Telegram', text: 'Your code is 111222' }
-  const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => house.sendSms(sms, {}, house.turn(n))))
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => insist(() => house.sendSms(sms, {}, house.turn(n)))),
+  )
   assert.deepEqual(tally(answers.map(({ body }) => body.outcome)), { charged: 1, duplicate: 19 })
   assert.equal((await ana.orderNow(order.id)).messages.length, 1)
   assert.equal((await ana.balance()).available, '3.80')
@@ -170,4 +174,34 @@ test('moving the clock at one process ends what is due, and tells the pages of b
     await page.end()
   }
   assert.equal((await ana.balance()).available, '5.00')
+})
+
+test('two workers at once: each order ends once, each payment is credited once, and nobody complains', async () => {
+  const second = await house.beside({ ROLE: 'worker' })
+  const people = await Promise.all(
+    Array.from({ length: 5 }, (_, n) => house.customer({ name: `many${n}`, credit: '30.00' })),
+  )
+  const orders = await Promise.all(
+    people.flatMap((who) =>
+      Array.from({ length: 10 }, async () => ({
+        who,
+        order: (await insist(() => who.post<Order>('/orders', { service: 'telegram', country: 'GB' }))).body,
+      })),
+    ),
+  )
+  const topups = await Promise.all(people.map(async (who) => ({ who, topup: await who.startTopup('10.00') })))
+  // Time moves in the database, told to nobody: both find what is due at the same moment, and the bank's webhooks come in.
+  await asOwner(house.db.url, (owner) => owner.query('select house_clock_advance(1200)'))
+  await Promise.all(topups.map(({ topup }) => house.pay(topup, '4000000000003220', 'complete')))
+  for (const { who, order } of orders) await until(async () => (await who.orderNow(order.id)).status === 'expired')
+  for (const { who, topup } of topups)
+    await until(async () => (await who.get<Topup>(`/topups/${topup.id}`)).body.status === 'credited')
+  for (const who of people) {
+    const { available, held } = await who.balance()
+    assert.deepEqual({ available, held }, { available: '40.00', held: '0.00' })
+    const kinds = tally((await who.history('?limit=100')).map(({ type }) => type))
+    assert.deepEqual(kinds, { gift: 1, hold: 10, release: 10, topup: 1 })
+  }
+  for (const worker of [house.worker, second])
+    assert.deepEqual(worker.said().match(/^.*"level":"(error|fatal)".*$/gm) ?? [], [])
 })
