@@ -94,6 +94,11 @@ export type Config = {
     from: { name: string; address: string }
   }
   /**
+   * DRAIN_MS: after SIGTERM /readyz answers 503 for so long before the port closes. Set it to longer than your balancer takes to notice.
+   * Unit: milliseconds, 0 to 30000. Default 500.
+   */
+  drainMs: number
+  /**
    * METRICS_TOKEN: who sends it as `Authorization: Bearer …` may read /metrics from another machine. 24 to 200 characters. Default:
    * none, and only programs of this machine may.
    */
@@ -280,6 +285,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
     wrong('SMTP_URL leads to another machine and MODE is sandbox: remove it, the sandbox has a mail server of its own.')
   }
 
+  const drainMs = wholeNumber('DRAIN_MS', { min: 0, max: 30_000, default: 500 })
   const metricsToken = text('METRICS_TOKEN')
   if (metricsToken !== null && !/^[\x21-\x7e]{24,200}$/.test(metricsToken))
     wrong('METRICS_TOKEN is not 24 to 200 visible ASCII characters: set it to a random text, or leave it out.')
@@ -310,6 +316,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       brand: { name: brandName, linkColour },
       mail: { smtp: mailServer, from: sender },
       seller,
+      drainMs,
       metricsToken,
       webFolder: text('WEB_DIST') ?? join(import.meta.dirname, '../dist/web'),
       logLevel,

@@ -38,7 +38,7 @@ const HEADERS_SECONDS_MAX = 10
 const IDLE_SECONDS_MAX = 75
 const LOOK_AGAIN_MS = 20
 const STOP_REQUESTS_MS_MAX = 3_000
-const STOP_MS_MAX = 4_800
+const STOP_MS_MAX = 4_300
 
 /** Why the server does not start, as the sentence for whoever started it. */
 export class CannotStart extends Error {}
@@ -80,7 +80,7 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
           log.error({ err: reason }, 'A part did not end')
       }
     })()
-    await Promise.race([ending, pause(STOP_MS_MAX)])
+    await Promise.race([ending, pause(config.drainMs + STOP_MS_MAX)])
   }
 
   try {
@@ -211,7 +211,9 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
           const { rows } = await database.pool.query<{ name: string }>('select name from migrations')
           const applied = new Set(rows.map((row) => row.name))
           const current = rows.length === migrations.length && migrations.every((name) => applied.has(name))
-          return current ? [] : ['The database was migrated by another version of the server.']
+          if (!current) return ['The database was migrated by another version of the server.']
+          const trouble = await queue.trouble()
+          return trouble === null ? [] : [trouble]
         } catch {
           return ['The database does not answer.']
         }
@@ -222,7 +224,11 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
         return houseNow(database.pool)
       },
     })
-    ends.requests = () => endRequests(server, () => live.close())
+    ends.requests = async () => {
+      // Whoever spreads the requests over several servers asks /readyz, and hears it before the port closes.
+      await pause(config.drainMs)
+      await endRequests(server, () => live.close())
+    }
     answer = config.role === 'worker' ? onlyForOperators(http.fetch) : http.fetch
     log.info({ url: config.publicUrl, mode: config.mode, role: config.role }, 'Serving')
     async function stopServing(): Promise<void> {
@@ -232,7 +238,7 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
     return {
       url: `http://${isIPv6(config.host) ? `[${config.host}]` : config.host}:${port}`,
       config,
-      /** Ends what is under way, then everything else; within five seconds. */
+      /** Says that it is not ready, then ends what is under way, then everything else; within five seconds, and DRAIN_MS beyond its default. */
       stop: () => (stopping ??= stopServing()),
       parts: {
         database,

@@ -104,6 +104,7 @@ export async function startWorld(
     SMTP_URL: `smtp://127.0.0.1:${sandbox.smtpPort}`,
     TWILIO_AUTH_TOKENS: 'twilio_sandbox',
     LOG_LEVEL: 'trace',
+    DRAIN_MS: '0',
     ...options.env,
   }
   const server = options.asProcess

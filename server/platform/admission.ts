@@ -6,7 +6,8 @@
  * Who may wait, and for how long (controlled delay; Nichols and Jacobson, "Controlling queue delay", and its use for servers in
  * Maurer, "Fail at scale"): as long as the line was empty a moment ago it is a burst, and everybody in it may wait `patienceMs`. A line
  * that has not been empty for that long is overload: waiting shortens nothing then, it only makes every answer late. So nobody waits
- * longer than `hurryMs` until the line has been empty again. There is nothing to tune by the speed of the machine.
+ * longer than `hurryMs` until the line has been empty again, and a place that becomes free goes to the last in line: he has waited least,
+and the first ones are late already. A free place is never left empty while somebody is there to take it, however slow the machine is.
  */
 import { pause } from './clock.ts'
 import { requestsInside, requestsShed, requestsWaiting } from './metrics.ts'
@@ -63,19 +64,21 @@ export function createDoor(settings: {
   /** Lets in whoever has room, and sends away who has waited for too long or has left. */
   function moveUp(): void {
     const now = performance.now()
-    const waitMs = now - emptyAt > patienceMs ? hurryMs : patienceMs
-    let first = line[0]
-    while (first) {
-      const late = now - first.since > waitMs
-      if (!late && inside >= insideMax) break
-      line.shift()
-      if (late) first.go(sendAway())
-      else if (first.isGone()) first.go(false)
+    const isOverload = now - emptyAt > patienceMs
+    while (inside < insideMax) {
+      const next = isOverload ? line.pop() : line.shift()
+      if (!next) break
+      if (now - next.since > patienceMs) next.go(sendAway())
+      else if (next.isGone()) next.go(false)
       else {
         inside++
-        first.go(true)
+        next.go(true)
       }
-      first = line[0]
+    }
+    const waitMs = isOverload ? hurryMs : patienceMs
+    for (let first = line[0]; first && now - first.since > waitMs; first = line[0]) {
+      line.shift()
+      first.go(sendAway())
     }
     insideGauge.set(inside)
     waitingGauge.set(line.length)

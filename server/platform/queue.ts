@@ -28,6 +28,9 @@ export type Tick = {
 
 const SCHEMA = 'pgboss'
 const STOP_TIMEOUT_MS = 3_000
+const ANSWER_MS_MAX = 2_000
+/** A tick asks what is due and does a bounded part of it; one that runs for so long does not end by itself. */
+const STUCK_MS = 5 * 60_000
 const BATCH_JOBS_MAX = 8
 const BATCHES_AT_ONCE = 2
 
@@ -76,6 +79,8 @@ export async function openQueue(settings: { url: string; log: Log; works?: boole
   const stopping = new AbortController()
   const ticks = new Map<string, Tick>()
   const running = new Map<string, Promise<void>>()
+  /** The heartbeat: since when each tick is running. */
+  const begunAt = new Map<string, number>()
   const loops: Promise<void>[] = []
 
   /** One run of a tick at a time; a second caller waits for the run under way, then runs once more. */
@@ -86,8 +91,12 @@ export async function openQueue(settings: { url: string; log: Log; works?: boole
       .catch((error: unknown) =>
         log.error({ err: error, tick: tick.name }, 'A tick failed; it runs again at its next turn'),
       )
-      .finally(() => running.delete(tick.name))
+      .finally(() => {
+        running.delete(tick.name)
+        begunAt.delete(tick.name)
+      })
     running.set(tick.name, run)
+    begunAt.set(tick.name, performance.now())
     await run
   }
 
@@ -149,6 +158,21 @@ export async function openQueue(settings: { url: string; log: Log; works?: boole
     /** Runs every tick once, now, in the order in which they were added: after house time was moved. */
     async runTicks(): Promise<void> {
       for (const tick of ticks.values()) await runTick(tick)
+    },
+
+    /** What keeps jobs from being done, in words; null: nothing. */
+    async trouble(): Promise<string | null> {
+      const stuck = [...begunAt].find(([, begun]) => performance.now() - begun > STUCK_MS)
+      if (stuck) return `The tick ${stuck[0]} has been running for more than ${STUCK_MS / 1000} seconds.`
+      const done = new AbortController()
+      try {
+        const version = await Promise.race([boss.schemaVersion(), pause(ANSWER_MS_MAX, done.signal)])
+        return typeof version === 'number' ? null : 'The job queue does not answer.'
+      } catch {
+        return 'The job queue does not answer.'
+      } finally {
+        done.abort()
+      }
     },
 
     /** Lets what is running end (3 seconds at most); the rest stays in the queue. */

@@ -20,7 +20,7 @@ export function openWireClient(target: { host: string; port: number; socketsMax:
     const socket = connect(target.port, target.host).setNoDelay(true)
     const line: Line = { socket, asked: null, received: Buffer.alloc(0) }
     lines.add(line)
-    socket.on('data', (data) => {
+    socket.on('data', (data: Buffer) => {
       line.received = line.received.length === 0 ? data : Buffer.concat([line.received, data])
       const answer = readAnswer(line.received)
       if (!answer || !line.asked) return
