@@ -272,7 +272,22 @@ export function createAccounts(settings: {
     enter,
 
     /** Ends the session of this request; that there is none (any more) is fine. */
-    signOut: (c: Context): Promise<void> => sessions.leave(c),
+    async signOut(c: Context): Promise<void> {
+      const token = sessions.tokenOf(c)
+      const caller = token && (await holderOfSession(token, false))
+      await sessions.leave(c)
+      if (caller) accessEnded(caller)
+    },
+
+    /** By the link of a mail; ends every session of the login, and signs nobody in. */
+    async resetPassword(
+      c: Context,
+      asked: { token: string; password: string },
+    ): Promise<{ ok: true } | ({ ok: false } & Refused)> {
+      const outcome = await joining.reset(c, asked)
+      if (outcome.ok) accessEnded({ accountId: BigInt((await openAccount(outcome.userId)).account_id) })
+      return outcome
+    },
 
     /** The password, given again, opens what asks for it anew. The session goes on under a new token. */
     async confirmPassword(c: Context, caller: Caller, password: string): Promise<Refused | null> {

@@ -240,7 +240,10 @@ export function createJoining(settings: {
     },
 
     /** Sets the password by a link, and ends every session. It signs nobody in: what else a sign-in asks for, it asks for. */
-    async reset(c: Context, asked: { token: string; password: string }): Promise<{ ok: true } | Refusing> {
+    async reset(
+      c: Context,
+      asked: { token: string; password: string },
+    ): Promise<{ ok: true; userId: string } | Refusing> {
       const counts = linkCounts(c)
       const over = await mayOpen(counts)
       if (over) return over
@@ -253,7 +256,7 @@ export function createJoining(settings: {
       if (weak) return { ok: false, ...weak }
       const password = await passwords.hash(asked.password)
 
-      const outcome = await authDatabase.transaction(async (tx): Promise<{ ok: true } | Refusing> => {
+      const outcome = await authDatabase.transaction(async (tx): Promise<{ ok: true; userId: string } | Refusing> => {
         await lockLogin(tx, login.id)
         const found = await findLink(tx, hash, ['reset', 'first_password'])
         if (!found.ok) return found
@@ -263,7 +266,7 @@ export function createJoining(settings: {
         // By the link the owner has shown that the mailbox is his; strangers' failures elsewhere do not keep him out of here.
         await browsers.remember(c, tx, login.id)
         await mail.send(tx, { to: login.email, letter: letters.passwordChanged(login.username, ended.rowCount ?? 0) })
-        return { ok: true }
+        return { ok: true, userId: login.id }
       })
       if (outcome.ok) await throttle.forgive(counts)
       return outcome

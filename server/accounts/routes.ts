@@ -152,7 +152,7 @@ export function accountsRoutes(table: Routes, accounts: Accounts): void {
     },
     async (c, { body }) => {
       accounts.onlyFromOurPages(c)
-      must(await joining.reset(c, body))
+      must(await accounts.resetPassword(c, body))
       return c.json({ status: 'password_set' })
     },
   )

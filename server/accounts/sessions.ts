@@ -59,8 +59,12 @@ export function createSessions(settings: { authDatabase: Database; authSecret: s
       return token !== undefined && /^[A-Za-z0-9_-]{43}$/.test(token) ? token : null
     },
 
-    /** Opens a session for a login and hands its cookie to the answer. Answers the session's token. */
+    /**
+     * Opens a session for a login and hands its cookie to the answer; the one that this browser had until now ends. Answers the
+     * session's token.
+     */
     async open(c: Context, user: { id: string; role: Role }): Promise<string> {
+      const before = this.tokenOf(c)
       const token = randomToken(TOKEN_BYTES).toString('base64url')
       const address: string = c.get('address')
       const userAgent = c.req.header('user-agent') ?? ''
@@ -76,8 +80,9 @@ export function createSessions(settings: { authDatabase: Database; authSecret: s
       )
       await pool.query(
         `delete from sessions
-          where id in (select id from sessions where user_id = $1 order by last_used_at desc, id desc offset $2)`,
-        [user.id, SESSIONS_MAX],
+          where id in (select id from sessions where user_id = $1 order by last_used_at desc, id desc offset $2)
+             or token_sha256 = $3`,
+        [user.id, SESSIONS_MAX, before && hashOf(before)],
       )
       give(c, token, COOKIE_SECONDS[user.role])
       return token

@@ -5,7 +5,8 @@ import pg from 'pg'
 import type { Me, Page, Session, Settings } from '../../contract/contract.ts'
 import { policyVersions } from '../../contract/policy-versions.ts'
 import type { Problem } from '../../contract/refusals.ts'
-import { createVisitor, tokenOf } from '../visitor.ts'
+import { until } from '../until.ts'
+import { createVisitor, tokenOf, type Visitor } from '../visitor.ts'
 import { startWorld, type World } from '../world.ts'
 
 const PASSWORD = 'a stone, a lamp, a river'
@@ -323,6 +324,45 @@ test('open sign-ins are listed and ended, one by one or all others', async () =>
   const page = await pia.get<Page<Session>>('/sessions?limit=1')
   assert.equal(page.body.next_cursor, null)
 })
+
+test('an open page ends with the sign-in that opened it, and no other', async () => {
+  const [here, there] = [somebody(), somebody()]
+  await here.join('stan')
+  await there.signIn('stan', PASSWORD)
+  const pages = await Promise.all([here, there].map((visitor) => openPage(visitor)))
+  assert.equal((await there.post('/api/auth/sign-out')).status, 200)
+  await until(async () => !pages[1]!.isOpen())
+  assert.equal(pages[0]!.isOpen(), true)
+
+  await there.signIn('stan', PASSWORD)
+  const again = await openPage(there)
+  await there.post('/api/auth/password/forgotten', { login: 'stan' })
+  const token = tokenOf(await world.mail('stan@example.com', /new password/), '/password/reset')
+  const password = 'new words for stan'
+  assert.equal((await somebody().post('/api/auth/password/reset', { token, password })).status, 200)
+  await until(async () => !again.isOpen() && !pages[0]!.isOpen())
+})
+
+test('who signs in anew in the same browser has one sign-in there, not two', async () => {
+  const tom = somebody()
+  await tom.join('tom')
+  await tom.signIn('tom', PASSWORD)
+  assert.equal((await tom.get<Page<Session>>('/sessions')).body.items.length, 1)
+})
+
+/** A live stream, as an open page has one. */
+async function openPage(visitor: Visitor): Promise<{ isOpen: () => boolean }> {
+  const answer = await fetch(`${world.server.url}/api/v1/events`, {
+    headers: { cookie: [...visitor.jar].map(([name, value]) => `${name}=${value}`).join('; ') },
+  })
+  assert.equal(answer.status, 200)
+  let open = true
+  void (async () => {
+    for await (const _ of answer.body!);
+    open = false
+  })()
+  return { isOpen: () => open }
+}
 
 test('a sign-in from a browser that was never there is told by mail, once, and not where it is switched off', async () => {
   const rita = somebody()
