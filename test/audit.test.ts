@@ -3,10 +3,12 @@
  * the sums right. Each is done alone, in a transaction that is rolled back, and the audit must name what was done.
  */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { usd } from '../contract/money.ts'
-import { auditLedger } from '../server/ledger/audit/audit.ts'
+import { auditLedger, findOverdue } from '../server/ledger/audit/audit.ts'
 import { createLedger, type Ledger } from '../server/ledger/ledger.ts'
 import { createOrders, type Orders } from '../server/orders/orders.ts'
 import { createAnnounce } from '../server/platform/announce.ts'
@@ -14,6 +16,7 @@ import { derivedId, newId, readId } from '../server/platform/ids.ts'
 import { openLog } from '../server/platform/log.ts'
 import { freshDatabase, type TestDatabase } from './database.ts'
 
+const AUDIT = join(import.meta.dirname, '../server/ledger/audit/audit.ts')
 const TOPUP = newId()
 const REFUSED = newId()
 const log = openLog({ level: 'silent' })
@@ -102,6 +105,11 @@ const damages: Record<string, () => string> = {
     update ledger_accounts set credits = credits + 1 where id = 1;
     update platform_deltas set debits = debits + 1 where platform = 1`,
   'the last transfer is deleted': () => 'delete from transfers where number = (select max(number) from transfers)',
+  'a sum of deltas is changed': () =>
+    'select ledger_compact(1000); update platform_sums set debits = debits + 1 where platform = 1',
+  'a sum of deltas is dropped': () => 'select ledger_compact(1000); delete from platform_sums where platform = 3',
+  'deltas are summed up and kept': () =>
+    'create temp table kept on commit drop as table platform_deltas; select ledger_compact(1000); insert into platform_deltas table kept',
   'a delta is dropped': () => 'delete from platform_deltas where platform = 3',
   'two rows change places': () => `
     drop index transfers_history;
@@ -161,6 +169,58 @@ for (const [damage, sql] of Object.entries(damages)) {
     assert.deepEqual(await auditLedger(db.database.pool), [])
   })
 }
+
+const delays: Record<string, () => string> = {
+  'an order waits beyond its end': () =>
+    `update orders set expires_at = house_now() - interval '16 minutes' where id = '${waiting}'`,
+  'a hold is open beyond its deadline': () => `update open_holds set expires_at = house_now() - interval '21 minutes'`,
+  'a message was never decided': () =>
+    `insert into inbox (source, external_id, subject, body, received_at) values ('sms:generic', 'x', '+447700900010', '{}', house_now() - interval '16 minutes')`,
+  'nobody looks at a payment': () =>
+    `update topups set next_look_at = now() - interval '16 minutes' where id = '${REFUSED}'`,
+  'a letter is not sent': () =>
+    `insert into mail_outbox (id, to_address, subject, body_text, body_html, can_switch_off, next_attempt_at)
+     values (gen_random_uuid(), 'ana@example.com', 's', 't', 'h', true, now() - interval '16 minutes')`,
+}
+
+for (const [delay, sql] of Object.entries(delays)) {
+  test(`the audit calls it overdue, and not a difference, when ${delay}`, async () => {
+    await owner.query('begin')
+    try {
+      await owner.query(sql())
+      assert.equal((await findOverdue({ connect: insideTheTransaction })).length, 1)
+      assert.deepEqual(await auditLedger({ connect: insideTheTransaction }), [])
+    } finally {
+      await owner.query('rollback')
+    }
+    assert.deepEqual(await findOverdue(db.database.pool), [])
+  })
+}
+
+test('the program says which of the two it found by what it exits with', async () => {
+  const run = () =>
+    new Promise<{ code: number | null; said: string }>((resolve) => {
+      const program = spawn(process.execPath, [AUDIT], { env: { DATABASE_URL: db.url } })
+      let said = ''
+      program.stdout.on('data', (text) => {
+        said += text
+      })
+      program.on('close', (code) => resolve({ code, said }))
+    })
+  assert.equal((await run()).code, 0)
+  await owner.query(`update orders set expires_at = expires_at - interval '1 hour' where id = '${waiting}'`)
+  const overdue = await run()
+  assert.equal(overdue.code, 3)
+  assert.match(overdue.said, /OVERDUE: an order ends when its time is over/)
+  assert.match(overdue.said, /Nothing differs/)
+  await owner.query('insert into platform_deltas values (3, 1, 0, 1, 1)')
+  const wrong = await run()
+  assert.equal(wrong.code, 1)
+  assert.match(wrong.said, /DIFFERS/)
+  await owner.query(`update orders set expires_at = expires_at + interval '1 hour' where id = '${waiting}'`)
+  await owner.query('insert into platform_deltas values (3, 1, 0, -1, -1)')
+  assert.equal((await run()).code, 0)
+})
 
 /** The audit's own transaction is this one, which sees the damage. */
 async function insideTheTransaction(): Promise<pg.PoolClient> {

@@ -2,7 +2,11 @@
  * Proves the ledger of a database: derives everything anew from the transfers, by queries of its own, and names the first rows that
  * differ. It only reads, in one snapshot, so it may run beside a busy server; and it shares no code with what it checks.
  *
- *   npm run audit        exits 0 when nothing differs, 1 when something does
+ * It also finds what is *overdue*: money or messages that are right as they stand, and should not stand like that any more. A customer
+ * whose hold is not given back has lost the use of his money as surely as by a wrong sum, so this is no success; but the books are
+ * right, and a house that was stopped for an hour has it until it runs again. So it has a word and an exit code of its own.
+ *
+ *   npm run audit        exits 0 when nothing differs and nothing is overdue, 1 when something differs, 3 when something is overdue only
  */
 import pg from 'pg'
 
@@ -182,6 +186,41 @@ const roomChecks: Record<string, string> = {
         or (h.code = 1 and t.code not in (1, 20, 21, 22))`,
 }
 
+/** Everything open is over, or somebody was told, within its time. A quarter of an hour, so that a restart is none of this. */
+const overdueChecks: Record<string, string> = {
+  'an order ends when its time is over': `
+    select id as "order", number, account_id as account, status, expires_at
+      from orders
+     where status in ('waiting', 'received') and expires_at < house_now() - interval '15 minutes'`,
+
+  // The ledger's own sweep gives back a quarter of an hour after the deadline; what only raises an alarm waits for a person.
+  'a hold is resolved when its deadline has passed': `
+    select hold_id as hold, account_id as account, amount, expires_at, on_expiry
+      from open_holds
+     where expires_at < house_now() - interval '20 minutes'`,
+
+  'what the outside told us is acted on': `
+    select id as inbox, source, external_id, received_at, attempts
+      from inbox
+     where handled_at is null and received_at < house_now() - interval '15 minutes'`,
+
+  // Wire time, these two.
+  'a payment is looked at when its look is due': `
+    select id as topup, account_id as account, status, next_look_at
+      from topups
+     where next_look_at < now() - interval '15 minutes'`,
+
+  'a letter is sent when its turn has come': `
+    select id as letter, attempts, next_attempt_at
+      from mail_outbox
+     where next_attempt_at < now() - interval '15 minutes'`,
+}
+
+/** Everything found that is overdue, at most five a check; none means that nobody waits for what should have happened. */
+export function findOverdue(database: Pick<pg.Pool, 'connect'>): Promise<Difference[]> {
+  return check(database, overdueChecks)
+}
+
 /**
  * Every difference found, at most five a check; none means the books are right. `ledger` asks the ledger by itself only: for books
  * that no room has written.
@@ -190,7 +229,10 @@ export async function auditLedger(
   database: Pick<pg.Pool, 'connect'>,
   what: 'everything' | 'ledger' = 'everything',
 ): Promise<Difference[]> {
-  const checks = what === 'ledger' ? ledgerChecks : { ...ledgerChecks, ...roomChecks }
+  return check(database, what === 'ledger' ? ledgerChecks : { ...ledgerChecks, ...roomChecks })
+}
+
+async function check(database: Pick<pg.Pool, 'connect'>, checks: Record<string, string>): Promise<Difference[]> {
   const client = await database.connect()
   const differences: Difference[] = []
   try {
@@ -219,15 +261,22 @@ async function main(): Promise<void> {
               (select count(*) from open_holds) as open_holds`,
     )
     const differences = await auditLedger(pool)
+    const overdue = await findOverdue(pool)
     const { accounts, transfers, open_holds } = rows[0]
     console.log(
-      `${accounts} accounts, ${transfers} transfers, ${open_holds} open holds; ${Object.keys(ledgerChecks).length + Object.keys(roomChecks).length} checks.`,
+      `${accounts} accounts, ${transfers} transfers, ${open_holds} open holds; ${[ledgerChecks, roomChecks, overdueChecks].flatMap(Object.keys).length} checks.`,
     )
     for (const { check, row } of differences) console.log(`DIFFERS: ${check}\n  ${JSON.stringify(row)}`)
     console.log(
       differences.length === 0 ? 'Nothing differs: the ledger is right.' : `${differences.length} rows differ.`,
     )
+    for (const { check, row } of overdue) console.log(`OVERDUE: ${check}\n  ${JSON.stringify(row)}`)
+    if (overdue.length > 0)
+      console.log(
+        `${overdue.length} things should have happened and have not: is the server running? It makes up for them.`,
+      )
     if (differences.length > 0) process.exitCode = 1
+    else if (overdue.length > 0) process.exitCode = 3
   } finally {
     await pool.end()
   }
