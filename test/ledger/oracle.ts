@@ -13,6 +13,7 @@ import pg from 'pg'
 import { causeOf, causes, platformAccounts } from '../../server/ledger/chart.ts'
 import { bookHouseEntry } from '../../server/ledger/house.ts'
 import { type Command, createLedger, type Ledger, type Outcome } from '../../server/ledger/ledger.ts'
+import { Overloaded } from '../../server/platform/batch.ts'
 import type { Database } from '../../server/platform/db.ts'
 import { openLog } from '../../server/platform/log.ts'
 import { freshDatabase, type TestDatabase } from '../database.ts'
@@ -23,7 +24,7 @@ export type Oracle = Awaited<ReturnType<typeof openOracle>>
 /** `difference`: where ledger and model first differ, in words; null when they agree. */
 export type Played = {
   difference: string | null
-  /** In the order of asking. */
+  /** In the order in which they came. */
   answers: { command: Command; word: string }[]
   transactions: number
   accounts: bigint[]
@@ -32,7 +33,7 @@ export type Played = {
 const ACCOUNTS = 4
 /** All subsets of these are tried. */
 const UNSEEN_MAX = 6
-/** Two lists that take each other's ids in another order: one is rolled back by the database, and sent again. */
+/** Two lists that take each other's ids in another order: one gives way, undone, and is sent again. */
 const TRIES_MAX = 20
 const log = openLog({ level: 'silent' })
 
@@ -160,7 +161,13 @@ export async function openOracle(settings: { ledgers: number; lanes: number; pre
 
     async function collected(ledger: Ledger, list: Command[]): Promise<void> {
       const asked = moment++
-      const words = await ledger.submitGroup(list).then(
+      const submit = (tries: number): Promise<Outcome[]> =>
+        ledger.submitGroup(list).catch((error: Error) => {
+          // It says that nothing was done: then it is not done twice.
+          if (error instanceof Overloaded && tries < TRIES_MAX) return submit(tries + 1)
+          throw error
+        })
+      const words = await submit(1).then(
         (outcomes) => outcomes.map(print),
         (error: Error) => list.map(() => `an exception: ${error.message}`),
       )
@@ -169,9 +176,13 @@ export async function openOracle(settings: { ledgers: number; lanes: number; pre
 
     async function inside(ledger: Ledger, lists: Command[][], end: 'committed' | 'rolled back'): Promise<void> {
       const asked = moment++
-      const asGroup = lists.some((list) => list.length > 1)
       const { words, ticket } = await tickets
-        .transaction((tx) => ledger.apply(tx, lists.flat(), { asGroup }), end)
+        .transaction(async (tx) => {
+          const outcomes: Outcome[] = []
+          for (const { commands, asGroup } of calls(lists))
+            outcomes.push(...(await ledger.apply(tx, commands, { asGroup })))
+          return outcomes
+        }, end)
         .then(
           ({ result, ticket }) => ({ words: result.map(print), ticket }),
           (error: Error) => ({
@@ -276,6 +287,17 @@ function countTickets(database: Database) {
   }
 
   return { database: { ...database, connect }, transaction, last: () => last }
+}
+
+/** Each group by itself; single commands that follow each other together. */
+function calls(lists: Command[][]): { commands: Command[]; asGroup: boolean }[] {
+  const all: { commands: Command[]; asGroup: boolean }[] = []
+  for (const list of lists) {
+    const last = all.at(-1)
+    if (list.length === 1 && last && !last.asGroup) last.commands.push(list[0]!)
+    else all.push({ commands: [...list], asGroup: list.length > 1 })
+  }
+  return all
 }
 
 function* subsets(ids: string[]): Generator<ReadonlySet<string>> {

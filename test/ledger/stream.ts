@@ -16,7 +16,7 @@ export type Step =
       /** Each a group, or a single command. */
       lists: Command[][]
       /**
-       * `collected`: handed in together, as the batcher carries them out. `inside`: as one list inside a transaction of the caller's.
+       * `collected`: handed in together, as the batcher carries them out. `inside`: one after the other in a transaction of the caller's.
        * `inside, twice`: that transaction is rolled back the first time.
        */
       how: 'collected' | 'inside' | 'inside, twice'
@@ -89,17 +89,14 @@ export function drawStream(
     const how = luck.happens(0.7) ? 'collected' : luck.happens(0.7) ? 'inside' : 'inside, twice'
     const lists: Command[][] = []
     const many = how === 'collected' ? luck.whole(1, luck.happens(0.3) ? BATCH_LISTS_MAX : 6) : luck.whole(1, 6)
-    // Inside a transaction: one group, or single commands.
-    if (how !== 'collected' && luck.happens(0.4)) lists.push(group())
-    else
-      for (let n = 0; n < many; n++) {
-        if (how === 'collected' && luck.happens(0.2)) lists.push(group())
-        else {
-          const command = draw.command(model, null)
-          lists.push([command])
-          model.apply([command])
-        }
+    for (let n = 0; n < many; n++) {
+      if (luck.happens(0.2)) lists.push(group())
+      else {
+        const command = draw.command(model, null)
+        lists.push([command])
+        model.apply([command])
       }
+    }
     return { does: 'apply', lists: lists.filter((list) => list.length > 0), how }
   }
 
@@ -282,6 +279,7 @@ function createDraw(luck: Chance, accounts: bigint[], strangers: bigint[]) {
       { ...common, kind: 'debit' },
       { ...common, kind: 'credit', amount, holdId: newId() },
       { ...common, kind: 'capture', amount },
+      { ...common, kind: 'void', holdId: common.id },
       { ...holds, kind: 'hold', expiresAt: undefined },
       { ...holds, kind: 'clawback_hold', onExpiry: 'never' },
       { ...holds, kind: 'hold', code: 'gift' },

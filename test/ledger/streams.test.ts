@@ -11,7 +11,7 @@ import { SEED } from '../random.ts'
 import { openOracle } from './oracle.ts'
 
 /** Streams for each way to be connected. */
-const RUNS = Number(process.env['ORACLE_RUNS'] ?? 25)
+const RUNS = Number(process.env['ORACLE_RUNS'] ?? 12)
 const COMMANDS_PER_STREAM = 250
 
 const everyWord = [
