@@ -2,7 +2,7 @@
  * PostgreSQL: pools with the least power that does the job, transactions, and nothing about the business.
  *
  * Every pool runs as a role of its own (`-c role=…`), whatever login the URL names: `mobilesms_app` may read and write the rooms'
- * tables but only execute the ledger's functions; `mobilesms_auth` sees the sign-in library's schema and nothing else.
+ * tables but only execute the ledger's functions; `mobilesms_auth` sees the schema of passwords, sessions and links and nothing else.
  */
 import type { Selectable } from 'kysely'
 import pg from 'pg'
