@@ -46,7 +46,7 @@ export class Refused extends Error {
 }
 
 const REQUEST_TIMEOUT_MS = 20_000
-/** The whole catalogue in one list: 96 pairs today, at most this many pages of it. */
+/** The catalogue in one list: 96 pairs in a sandbox. Beyond so many pages the server's search finds the rest. */
 const PRICE_PAGES_MAX = 10
 const PRICES_A_PAGE = 100
 /** An account has no more. */
@@ -61,17 +61,20 @@ export const api = {
   balance: () => read<Balance>(endpoints.balance()),
   services: async () => (await read<Page<Service>>(endpoints.services())).items,
   countries: async () => (await read<Page<Country>>(endpoints.countries())).items,
-  prices: async () => {
+  /** `whole`: no pair is missing. */
+  prices: async (): Promise<{ items: Price[]; whole: boolean }> => {
     const items: Price[] = []
     let cursor: string | undefined
     for (let page = 0; page < PRICE_PAGES_MAX; page += 1) {
       const answer = await read<Page<Price>>(endpoints.prices(PRICES_A_PAGE, cursor))
       items.push(...answer.items)
-      if (!answer.next_cursor) break
+      if (!answer.next_cursor) return { items, whole: true }
       cursor = answer.next_cursor
     }
-    return items
+    return { items, whole: false }
   },
+  /** Null: the pair is not sold. */
+  price: async (pair: Favourite) => (await read<Page<Price>>(endpoints.price(pair))).items[0] ?? null,
   /** The first rows that fit the words, and whether there are more. */
   findPrices: (search: string, limit: number) => read<Page<Price>>(endpoints.findPrices(search, limit)),
   topups: async (limit: number) => (await read<Page<Topup>>(endpoints.topups(limit))).items,

@@ -43,6 +43,7 @@ export const endpoints = {
   services: () => `${API}/services`,
   countries: () => `${API}/countries`,
   prices: (limit: number, cursor?: string) => `${API}/prices${query({ limit: limit.toString(), cursor })}`,
+  price: ({ service, country }: Favourite) => `${API}/prices${query({ service, country })}`,
   findPrices: (search: string, limit: number) => `${API}/prices${query({ search, limit: limit.toString() })}`,
   topups: (limit?: number) => `${API}/topups${query({ limit: limit?.toString() })}`,
   topup: (topup: string) => `${API}/topups/${id(topup)}`,

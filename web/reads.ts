@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, keepPreviousData, type QueryClient, queryOptions, useQuery } from '@tanstack/react-query'
-import type { HistoryRow, Order, Topup } from '../contract/contract.ts'
+import type { Favourite, HistoryRow, Order, Topup } from '../contract/contract.ts'
 import { api } from './api.ts'
 import type { BillingSearch, OrdersSearch } from './paths.ts'
 
@@ -32,6 +32,13 @@ export const balanceRead = queryOptions({ queryKey: ['balance'], queryFn: api.ba
 export const servicesRead = queryOptions({ queryKey: ['services'], queryFn: api.services, staleTime: 3_600_000 })
 export const countriesRead = queryOptions({ queryKey: ['countries'], queryFn: api.countries, staleTime: 3_600_000 })
 export const pricesRead = queryOptions({ queryKey: ['prices'], queryFn: api.prices, staleTime: PRICES_FRESH_MS })
+/** One pair, for whom another is of no interest. */
+export const priceRead = ({ service, country }: Favourite) =>
+  queryOptions({
+    queryKey: ['prices', 'pair', service, country],
+    queryFn: () => api.price({ service, country }),
+    staleTime: PRICES_FRESH_MS,
+  })
 
 export const documentRead = queryOptions({ queryKey: ['openapi'], queryFn: api.document, staleTime: 3_600_000 })
 

@@ -7,6 +7,7 @@ const rows = (page: Page) => page.getByRole('table', { name: 'Numbers to order' 
 const orders = (page: Page) => page.getByRole('table', { name: 'Your orders' })
 
 test('a star puts a pair first, by keyboard too, and nothing jumps while one looks', async ({ page }) => {
+  test.slow()
   await signIn(page)
   await goTo(page, 'Numbers')
   const search = page.getByRole('searchbox', { name: 'Service or country' })

@@ -6,7 +6,7 @@ import { displayAmount } from '../../contract/money.ts'
 import { type Answer, api } from '../api.ts'
 import { paths } from '../paths.ts'
 import { type Press, usePress } from '../press.ts'
-import { orderChanged, pricesRead, useNames } from '../reads.ts'
+import { orderChanged, priceRead, useNames } from '../reads.ts'
 import { Button, linkClass } from '../ui/Button.tsx'
 import { Code } from '../ui/Code.tsx'
 import { Copy } from '../ui/Copy.tsx'
@@ -253,9 +253,7 @@ function Cancel({ order, from }: { order: Order; from: string | null }) {
 function SameAgain({ order, kind }: { order: Order; kind: 'primary' | 'plain' }) {
   const names = useNames()
   const ordering = useOrdering()
-  const price = useQuery(pricesRead).data?.find(
-    (candidate) => candidate.service === order.service && candidate.country === order.country,
-  )
+  const price = useQuery(priceRead(order)).data
   if (!price) return null
   const refusal = refusalFor(ordering.press, order)
   return (

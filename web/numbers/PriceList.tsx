@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { Price } from '../../contract/contract.ts'
-import { pricesRead, useNames } from '../reads.ts'
+import { foundPricesRead, pricesRead, useNames } from '../reads.ts'
 import { ReadProblem } from '../shell/Broken.tsx'
 import { Button } from '../ui/Button.tsx'
 import { EdgeText } from '../ui/Edge.tsx'
@@ -9,11 +9,15 @@ import { Field } from '../ui/Field.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { Money } from '../ui/Money.tsx'
 import { Notice } from '../ui/Notice.tsx'
+import { useRested } from '../ui/rested.ts'
 import { Star } from '../ui/Star.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
 import { useFavourites, useSettled } from './favourites.ts'
 import { OrderButton, OrderRefused, refusalFor, useOrdering } from './OrderButton.tsx'
-import { findPrices, pairKey, successWords } from './search.ts'
+import { findPrices, pairKey, successWords, withFound } from './search.ts'
+
+/** Of the server's own search. */
+const ROWS_ASKED = 100
 
 /** The catalogue by search: service, country, stock, success, and the price on the money edge. Favourites stand first. */
 export function PriceList({
@@ -27,7 +31,11 @@ export function PriceList({
   rowsMax: number
   takesFocus?: boolean
 }) {
-  const prices = useQuery(pricesRead)
+  const catalogue = useQuery(pricesRead)
+  // A catalogue too large to have whole: what is not here, the server finds.
+  const isPart = catalogue.data?.whole === false && typed.trim() !== ''
+  const besides = useQuery({ ...foundPricesRead(useRested(typed.trim()), ROWS_ASKED), enabled: isPart })
+  const prices = withFound(catalogue.data?.items ?? [], isPart ? (besides.data?.items ?? []) : [])
   const names = useNames()
   const ordering = useOrdering()
   const favourites = useFavourites()
@@ -98,9 +106,9 @@ export function PriceList({
     },
   ]
 
-  const found = findPrices(prices.data ?? [], names, typed, all ? Number.POSITIVE_INFINITY : rowsMax, first)
+  const found = findPrices(prices, names, typed, all ? Number.POSITIVE_INFINITY : rowsMax, first)
   // Together, so that no row moves when the favourites come.
-  const isPending = prices.isPending || favourites.isPending
+  const isPending = catalogue.isPending || favourites.isPending
   return (
     <>
       <EdgeText className="pb-8">
@@ -117,8 +125,10 @@ export function PriceList({
         </div>
       </EdgeText>
       {isPending && <Loading />}
-      {prices.isError && !prices.data && <ReadProblem error={prices.error} again={() => prices.refetch()} />}
-      {prices.data && !isPending && (
+      {catalogue.isError && !catalogue.data && (
+        <ReadProblem error={catalogue.error} again={() => catalogue.refetch()} />
+      )}
+      {catalogue.data && !isPending && (
         <Statement
           label="Numbers to order"
           columns={columns}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Price } from '../../contract/contract.ts'
-import { findPrices, pairKey, successWords } from './search.ts'
+import { findPrices, pairKey, successWords, withFound } from './search.ts'
 
 const services: Record<string, string> = { telegram: 'Telegram', google: 'Google', x: 'X (Twitter)' }
 const countries: Record<string, string> = { GB: 'United Kingdom', US: 'United States', TR: 'Türkiye' }
@@ -60,6 +60,17 @@ test('favourites come first, with nothing typed also those that are not the chea
   assert.deepEqual(first(''), ['telegram TR', 'x TR', 'telegram GB', 'google GB'])
   assert.deepEqual(first('telegram'), ['telegram TR', 'telegram GB', 'telegram US'])
   assert.deepEqual(first('google'), ['google GB', 'google US'])
+})
+
+test('what the server found is added to a part of the catalogue, and is fresher', () => {
+  const found = [price('telegram', 'GB', '1.30'), price('x', 'GB', '0.70')]
+  const all = withFound(prices, found)
+  assert.equal(all.length, prices.length + 1)
+  assert.deepEqual(
+    all.filter((each) => each.service === 'telegram' && each.country === 'GB').map((each) => each.price),
+    ['1.30'],
+  )
+  assert.equal(withFound(prices, []), prices)
 })
 
 test('what does not fit the list is counted', () => {

@@ -42,6 +42,13 @@ export function pairKey({ service, country }: Favourite): string {
   return `${service} ${country}`
 }
 
+/** The catalogue with what was found besides; of a pair that is in both, the latter is fresher. */
+export function withFound(catalogue: Price[], found: Price[]): Price[] {
+  if (found.length === 0) return catalogue
+  const pairs = new Set(found.map(pairKey))
+  return [...catalogue.filter((price) => !pairs.has(pairKey(price))), ...found]
+}
+
 function withoutWords(prices: Price[], isFavourite: (price: Price) => boolean): Price[] {
   const marked = prices.filter(isFavourite)
   return [...marked, ...cheapestOfEach(prices).filter((price) => !isFavourite(price))]

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { useEffect, useState } from 'react'
+import { useState } from 'react'
 import type { Price } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
 import { findPrices, successWords } from '../numbers/search.ts'
@@ -12,12 +12,11 @@ import { EdgeText } from '../ui/Edge.tsx'
 import { Field } from '../ui/Field.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { Money } from '../ui/Money.tsx'
+import { useRested } from '../ui/rested.ts'
 import { type Column, Statement } from '../ui/Statement.tsx'
 
 const ROWS_SHOWN = 6
 const ROWS_ASKED = 100
-/** So long the typing must rest before the server is asked. */
-const REST_MS = 200
 
 /** The catalogue for who is not signed in: what was typed narrows the rows that are here at once, and those of the server after a rest. */
 export function FrontPrices() {
@@ -125,14 +124,4 @@ export function FrontPrices() {
       </EdgeText>
     </>
   )
-}
-
-/** What was typed, when the typing has rested. */
-function useRested(typed: string): string {
-  const [rested, setRested] = useState(typed)
-  useEffect(() => {
-    const timer = setTimeout(() => setRested(typed), REST_MS)
-    return () => clearTimeout(timer)
-  }, [typed])
-  return rested
 }
