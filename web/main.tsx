@@ -18,6 +18,9 @@ const cache = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 2_000,
+      // Without a connection a page says so after its tries; by itself the library would wait without a word.
+      networkMode: 'always',
+      refetchOnReconnect: true,
       // A refusal is an answer; only what may be over in a moment is asked again.
       retry: (failures, problem) => failures < RETRIES_MAX && !(problem instanceof Refused && isAnswer(problem)),
     },

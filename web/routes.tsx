@@ -115,6 +115,8 @@ export const router = createRouter({
   defaultPendingComponent: Loading,
   parseSearch,
   stringifySearch,
+  // What a page does not read leaves its address.
+  search: { strict: true },
 })
 
 declare module '@tanstack/react-router' {

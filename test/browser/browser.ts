@@ -64,6 +64,8 @@ function listen(context: BrowserContext, origins: string[]): string[] {
 
 /** Browsers write each answer from 400 on into their console: an amount that is refused, a password that is asked for. */
 function isAnswerOfOurs(text: string, url: string): boolean {
+  // The test has cut the connection.
+  if (/ERR_INTERNET_DISCONNECTED/.test(text)) return true
   const { pathname } = URL.parse(url) ?? { pathname: '' }
   const status = Number(/status of (\d{3}) /.exec(text)?.[1])
   return (refusedOnPurpose[pathname] ?? []).includes(status)
@@ -74,6 +76,10 @@ const refusedOnPurpose: Record<string, number[]> = {
   '/api/v1/topups': [400],
   '/api/v1/orders': [409],
   '/api/v1/keys': [400, 403],
+  '/api/auth/sign-in/username': [401],
+  '/api/auth/sign-up': [400],
+  '/api/auth/sign-up/confirm': [400, 403, 404, 409, 410],
+  '/api/auth/password/reset': [400],
   '/api/auth/confirm-password': [401, 403],
   '/api/auth/password/change': [400, 401, 403],
   '/api/auth/email/change': [400, 403],

@@ -3,7 +3,7 @@ import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { type FormEvent, useState } from 'react'
 import { policyVersions } from '../../contract/policy-versions.ts'
 import { api } from '../api.ts'
-import { paths } from '../paths.ts'
+import { paths, readNextSearch } from '../paths.ts'
 import { meRead } from '../reads.ts'
 import { Page } from '../shell/Page.tsx'
 import { Button, linkClass } from '../ui/Button.tsx'
@@ -30,7 +30,8 @@ const accepted = [
 ] as const
 
 export function JoinPage() {
-  const { next } = getRouteApi('/join').useSearch()
+  // Read once more: the router adds to what was read what it was read from.
+  const { next } = readNextSearch(getRouteApi('/join').useSearch())
   const me = useQuery(meRead).data
   if (me) return <GoOn to={next ?? '/'} />
   return (

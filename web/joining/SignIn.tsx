@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, Link, useLocation } from '@tanstack/react-router'
 import type { FormEvent } from 'react'
 import { api, type Refusal } from '../api.ts'
-import { paths } from '../paths.ts'
+import { paths, readNextSearch } from '../paths.ts'
 import { meRead, siteRead } from '../reads.ts'
 import { SandboxLine } from '../shell/Footer.tsx'
 import { Page } from '../shell/Page.tsx'
@@ -14,7 +14,8 @@ import { GoOn } from './GoOn.tsx'
 import { useSend } from './send.ts'
 
 export function SignInPage() {
-  const { next } = getRouteApi('/sign-in').useSearch()
+  // Read once more: the router adds to what was read what it was read from.
+  const { next } = readNextSearch(getRouteApi('/sign-in').useSearch())
   const me = useQuery(meRead).data
   if (me) return <GoOn to={next ?? '/'} />
   return (

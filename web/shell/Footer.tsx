@@ -26,7 +26,7 @@ export function Footer({ sandboxLine = false }: { sandboxLine?: boolean }) {
         </ul>
       </nav>
       {site && (
-        <p>
+        <p className="wrap-anywhere">
           Sold by {site.seller.name}, {site.seller.address}.{' '}
           <a href={`mailto:${site.seller.support_email}`} className={linkClass}>
             {site.seller.support_email}
