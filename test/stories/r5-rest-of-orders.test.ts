@@ -5,7 +5,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Favourite, Order, Page, Price } from '../../contract/contract.ts'
+import { usd } from '../../contract/money.ts'
 import type { Problem } from '../../contract/refusals.ts'
+import { until } from '../until.ts'
 import { type Customer, startWorld, type World } from '../world.ts'
 
 const LIFETIME_SECONDS = 1200
@@ -126,6 +128,30 @@ test('another code is free: the order says that it waits for one until it comes'
   await world.expectBooks(`
     cleo available 3.80
     cleo held      0.00`)
+})
+
+test('the phone network of the sandbox sends the demo customer another code when he asks for one', async () => {
+  const own = await startWorld({ autoSmsSeconds: 1 })
+  try {
+    const demo = await own.demo()
+    await own.giveCredit(demo.accountId, usd('5.00'))
+    const order = await demo.order()
+    const withCodes = (count: number) =>
+      until(async () => {
+        const now = await demo.orderNow(order.id)
+        return now.messages.length === count && now
+      })
+    assert.equal((await withCodes(1)).status, 'received')
+    const asked = await demo.post<Order>(`/orders/${order.id}/another-code`)
+    assert.ok(asked.body.another_code_requested_at)
+    assert.equal((await withCodes(2)).another_code_requested_at, null)
+    await own.expectBooks(`
+      demo available 3.80
+      demo held      0.00`)
+    await own.audit()
+  } finally {
+    await own.stop()
+  }
 })
 
 test('a price that rose since it was seen is not charged: the refusal names the new one, and that can be agreed to', async () => {
