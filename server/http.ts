@@ -237,7 +237,7 @@ function forOperators(token: string | null): MiddlewareHandler<Env> {
 const SHED_TOLD_EVERY_MS = 1_000
 
 /**
- * The doors of this process, before anything is asked of the database (docs/decisions/0008-overload.md). Each keeps its own, so that
+ * The doors of this process, before anything is asked of the database (docs/decisions/0012-overload.md). Each keeps its own, so that
  * none can take the others' places: a bank that answers slowly keeps top-ups waiting and nothing else, and browsing never keeps an SMS
  * out. Probes pass: whoever asks whether the server is well must hear it most of all when it is not.
  */

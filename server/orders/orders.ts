@@ -59,7 +59,7 @@ export type OrderFilter = {
 export type Instant = Date | { day: string; zone: string }
 
 export type Placed = { ok: true; order: Order; replayed: boolean } | ({ ok: false } & Refused)
-export type Closed = { ok: true; order: Order; replayed: boolean } | ({ ok: false } & Refused)
+export type Acted = { ok: true; order: Order; replayed: boolean } | ({ ok: false } & Refused)
 
 export type InboundSms = {
   /** The door it came through: `generic`. */
@@ -80,6 +80,8 @@ export type Accepted = 'charged' | 'further' | 'no_code' | 'late' | 'other_servi
 export type Orders = ReturnType<typeof createOrders>
 
 const LANES = 2
+/** Whoever orders a number sits before a page or a program that does not wait for long: later it would be bought for nobody. */
+const PLACE_WAIT_MS_MAX = 2_000
 /** A number that changed hands while we looked is looked up again this often; then the sweep takes over. */
 const MOVED_RETRIES_MAX = 3
 const DUE_ORDERS_PER_ROUND_MAX = 500
@@ -124,6 +126,7 @@ export function createOrders(parts: {
     name: 'orders.place',
     database,
     lanes: LANES,
+    waitMsMax: PLACE_WAIT_MS_MAX,
     log,
     laneOf: (item) => item.accountId,
     conflictsOf: (item) => (item.idempotencyKey === null ? [] : [`${item.accountId}:${item.idempotencyKey}`]),
@@ -326,15 +329,15 @@ export function createOrders(parts: {
   }
 
   /** Ends an order before its time; the whole hold returns. Refused in the first two minutes and once a code has arrived. */
-  const cancel = (request: OrderRequest): Promise<Closed> => close('cancel', request)
+  const cancel = (request: OrderRequest): Promise<Acted> => end('cancel', request)
 
   /**
    * Ends an order that has its code: the number is free for others from now on. An order without its code is cancelled, and refused as
    * a cancellation is. Finishing what is finished changes nothing.
    */
-  const finish = (request: OrderRequest): Promise<Closed> => close('finish', request)
+  const finish = (request: OrderRequest): Promise<Acted> => end('finish', request)
 
-  async function close(reason: 'cancel' | 'finish', request: OrderRequest): Promise<Closed> {
+  async function end(reason: 'cancel' | 'finish', request: OrderRequest): Promise<Acted> {
     const item: CloseItem = { ...request, reason, fingerprint: fingerprint(reason, request.orderId) }
     let { answer } = await closing.submit(item)
     if (answer === 'message_waiting') {
@@ -388,7 +391,7 @@ export function createOrders(parts: {
    * Notes that the customer waits for a further code of an order that has one; it is free while the order lives. An order that waits
    * for its first code waits anyway, and stays as it is. Asked twice, the first time counts. Refused once the order has ended.
    */
-  async function askAnotherCode({ accountId, orderId, idempotencyKey }: OrderRequest): Promise<Closed> {
+  async function askAnotherCode({ accountId, orderId, idempotencyKey }: OrderRequest): Promise<Acted> {
     const { rows } = await database.pool.query<{ answer: string }>(
       'select order_ask_another_code($1, $2, $3, $4) as answer',
       [orderId, accountId, idempotencyKey, fingerprint('another-code', orderId)],
