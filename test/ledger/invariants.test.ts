@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import type pg from 'pg'
 import { micros, usd } from '../../contract/money.ts'
 import { auditLedger } from '../../server/ledger/audit/audit.ts'
 import { causes, platformAccounts } from '../../server/ledger/chart.ts'
@@ -19,6 +20,7 @@ import { type Oracle, openOracle } from './oracle.ts'
 const STREAMS = 3
 const COMMANDS_PER_STREAM = 250
 const PAGE = 50
+const ANSWERS_LOST = 2
 
 let oracle: Oracle
 /** Four, each with a connection of its own. */
@@ -341,6 +343,44 @@ test('I10: what was acknowledged is there; what was not is wholly there or wholl
   }
   t.diagnostic(`seed ${SEED}: ${cut} connections cut; ${JSON.stringify(told)}`)
   assert.ok(cut > 0)
+})
+
+test('I10: an answer that is lost after the commit is asked for again, and nothing moves twice', async () => {
+  const { database } = oracle.db
+  let answersLost = 0
+  const losing = createLedger({
+    database: {
+      ...database,
+      async connect() {
+        const connection = await database.connect()
+        const query = async (asked: string | pg.QueryConfig) => {
+          const answer = await connection.query(asked)
+          if (typeof asked === 'string' || answersLost === ANSWERS_LOST) return answer
+          // It was carried out, and nobody hears of it.
+          answersLost++
+          throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
+        }
+        return Object.assign(Object.create(connection) as pg.PoolClient, { query })
+      },
+    },
+    log: openLog({ level: 'silent' }),
+    lanes: 1,
+  })
+  try {
+    const ana = await customer('10.00')
+    const hold = holdCommand(ana, '1.20', newId())
+    const tooMuch = holdCommand(ana, '50.00', newId())
+    const outcomes = await Promise.all([losing.submit(hold), losing.submit(tooMuch)])
+    assert.deepEqual(
+      outcomes.map(({ result }) => result),
+      ['exists', 'insufficient_credits'],
+    )
+    assert.equal(answersLost, ANSWERS_LOST)
+    const { available, held } = (await losing.balance(pool(), ana))!
+    assert.deepEqual([available, held], [usd('8.80'), usd('1.20')])
+  } finally {
+    await losing.close()
+  }
 })
 
 test('I12: nothing is rounded: a part and its rest are the whole, to the micro-dollar; residues of conversions have an account', async () => {
