@@ -84,6 +84,10 @@ test('a key is made in the page, and the line that stands there works as it is, 
     await expect(page.getByText(/Every program that uses “Server in Frankfurt” is refused from then on/)).toBeVisible()
     await inspect(page)
     await page.getByRole('button', { name: /^Revoke msk_/ }).click()
+    await expect(
+      page.getByText('“Server in Frankfurt” is revoked. Nothing can be done with it any more.'),
+    ).toBeVisible()
+    await expect(page.getByRole('alert')).toBeFocused()
     const ended = page.getByRole('table', { name: 'Keys that have ended' })
     await expect(ended.getByRole('row', { name: /Server in Frankfurt.*revoked/ })).toBeVisible()
     expect(await said()).toMatchObject({
@@ -148,12 +152,12 @@ test('what stands on receipts and which mails come is kept, with the longest val
   await inspect(page)
   await page.getByRole('navigation', { name: 'Settings' }).getByRole('link', { name: 'Mails' }).click()
   await expect(page.getByText(/cannot be switched off/)).toBeVisible()
-  await page.getByRole('checkbox', { name: 'A mail for each new sign-in' }).uncheck()
+  await page.getByRole('checkbox', { name: 'A mail when a new browser signs in' }).uncheck()
   await page.getByRole('button', { name: 'Save the choice of mails' }).click()
   await expect(page.getByText('Saved', { exact: true })).toBeVisible()
   await inspect(page)
   await page.reload()
-  await expect(page.getByRole('checkbox', { name: 'A mail for each new sign-in' })).not.toBeChecked()
+  await expect(page.getByRole('checkbox', { name: 'A mail when a new browser signs in' })).not.toBeChecked()
   await expect(page.getByRole('checkbox', { name: 'A receipt for each payment' })).toBeChecked()
   await openSettings(page)
   await expect(page.getByRole('textbox', { name: 'Tax id' })).toHaveValue('DE'.repeat(20))
@@ -174,6 +178,7 @@ test('another sign-in is seen, ended, and out at once', async ({ page, browser, 
   await inspect(page)
   await list.getByRole('button', { name: /^End the sign-in of Firefox on Windows from / }).click()
   await expect(list.getByRole('listitem')).toHaveCount(1)
+  await expect(page.getByText(/^The sign-in of Firefox on Windows from .* has ended\.$/)).toBeVisible()
   await expect(page.getByText('Nobody else is signed in to this account.')).toBeVisible()
 
   await other.goto('/billing')

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { useState } from 'react'
+import { useRef, useState } from 'react'
 import type { ApiKey, NewApiKey } from '../../contract/contract.ts'
 import { api } from '../api.ts'
 import { paths } from '../paths.ts'
@@ -12,6 +12,7 @@ import { Copy } from '../ui/Copy.tsx'
 import { EdgeText, Slip } from '../ui/Edge.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { Money } from '../ui/Money.tsx'
+import { Notice } from '../ui/Notice.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
 import { Time, useZone } from '../ui/Time.tsx'
 import { longDay, zoneWords } from '../ui/times.ts'
@@ -32,6 +33,8 @@ function Keys() {
   const zone = useZone()
   const keys = useQuery(keysRead)
   const [fresh, setFresh] = useState<NewApiKey | null>(null)
+  const [revoked, setRevoked] = useState<ApiKey | null>(null)
+  const list = useRef<HTMLHeadingElement>(null)
   return (
     <>
       <EdgeText className="grid grid-cols-1 gap-12 pb-24">
@@ -52,16 +55,34 @@ function Keys() {
           </div>
         )}
       </EdgeText>
-      {fresh && base && <ShownOnce made={fresh} base={base} close={() => setFresh(null)} />}
+      {fresh && base && (
+        <ShownOnce
+          made={fresh}
+          base={base}
+          close={() => {
+            setFresh(null)
+            list.current?.focus()
+          }}
+        />
+      )}
+      {revoked && (
+        <div className="edge-block pb-24">
+          <Notice tone="arrived" takesFocus key={revoked.id}>
+            <p>“{revoked.name}” is revoked. Nothing can be done with it any more.</p>
+          </Notice>
+        </div>
+      )}
       <EdgeText className="pb-4">
-        <h2 className="text-lead font-medium">Keys that work</h2>
+        <h2 ref={list} tabIndex={-1} className="text-lead font-medium outline-none">
+          Keys that work
+        </h2>
         <p className="pt-4 text-note text-quiet">
           Times in {zoneWords(zone)}. A daily cap counts by the days of this time zone.
         </p>
       </EdgeText>
       {keys.isPending && <Loading />}
       {keys.isError && !keys.data && <ReadProblem error={keys.error} again={() => keys.refetch()} />}
-      {keys.data && <Working keys={keys.data} />}
+      {keys.data && <Working keys={keys.data} revoked={setRevoked} />}
       <div className="edge-block pt-32">
         {keys.data && keys.data.length >= KEYS_MAX ? (
           <Section title="Make a key">
@@ -71,7 +92,12 @@ function Keys() {
             </p>
           </Section>
         ) : (
-          <NewKey done={setFresh} />
+          <NewKey
+            done={(made) => {
+              setRevoked(null)
+              setFresh(made)
+            }}
+          />
         )}
       </div>
       <Ended />
@@ -123,7 +149,7 @@ function ShownOnce({ made, base, close }: { made: NewApiKey; base: string; close
   )
 }
 
-function Working({ keys }: { keys: ApiKey[] }) {
+function Working({ keys, revoked }: { keys: ApiKey[]; revoked: (key: ApiKey) => void }) {
   const [asked, ask] = useState<string | null>(null)
   return (
     <Statement
@@ -148,18 +174,21 @@ function Working({ keys }: { keys: ApiKey[] }) {
       ]}
       rows={keys}
       keyOf={(key) => key.id}
-      below={(key) => asked === key.id && <Revoke apiKey={key} leave={() => ask(null)} />}
+      below={(key) => asked === key.id && <Revoke apiKey={key} done={revoked} leave={() => ask(null)} />}
       empty="Your keys will stand here. Make one below."
     />
   )
 }
 
 /** What revoking means stands here before it is done. */
-function Revoke({ apiKey, leave }: { apiKey: ApiKey; leave: () => void }) {
+function Revoke({ apiKey, done, leave }: { apiKey: ApiKey; done: (key: ApiKey) => void; leave: () => void }) {
   const cache = useQueryClient()
   const { press, go } = usePress<string, ApiKey>(
     (id) => api.revokeKey(id),
-    () => void cache.invalidateQueries({ queryKey: ['keys'] }),
+    (key) => {
+      void cache.invalidateQueries({ queryKey: ['keys'] })
+      done(key)
+    },
   )
   return (
     <div className="grid max-w-reading gap-8 pb-4">
@@ -211,7 +240,7 @@ const columns: Column<ApiKey>[] = [
     narrow: 'first',
     cell: (key) => (
       <>
-        <span className="font-medium break-words">{key.name}</span>{' '}
+        <span className="font-medium wrap-anywhere">{key.name}</span>{' '}
         <span className="font-mono whitespace-nowrap text-quiet">{key.prefix}…</span>
       </>
     ),

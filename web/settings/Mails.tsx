@@ -33,7 +33,7 @@ function Mails({ settings }: { settings: Settings }) {
             }}
           />
           <Check
-            label="A mail for each new sign-in"
+            label="A mail when a new browser signs in"
             hint="So that you know when it was not you."
             checked={mails.sign_ins}
             onChange={(event) => {

@@ -56,6 +56,8 @@ function Email({ email }: { email: string }) {
   const id = useId()
   const [typed, type] = useState<string | null>(null)
   const [sentTo, setSentTo] = useState<string | null>(null)
+  /** The focus comes back to where the form was opened. */
+  const [left, leave] = useState(false)
   const { press, go, forget } = usePress<string, unknown>(
     (address) => api.changeEmail(address),
     () => {
@@ -84,6 +86,7 @@ function Email({ email }: { email: string }) {
       {typed === null ? (
         <div>
           <Button
+            autoFocus={left}
             onClick={() => {
               setSentTo(null)
               type('')
@@ -116,6 +119,7 @@ function Email({ email }: { email: string }) {
               <Button
                 onClick={() => {
                   type(null)
+                  leave(true)
                   forget()
                 }}
               >

@@ -110,35 +110,44 @@ function Password({ email }: { email: string }) {
 function SignIns() {
   const zone = useZone()
   const sessions = useQuery(sessionsRead)
+  const [ended, setEnded] = useState<string | null>(null)
   const others = sessions.data?.filter((session) => !session.current) ?? []
   return (
     <Section
       title="Open sign-ins"
       about="Where somebody is signed in to this account. Ending one signs it out at once; who has the password can sign in again."
     >
+      {ended !== null && (
+        <Notice tone="arrived" takesFocus key={ended}>
+          <p>{ended}</p>
+        </Notice>
+      )}
       <p className="text-note text-quiet">Times in {zoneWords(zone)}.</p>
       {sessions.isPending && <Loading />}
       {sessions.isError && !sessions.data && <ReadProblem error={sessions.error} again={() => sessions.refetch()} />}
       {sessions.data && (
         <ul aria-label="Open sign-ins" className="line-above">
           {sessions.data.map((session) => (
-            <SignIn key={session.id} session={session} />
+            <SignIn key={session.id} session={session} done={setEnded} />
           ))}
         </ul>
       )}
       {sessions.data && others.length === 0 && <p className="text-quiet">Nobody else is signed in to this account.</p>}
-      {others.length > 1 && <EndOthers count={others.length} />}
+      {others.length > 1 && <EndOthers done={setEnded} />}
     </Section>
   )
 }
 
-function SignIn({ session }: { session: Session }) {
+function SignIn({ session, done }: { session: Session; done: (said: string) => void }) {
   const cache = useQueryClient()
+  const where = browserWords(session.user_agent)
   const { press, go, forget } = usePress<string, unknown>(
     (id) => api.endSession(id),
-    () => void cache.invalidateQueries({ queryKey: sessionsRead.queryKey }),
+    () => {
+      void cache.invalidateQueries({ queryKey: sessionsRead.queryKey })
+      done(`The sign-in of ${where} from ${session.address} has ended.`)
+    },
   )
-  const where = browserWords(session.user_agent)
   return (
     <li className="line-below grid gap-8 py-8">
       <div className="flex flex-wrap items-center justify-between gap-x-16 gap-y-4">
@@ -164,19 +173,20 @@ function SignIn({ session }: { session: Session }) {
   )
 }
 
-function EndOthers({ count }: { count: number }) {
+function EndOthers({ done }: { done: (said: string) => void }) {
   const cache = useQueryClient()
   const { press, go, forget } = usePress<null, unknown>(
     () => api.endOtherSessions(),
-    () => void cache.invalidateQueries({ queryKey: sessionsRead.queryKey }),
+    () => {
+      void cache.invalidateQueries({ queryKey: sessionsRead.queryKey })
+      done('Every other sign-in has ended; this one goes on.')
+    },
   )
   return (
     <>
       <Refused lead="" problems={[]} press={press} />
       <div>
-        <Button onClick={() => go(null)}>
-          {press.state === 'pending' ? 'Ending' : `End the ${count} other sign-ins`}
-        </Button>
+        <Button onClick={() => go(null)}>{press.state === 'pending' ? 'Ending' : 'End all other sign-ins'}</Button>
       </div>
       {needsPassword(press) && <PasswordStep goesOn={() => go(null)} leave={forget} />}
     </>
