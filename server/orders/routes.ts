@@ -33,7 +33,7 @@ import { readId } from '../platform/ids.ts'
 import { REQUEST_BODY_BYTES_MAX } from '../platform/limits.ts'
 import type { Catalogue } from './catalogue.ts'
 import { FAVOURITES_MAX, unknownCountry, unknownService } from './favourites.ts'
-import type { Closed, Instant, Orders } from './orders.ts'
+import type { Acted, Instant, Orders } from './orders.ts'
 import { EMPTY_TWIML, isSignedByTwilio, twilioMessage } from './twilio.ts'
 
 const placeBody = z.object({
@@ -237,7 +237,7 @@ export function ordersRoutes(table: Routes, orders: Orders): void {
 async function actOn(
   c: Context<SignedIn>,
   printedId: string,
-  act: (request: { accountId: bigint; orderId: string; idempotencyKey: string | null }) => Promise<Closed>,
+  act: (request: { accountId: bigint; orderId: string; idempotencyKey: string | null }) => Promise<Acted>,
 ): Promise<Response> {
   const id = readId('ord', printedId)
   if (id === null) return answerRefusal(c, notFound)

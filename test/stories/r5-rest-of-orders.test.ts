@@ -10,6 +10,9 @@ import type { Problem } from '../../contract/refusals.ts'
 import { until } from '../until.ts'
 import { type Customer, startWorld, type World } from '../world.ts'
 
+/** What of a refusal an order does not have too. */
+type Refusal = Pick<Problem, 'code' | 'detail' | 'field'> & { [extra: string]: unknown }
+
 const LIFETIME_SECONDS = 1200
 const CANCEL_AFTER_SECONDS = 120
 
@@ -93,7 +96,7 @@ test('another code is free: the order says that it waits for one until it comes'
   const page = await world.live(cleo)
   const order = await cleo.order()
   const ask = (more: Record<string, string> = {}) =>
-    cleo.post<Order & Problem>(`/orders/${order.id}/another-code`, {}, more)
+    cleo.post<Order & Refusal>(`/orders/${order.id}/another-code`, {}, more)
 
   const waiting = await ask()
   assert.deepEqual(
@@ -164,7 +167,7 @@ test('a price that rose since it was seen is not charged: the refusal names the 
   assert.equal(seen, '0.98')
   await price(107)
   const order = (max_price: string) =>
-    dora.post<Order & Problem>('/orders', { service: 'uber', country: 'DE', max_price })
+    dora.post<Order & Refusal>('/orders', { service: 'uber', country: 'DE', max_price })
   const refused = await order(seen)
   assert.deepEqual([refused.status, refused.body.code, refused.body.field], [409, 'above_max_price', 'max_price'])
   assert.equal(refused.body['price'], '1.07')
@@ -193,7 +196,7 @@ test('a key orders up to its daily cap, which says when it opens again; the pers
   const byKey = (country: string) =>
     world
       .stranger()
-      .post<Order & Problem>('/orders', { service: 'telegram', country }, { authorization: `Bearer ${made.body.key}` })
+      .post<Order & Refusal>('/orders', { service: 'telegram', country }, { authorization: `Bearer ${made.body.key}` })
   const placed = await Promise.all(Array.from({ length: 6 }, () => byKey('GB')))
   assert.deepEqual(placed.map(({ status }) => status).sort(), [201, 201, 409, 409, 409, 409])
   const refused = placed.find(({ status }) => status === 409)!.body
@@ -274,7 +277,7 @@ test('orders are found by state, service, country, day, and the digits of their 
 test('favourites are marked once and unmarked once, a hundred at most, also when they come at once', async () => {
   const hugo = await world.customer({ name: 'hugo' })
   const favourite = { service: 'telegram', country: 'GB' }
-  const mark = (what: object) => hugo.post<Favourite & Problem>('/favourites', what)
+  const mark = (what: object) => hugo.post<Favourite & Refusal>('/favourites', what)
   const marked = async () => (await hugo.get<Page<Favourite>>('/favourites?limit=100')).body.items
   const unmark = ({ service, country }: Favourite) =>
     hugo.request('DELETE', `/favourites/${service}/${country}`, undefined, {})
