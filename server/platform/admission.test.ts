@@ -25,8 +25,8 @@ test('as many as it takes are let in at once; the next ones wait their turn, in 
 
 test('beyond the line one is sent away at once, and told when to come back', async () => {
   const to = door({ patienceMs: 10_000 })
-  to.enter(stays)
-  to.enter(stays)
+  assert.equal(to.enter(stays), true)
+  assert.equal(to.enter(stays), true)
   const waiting = [1, 2, 3].map(() => to.enter(stays))
   assert.equal(to.enter(stays), false)
   assert.ok(to.retryAfterSeconds() >= 1 && to.retryAfterSeconds() <= 30)
@@ -38,8 +38,8 @@ test('beyond the line one is sent away at once, and told when to come back', asy
 
 test('who waits beyond the patience is sent away, also while nobody leaves', async () => {
   const to = door({ patienceMs: 50 })
-  to.enter(stays)
-  to.enter(stays)
+  assert.equal(to.enter(stays), true)
+  assert.equal(to.enter(stays), true)
   assert.equal(await to.enter(stays), false)
   // The line was empty just now, so this is a burst again, and its wait is worth something.
   const next = to.enter(stays)
@@ -87,8 +87,8 @@ test('while the line does not end nobody waits long; when it has ended, one may 
 
 test('who has hung up while he waited takes nobody’s place', async () => {
   const to = door()
-  to.enter(stays)
-  to.enter(stays)
+  assert.equal(to.enter(stays), true)
+  assert.equal(to.enter(stays), true)
   const gone = to.enter(() => true)
   const next = to.enter(stays)
   to.leave()
