@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
@@ -83,6 +83,20 @@ test('a database that does not answer, or not to us, is told in one sentence', a
   const missing = run(settings({ DATABASE_URL: other.toString() }))
   assert.equal(await missing.ended, 1)
   assert.match(missing.said(), /^The database at .*\/not_there refuses this login .*: correct DATABASE_URL\.\n$/)
+})
+
+test('a pooler that swallows the role of a connection is refused: the server would run with too much power', async () => {
+  const pooler = await poolerWithoutOptions(db.url)
+  try {
+    const program = run(settings({ DATABASE_URL: pooler.url }))
+    assert.equal(await program.ended, 1)
+    assert.match(
+      program.said(),
+      /^Connections to the database run as postgres, although they ask to run as mobilesms_app: let DATABASE_URL name PostgreSQL itself, .*\n$/m,
+    )
+  } finally {
+    pooler.close()
+  }
 })
 
 test('a production start refuses the database of a sandbox', async () => {
@@ -242,6 +256,38 @@ async function holdAccount(world: World, accountId: bigint) {
     async release(): Promise<void> {
       await owner.query('commit')
       await owner.end()
+    },
+  }
+}
+
+/** Stands before PostgreSQL and passes everything on but the options of a connection, as some poolers are set to do. */
+async function poolerWithoutOptions(url: string): Promise<{ url: string; close: () => void }> {
+  const behind = new URL(url)
+  const sockets = new Set<Socket>()
+  const pooler = createServer((client) => {
+    const onward = connect(Number(behind.port), behind.hostname)
+    for (const socket of [client, onward]) sockets.add(socket.on('error', () => {}))
+    client.once('data', (startup: Buffer) => {
+      // Length and version, then names and values, each ended by a zero.
+      const words = startup.subarray(8).toString('utf8').split('\0')
+      const kept = words.flatMap((name, at) =>
+        at % 2 === 0 && name !== '' && name !== 'options' ? [name, words[at + 1]!] : [],
+      )
+      const rest = Buffer.from(`${kept.join('\0')}\0\0`)
+      const head = Buffer.from(startup.subarray(0, 8))
+      head.writeInt32BE(8 + rest.length, 0)
+      onward.write(Buffer.concat([head, rest]))
+      client.pipe(onward).pipe(client)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(pooler, 'listening')
+  const at = new URL(url)
+  at.port = String((pooler.address() as AddressInfo).port)
+  return {
+    url: at.toString(),
+    close() {
+      for (const socket of sockets) socket.destroy()
+      pooler.close()
     },
   }
 }
