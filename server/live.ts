@@ -18,6 +18,8 @@ const GATHER_MS = 20
 const CHANGES_MAX = 50
 /** What may wait for a reader that does not read; then its stream ends, and it may come back. Unit: bytes. */
 const UNREAD_BYTES_MAX = 256 * 1024
+/** Between two pages that are told to read everything. */
+const TURN_MS = 1
 const STREAMS_PER_ACCOUNT_MAX = 20
 const STREAMS_MAX = 5_000
 /** How long a page waits before it comes back. */
@@ -49,7 +51,9 @@ export function createLive(settings: {
 
   const unsubscribe = settings.announce.subscribe((announcement) => {
     if (announcement.what === 'everything') {
-      for (const own of streams.values()) for (const stream of own) stream.tell(announcement)
+      // One after the other: thousands of pages that read everything at the same moment would stand in each other's way.
+      const everyone = [...streams.values()].flatMap((own) => [...own])
+      for (const [turn, stream] of everyone.entries()) void pause(turn * TURN_MS).then(() => stream.tell(announcement))
       return
     }
     for (const stream of streams.get(announcement.accountId) ?? []) {
