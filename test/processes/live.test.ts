@@ -118,6 +118,20 @@ test('the connection between them is cut: nothing is lost for an open page', asy
   await page.end()
 })
 
+test('a key that is revoked at one server ends the page that it holds open at the other', async (t) => {
+  const fay = await house.customer({ name: 'fay' })
+  const page = await house.live(fay, house.webs[1])
+  await page.hears('hello')
+  const person = await house.signIn(fay)
+  const { items } = (await person.get<{ items: { id: string }[] }>('/keys')).body
+  const begun = performance.now()
+  assert.equal((await person.post(`/keys/${items[0]!.id}/revoke`)).status, 200)
+  await until(async () => !page.isOpen())
+  t.diagnostic(
+    `ended after ${Math.round(performance.now() - begun)} ms; each page is asked again every 15 s in any case`,
+  )
+})
+
 test('the worker is killed in the middle of its work, and another one takes over', async () => {
   const dan = await house.customer({ name: 'dan', credit: '20.00' })
   const page = await house.live(dan, house.webs[0])
