@@ -1,43 +1,101 @@
 /**
- * Pictures of every page of the first journey, to be looked at beside look.md, into PICTURES_FOLDER: wide, middle and narrow, light and
- * dark. The one that the README shows goes to docs/pictures/home.png.
+ * Pictures of every page, to be looked at beside the look: `npm run pictures`. Each as it stands in the end goes into PICTURES_FOLDER,
+ * one file a picture; for keeping, all of one page stand on one sheet in docs/pictures/: wide, middle, narrow, at 200 % zoom, light,
+ * dark and without colours. The picture that the README shows goes there, too.
  */
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Page } from '@playwright/test'
 import { expect, test } from './browser.ts'
 import { answerBank, cards, goTo, openDesk, order, payBy, signIn, startPaying, topUp } from './person.ts'
+import { drawSheet, type Shot } from './sheet.ts'
 
-const widths = [1440, 768, 360]
+/** A window of 1440 px at 200 % zoom shows 720 px. */
+const shots = [
+  { width: 1440, scheme: 'light', say: '1440 px' },
+  { width: 1440, scheme: 'dark', say: '1440 px, dark' },
+  { width: 768, scheme: 'light', say: '768 px' },
+  { width: 720, scheme: 'light', say: '1440 px at 200 %' },
+  { width: 360, scheme: 'light', say: '360 px' },
+  { width: 360, scheme: 'dark', say: '360 px, dark' },
+] as const
 const HEIGHT_MIN = 740
-const schemes = ['light', 'dark'] as const
-const README_PICTURE = join(import.meta.dirname, '../../docs/pictures/home.png')
+/** What of a long page is shown. */
+const HEIGHT_MAX = 2_600
+const KEPT = join(import.meta.dirname, '../../docs/pictures')
+const KEPT_BYTES_MAX = 6_000_000
+const README_PICTURE = join(KEPT, 'home.png')
 const README_PICTURE_WIDTH = 1100
 const README_PICTURE_BYTES_MAX = 150_000
 
 const folder = resolve(process.env['PICTURES_FOLDER'] ?? '')
 
-test('pictures of the pages', async ({ page }) => {
-  test.setTimeout(300_000)
+test('pictures of the pages', async ({ page, context, world }) => {
+  test.setTimeout(1_800_000)
   mkdirSync(folder, { recursive: true })
-  let taken = 0
+  mkdirSync(KEPT, { recursive: true })
+  for (const name of readdirSync(KEPT)) if (name.endsWith('.webp')) rmSync(join(KEPT, name))
+  const table = await context.newPage()
+  const taken: string[] = []
+
   async function picture(name: string, of: Page = page): Promise<void> {
-    taken += 1
-    const number = String(taken).padStart(2, '0')
-    for (const width of widths) {
+    const number = String(taken.length + 1).padStart(2, '0')
+    const pictures: Shot[] = []
+    for (const { width, scheme, say } of shots) {
+      await of.emulateMedia({ colorScheme: scheme })
       await showWhole(of, width)
-      for (const colorScheme of schemes) {
-        await of.emulateMedia({ colorScheme })
-        await of.screenshot({ path: join(folder, `${number}-${name}-${width}-${colorScheme}.png`) })
-      }
+      const png = await of.screenshot({ path: join(folder, `${number}-${name}-${width}-${scheme}.png`) })
+      pictures.push({ png, width, say })
+      if (width === 1440 && scheme === 'light')
+        pictures.push({ png, width, say: '1440 px, without colours', grey: true })
     }
     await of.emulateMedia({ colorScheme: 'light' })
     await of.setViewportSize({ width: 1440, height: 900 })
+    writeFileSync(join(KEPT, `${number}-${name}.webp`), await drawSheet(table, pictures))
+    taken.push(`${number}-${name}`)
   }
 
-  await page.goto('/')
-  await expect(page.getByRole('button', { name: 'Use the demo account' })).toBeVisible()
-  await picture('signed-out')
+  for (const [name, path, heading] of [
+    ['front', '/', 'Phone numbers for one code each'],
+    ['sign-in', '/sign-in', 'Sign in'],
+    ['sign-in-first', '/billing', 'Sign in to see this page'],
+    ['join', '/join', 'Join'],
+    ['check-mail', '/join/check-mail', 'Check your mail'],
+    ['confirm', '/join/confirm#no-such-token', 'Confirm your e-mail'],
+    ['link-missing', '/password/reset', 'Open the link in the mail'],
+    ['password-forgotten', '/password/forgotten', 'Forgotten password'],
+    ['status-not-known', '/status', 'Status'],
+    ['help', '/help', 'Help'],
+    ['help-article', '/help/paying-by-card', 'Topping up by card, and 3-D Secure'],
+    ['terms', '/terms', 'Terms'],
+    ['privacy', '/privacy', 'Privacy'],
+    ['acceptable-use', '/acceptable-use', 'Acceptable use'],
+    ['refund-policy', '/refund-policy', 'Refund policy'],
+    ['not-found', '/nowhere', 'Not found'],
+    ['api', '/api/docs', 'API'],
+  ] as const) {
+    await page.goto(path)
+    await expect(page.getByRole('heading', { level: 1, name: heading, exact: true })).toBeVisible()
+    if (path === '/') await expect(page.getByRole('link', { name: /^Order: / })).toHaveCount(6)
+    if (path === '/status') await expect(page.getByRole('region', { name: 'E-mail from us' })).toBeVisible()
+    await picture(name)
+  }
+  await page.goto('/password/reset#no-such-token')
+  await page.getByRole('textbox', { name: 'New password' }).fill('engines weave algebra')
+  await page.getByRole('button', { name: 'Change the password' }).click()
+  await expect(page.getByRole('heading', { level: 1, name: 'This link does not work' })).toBeVisible()
+  await picture('link-does-not-work')
+  await page.goto('/join')
+  await page.getByRole('main').getByRole('button', { name: 'Join' }).click()
+  await expect(page.getByRole('alert')).toBeVisible()
+  await picture('join-refused')
+  await page.goto('/sign-in')
+  await page.getByRole('textbox', { name: 'Username' }).fill('demo')
+  await page.getByRole('textbox', { name: 'Password' }).fill('wrong')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await expect(page.getByRole('alert')).toBeVisible()
+  await picture('sign-in-refused')
+
   await signIn(page)
   await expect(page.getByText('You have no credits yet.')).toBeVisible()
   await picture('home-empty')
@@ -107,17 +165,71 @@ test('pictures of the pages', async ({ page }) => {
   await goTo(page, 'Billing History')
   await expect(page.getByText('Top-up by Visa ending in 3220')).toBeVisible()
   await picture('billing')
+  await page.goto('/numbers/orders')
+  await expect(page.getByRole('table').getByRole('row')).toHaveCount(4)
+  await picture('orders')
+  for (const section of ['Profile', 'Sign-in and security', 'API keys', 'Mails']) {
+    await page.goto('/settings')
+    await page.getByRole('navigation', { name: 'Settings' }).getByRole('link', { name: section }).click()
+    await expect(page.getByRole('heading', { level: 1, name: section })).toBeVisible()
+    await expect(page.getByRole('main').getByText('Loading', { exact: true })).toHaveCount(0)
+    await picture(`settings-${section.toLowerCase().replaceAll(' ', '-')}`)
+  }
+  await page.goto('/status')
+  await expect(page.getByRole('region', { name: 'Top-ups by card' })).toContainText('Works.')
+  await picture('status')
   await goHome(page)
   await picture('home')
-  await page.goto('/nowhere')
-  await expect(page.getByText('There is nothing at this address.')).toBeVisible()
-  await picture('not-found')
-
-  await goHome(page)
   await showWhole(page, README_PICTURE_WIDTH)
   mkdirSync(join(README_PICTURE, '..'), { recursive: true })
   await page.screenshot({ path: README_PICTURE })
   expect(statSync(README_PICTURE).size).toBeLessThan(README_PICTURE_BYTES_MAX)
+
+  // The longest values: a name of 30 letters, the most that one top-up brings, a message of many lines.
+  const long = await world.customer({ name: 'wolfeschlegelsteinhausenberger', credit: '1000.00' })
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.goto('/sign-in')
+  await page.getByRole('textbox', { name: 'Username' }).fill(long.name)
+  await page.getByRole('textbox', { name: 'Password' }).fill(long.password)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await goTo(page, 'Numbers')
+  await order(page, 'Telegram', 'United Kingdom')
+  await desk.goto(world.sandbox.url)
+  await expect(page.getByText(/Held, not charged/)).toBeVisible()
+  const { body: open } = await long.get<{ items: { phone_number: string }[] }>('/api/v1/orders?status=open')
+  await world.sms({
+    to: open.items[0]!.phone_number,
+    from: 'Telegram',
+    text: `Code 482771. ${'Do not share it. '.repeat(20)}`,
+  })
+  await expect(page.getByText(/Code received at/)).toBeVisible()
+  await picture('long-order')
+  await goTo(page, 'Home')
+  await expect(page.getByText('$998.80').first()).toBeVisible()
+  await picture('long-home')
+  await goTo(page, 'Billing History')
+  await expect(page.getByText('$998.80').first()).toBeVisible()
+  await picture('long-billing')
+
+  // Broken: the server does not answer.
+  await context.setOffline(true)
+  await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Numbers' }).click()
+  await expect(page.getByText('The server did not answer, so this cannot be shown.').first()).toBeVisible()
+  await picture('no-connection')
+  await context.setOffline(false)
+
+  const bytes = taken.reduce((sum, name) => sum + statSync(join(KEPT, `${name}.webp`)).size, 0)
+  expect(bytes, 'what is kept stays small').toBeLessThan(KEPT_BYTES_MAX)
+  writeFileSync(
+    join(KEPT, 'README.md'),
+    `# Pictures of every page
+
+By \`npm run pictures\`. Each sheet shows one page: wide, without colours, dark, middle, at 200 % zoom, narrow, narrow and dark.
+Of a long page the first ${HEIGHT_MAX} px are shown.
+
+${taken.map((name) => `- [${name.slice(3).replaceAll('-', ' ')}](${name}.webp)`).join('\n')}
+`,
+  )
 })
 
 /** Home with all that stands there at the end: an open order, prices of its service, five movements under their heads. */
@@ -132,5 +244,5 @@ async function goHome(page: Page): Promise<void> {
 async function showWhole(page: Page, width: number): Promise<void> {
   await page.setViewportSize({ width, height: HEIGHT_MIN })
   const height = await page.evaluate<number>('document.documentElement.scrollHeight')
-  await page.setViewportSize({ width, height: Math.max(height, HEIGHT_MIN) })
+  await page.setViewportSize({ width, height: Math.min(Math.max(height, HEIGHT_MIN), HEIGHT_MAX) })
 }
