@@ -4,7 +4,7 @@
  * else with the pinned Node.
  *
  *   npm start                  the product and its outside world
- *   npm test                   every check and test; `npm test -- <path or pattern>`: these node tests only
+ *   npm test                   every check and test; `npm test -- <path or pattern>`: these tests only
  *   npm run check              types, lint, format, unused code, architecture
  *   npm run audit              proves the ledger of the configured database
  *   npm run staff -- create    makes a login for a member of staff
