@@ -210,6 +210,18 @@ test('pictures of the pages', async ({ page, context, world }) => {
   await goTo(page, 'Billing History')
   await expect(page.getByText('$998.80').first()).toBeVisible()
   await picture('long-billing')
+  await page.goto('/settings/keys')
+  await page.getByRole('textbox', { name: 'Name' }).fill('Donaudampfschifffahrtsgesellschaftskapitän im Hafen von Wien')
+  await page.getByRole('checkbox', { name: 'Order numbers' }).check()
+  await page.getByRole('textbox', { name: 'Daily cap' }).fill('1000.00')
+  await page
+    .getByRole('textbox', { name: 'Only from these addresses' })
+    .fill('2001:db8:ffff:ffff:ffff:ffff:ffff:0/112 2001:db8:ffff:ffff:ffff:ffff:ffff:ffff 198.51.100.0/24')
+  await page.getByRole('radio', { name: 'In a year' }).check()
+  await page.getByRole('button', { name: 'Make the key' }).click()
+  await expect(page.getByRole('article', { name: /^The new key/ })).toBeVisible()
+  await page.getByRole('button', { name: 'Revoke the key First key' }).click()
+  await picture('long-key')
 
   // Broken: the server does not answer.
   await context.setOffline(true)

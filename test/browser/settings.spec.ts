@@ -22,6 +22,7 @@ test('a key is made in the page, and the line that stands there works as it is, 
   page,
   context,
 }) => {
+  test.slow() // the page is looked at in each of its states
   await context.grantPermissions(['clipboard-read', 'clipboard-write'])
   await signIn(page)
   await openSettings(page, 'API keys')
