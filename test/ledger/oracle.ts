@@ -160,13 +160,15 @@ export async function openOracle(settings: { ledgers: number; lanes: number; pre
     }
 
     async function collected(ledger: Ledger, list: Command[]): Promise<void> {
-      const asked = moment++
-      const submit = (tries: number): Promise<Outcome[]> =>
-        ledger.submitGroup(list).catch((error: Error) => {
-          // It says that nothing was done: then it is not done twice.
+      let asked = 0
+      const submit = (tries: number): Promise<Outcome[]> => {
+        asked = moment++
+        return ledger.submitGroup(list).catch((error: Error) => {
+          // It says that nothing was done: then it is not done twice. It goes behind those that were asked meanwhile.
           if (error instanceof Overloaded && tries < TRIES_MAX) return submit(tries + 1)
           throw error
         })
+      }
       const words = await submit(1).then(
         (outcomes) => outcomes.map(print),
         (error: Error) => list.map(() => `an exception: ${error.message}`),
