@@ -26,7 +26,7 @@ import { catalogueRoutes, ordersRoutes, smsWebhook, twilioWebhook } from './orde
 import type { Payments } from './payments/payments.ts'
 import { paymentsRoutes, stripeWebhook } from './payments/routes.ts'
 import { createDoor, type Door } from './platform/admission.ts'
-import { answerRefusal, Refusal, type RequestVariables } from './platform/answer.ts'
+import { answerRefusal, Refusal, type RequestVariables, readBody } from './platform/answer.ts'
 import { OutcomeUnknown, Overloaded } from './platform/batch.ts'
 import { houseNow, wireClock } from './platform/clock.ts'
 import type { Database } from './platform/db.ts'
@@ -64,8 +64,9 @@ export function createHttp(house: {
     introduce(house.log, config.trustProxy),
     secureHeaders(config.publicUrl),
     onlyTls(config.publicUrl, config.trustProxy),
-    throughDoors(house.log),
     limitBodies,
+    receiveBodies,
+    throughDoors(house.log),
   )
 
   const table = createRouteTable<Caller>({ ...accounts.guards, operator: forOperators(config.metricsToken) })
@@ -429,6 +430,24 @@ const limitBodies: MiddlewareHandler<Env> = async (c, next) => {
       detail: `The body may have at most ${WEBHOOK_BODY_BYTES_MAX} bytes. Send a shorter one; nothing was stored.`,
       extra: { limit_bytes: WEBHOOK_BODY_BYTES_MAX },
     })
+  }
+  await next()
+}
+
+/** Whoever sends slowly does so outside the doors: inside he would keep a place from the others for as long as he likes. */
+const receiveBodies: MiddlewareHandler<Env> = async (c, next) => {
+  const { method } = c.req
+  const hasBody = c.req.header('transfer-encoding') !== undefined || Number(c.req.header('content-length') ?? 0) > 0
+  if (hasBody && method !== 'GET' && method !== 'HEAD') {
+    try {
+      c.set('received', await readBody(c, WEBHOOK_BODY_BYTES_MAX))
+    } catch (error) {
+      if (error instanceof Refusal) throw error
+      throw new Refusal({
+        code: 'invalid_request',
+        detail: 'The body did not arrive whole. Send the request again; nothing was done.',
+      })
+    }
   }
   await next()
 }

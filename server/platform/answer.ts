@@ -37,6 +37,8 @@ export type RequestVariables = {
   requestId: string
   /** Where the request came from: the client's address, as far as our own proxies vouch for it. */
   address: string
+  /** The body, which is read before a request is let in. */
+  received?: Buffer
 }
 
 export function answerRefusal(c: Context, refused: Refused): Response {
@@ -67,6 +69,11 @@ export async function readBody(c: Context, bytesMax = REQUEST_BODY_BYTES_MAX): P
     extra: { limit_bytes: bytesMax },
   })
   if (Number(c.req.header('content-length') ?? 0) > bytesMax) throw tooLarge
+  const received = c.get('received') as Buffer | undefined
+  if (received) {
+    if (received.byteLength > bytesMax) throw tooLarge
+    return received
+  }
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of c.req.raw.body ?? []) {

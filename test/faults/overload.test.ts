@@ -3,6 +3,8 @@
  * others away with 503 and the time to come back, takes no more memory, lets every SMS in, and is itself again afterwards.
  */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
 import pg from 'pg'
 import type { Order } from '../../contract/contract.ts'
@@ -34,6 +36,8 @@ const ACCEPTED_P99_MS_MAX = 1_000
 const TIMES_UNLOADED_MAX = 10
 const TIMES_FULL_MAX = 3
 const ROUNDS_MAX = 2
+/** More than any door has places. */
+const SLOW_SENDERS = 80
 /** Node grows its heap before it cleans; that it grows with every request would be something else. */
 const MEMORY_TIMES_MAX = 3
 
@@ -117,6 +121,32 @@ test('a thousand requests a second beyond capacity are sent away, and the others
     throw error
   } finally {
     client.close()
+    await world.stop()
+  }
+})
+
+test('whoever sends his body slowly keeps nobody else waiting', async () => {
+  const world = await startWorld()
+  const { hostname, port } = new URL(world.server.url)
+  const slow: Socket[] = []
+  try {
+    const ana = await world.customer({ name: 'ana', credit: '5.00' })
+    for (const path of ['/api/v1/orders', '/api/auth/sign-in/username', '/api/v1/topups']) {
+      for (let n = 0; n < SLOW_SENDERS; n++) {
+        const socket = connect(Number(port), hostname).on('error', () => {})
+        await once(socket, 'connect')
+        socket.write(
+          `POST ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${ana.key}\r\ncontent-type: application/json\r\ncontent-length: 40\r\n\r\n{`,
+        )
+        slow.push(socket)
+      }
+    }
+    const order = await ana.order()
+    assert.equal((await ana.orderNow(order.id)).status, 'waiting')
+    assert.equal((await world.signIn(ana)).cookie !== '', true)
+    assert.equal((await ana.startTopup()).status, 'awaiting_payment')
+  } finally {
+    for (const socket of slow) socket.destroy()
     await world.stop()
   }
 })
