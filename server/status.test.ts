@@ -20,7 +20,11 @@ after(() => world?.stop())
 async function asOwner(sql: string): Promise<void> {
   const owner = new pg.Client(world.db.url)
   await owner.connect()
-  await owner.query(sql).finally(() => owner.end())
+  try {
+    await owner.query(sql)
+  } finally {
+    await owner.end()
+  }
 }
 
 /** A look of its own: the server's may be some seconds old. */

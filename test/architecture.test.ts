@@ -17,7 +17,7 @@ const rows = [
   ['payments', 'orders'],
   ['billing'],
   // The only files that see all: they build the rooms and give each its URL.
-  ['http.ts', 'jobs.ts', 'live.ts', 'main.ts', 'status.ts', 'config.ts'],
+  ['http.ts', 'jobs.ts', 'live.ts', 'main.ts', 'openapi.ts', 'status.ts', 'config.ts'],
 ]
 /** Programs and what they start with: nobody imports them. */
 const entries = [
