@@ -164,6 +164,7 @@ const privacy: Policy = {
               'Username, e-mail address, a hash of your password (never the password): to know who you are. With the account we keep when you confirmed that you are 18 or over, and which version of each policy you accepted.',
               'Time zone, and a company and tax id if you enter them: to show times and write receipts as you want them.',
               'For each open sign-in: when it was made and last used, from which internet address, and what the browser calls itself. You see the list in Settings and can end each of them.',
+              'For each browser that you signed in with: a hash by which we know it again, so that we can tell you of a sign-in from elsewhere, and nobody who fails in your name keeps you out. For an hour at most, how often signing in failed from a network, as a hash too.',
               'For each top-up: the amount, the times, the outcome of your bank’s confirmation, the brand of the card and its last four digits, and Stripe’s reference numbers. The card number itself goes to Stripe only; we never see it.',
               'For each order: the number, the service, the price, the times, and the messages that came, with their sender and text. They are what you bought, and the evidence when you or we ask why something was charged.',
               'For each API key: its name, its limits, when it was last used, and a hash of it.',
@@ -184,8 +185,9 @@ const privacy: Policy = {
           title: 'How long',
           passages: [
             [
-              'A sign-in: until you end it, and at most 14 days.',
-              'A sign-up that was never confirmed: its link works for a short time only, which the mail names.',
+              'A sign-in: until you end it, until 14 days after its last use, and at most 30 days.',
+              'The mark of a browser that you signed in with: at most 400 days after its last sign-in.',
+              'A sign-up that was never confirmed: a day, as long as its link works.',
               'The account, its orders and messages: until you close it.',
               'Payments and movements of credits: as long as tax and commercial law require after that. They then carry no more of you than they must.',
             ],
@@ -195,7 +197,7 @@ const privacy: Policy = {
           id: 'cookies',
           title: 'Cookies and other sites',
           passages: [
-            'One cookie, which says that you are signed in; it ends with the sign-in. Without it nobody could be signed in, so there is nothing to agree to. Your browser may keep a few settings of these pages on your device.',
+            'Two cookies. One says that you are signed in and ends with the sign-in. The other is a random mark by which we know your browser again when you sign in; it lasts 400 days and guards your account. Nobody could be signed in safely without them, so there is nothing to agree to. Your browser may keep a few settings of these pages on your device.',
             'These pages load no script, font, picture or counter from anybody else. When you pay by card, you go to Stripe’s own page, where [Stripe’s privacy policy](https://stripe.com/privacy) holds.',
           ],
         },

@@ -19,7 +19,7 @@ export const queues: QueueDefinition[] = [settleQueue]
  * - `ledger_overdue_holds`: giving a hold back has an id derived from the hold; the second time it is known.
  * - `ledger_compact`: sums up under a lock of its own; whoever comes second leaves it to the first.
  * - `accounts_errands`: an errand is deleted with its letter, under its row's lock; whoever comes second passes over it.
- * - `accounts_forget_sessions`, `…_links`, `…_throttles`: delete what is over; the second finds nothing.
+ * - `accounts_forget_sessions`, `…_links`, `…_browsers`, `…_throttles`: delete what is over; the second finds nothing.
  * - `mail_send`: a letter is claimed in its row; whoever comes second leaves it alone.
  * - `mail_empty`: empties what is over; the second finds nothing.
  */

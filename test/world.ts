@@ -592,8 +592,9 @@ const secretShapes: [what: string, shape: RegExp][] = [
   ['an API key', /msk_\w{8,}/],
   ['an e-mail address', /[\w.+-]+(?:@|%40)[\w-]+\.\w+/],
   ['a secret of the settings', new RegExp([AUTH_SECRET, SMS_SECRET, 'whsec_', 'sk_test_', 'twilio_sandbox'].join('|'))],
-  ['a password', new RegExp(`${PASSWORD}|demo-password|staff-password|approver-password`)],
-  ['a signed cookie', /mobilesms_session=/],
+  ['a password', new RegExp(`${PASSWORD}|a stone, a lamp|demo-password|staff-password|approver-password`)],
+  ['a cookie', /mobilesms_(session|browser)=/],
+  ['what a link carries', /#[A-Za-z0-9_-]{43}\b/],
 ]
 
 /** Every world reads its own log at its end: what a whole run of the tests did has told nobody's secrets. */

@@ -299,6 +299,27 @@ test("the server's role sees no password, and cannot choose a role for an accoun
     await assert.rejects(database.pool.query(statement), /permission denied/, statement)
 })
 
+test('what is over is thrown away: links after a week, sign-ups after a day, browsers after 400 days', async () => {
+  const user = `(select "id" from auth."user" where "username" = 'demo')`
+  const mark = (byte: string) => `decode(repeat('${byte}', 32), 'hex')`
+  await owner.query(`
+    delete from auth.known_browsers;
+    insert into auth.known_browsers (user_id, mark_sha256, last_seen_at)
+    values (${user}, ${mark('01')}, now() - interval '399 days'), (${user}, ${mark('02')}, now() - interval '401 days');
+    insert into auth.links (token_sha256, purpose, user_id, expires_at)
+    values (${mark('01')}, 'reset', ${user}, now() - interval '6 days'), (${mark('02')}, 'reset', ${user}, now() - interval '8 days');
+    insert into auth.sign_ups (id, username, email, password, accepted, browser_sha256, expires_at)
+    values (gen_random_uuid(), 'left', 'left@example.com', '', '{}', ${mark('01')}, now() + interval '1 second'),
+           (gen_random_uuid(), 'over', 'over@example.com', '', '{}', ${mark('02')}, now())`)
+  for (const tick of world.server.parts.accounts.ticks) await tick.run(new AbortController().signal)
+  const { rows } = await owner.query(
+    `select (select count(*)::int from auth.known_browsers) as browsers, (select count(*)::int from auth.links) as links,
+            (select string_agg(username, ' ') from auth.sign_ups) as sign_ups`,
+  )
+  assert.deepEqual(rows, [{ browsers: 1, links: 1, sign_ups: 'left' }])
+  await owner.query('delete from auth.sign_ups')
+})
+
 // Last: it uses up the address of this file's tests for a minute.
 test('after thirty failures within a minute an address has to wait, whatever it sends', async () => {
   const answers = await Promise.all(

@@ -344,7 +344,13 @@ export function createAccounts(settings: {
     settings: own,
 
     /** What becomes due here. */
-    ticks: [joining.errandsTick, sessions.forgetTick, joining.forgetTick, throttle.forgetTick] satisfies Tick[],
+    ticks: [
+      joining.errandsTick,
+      sessions.forgetTick,
+      joining.forgetTick,
+      browsers.forgetTick,
+      throttle.forgetTick,
+    ] satisfies Tick[],
 
     /**
      * Makes a login with its account, its address taken for proven; a login of that name that is there already stays as it is. Returns

@@ -5,20 +5,22 @@
 import { createHash } from 'node:crypto'
 import type { Context } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
-import type { Queryable } from '../platform/db.ts'
+import type { Database, Queryable } from '../platform/db.ts'
 import { hashOfToken, randomToken } from '../platform/ids.ts'
+import type { Tick } from '../platform/queue.ts'
 import { cookieOf } from './sessions.ts'
 import { networkOf } from './throttle.ts'
 
-/** The longest that browsers keep a cookie. Source: RFC 6265bis, 5.5. Unit: seconds. */
-const COOKIE_SECONDS = 400 * 86_400
+/** The longest that browsers keep a cookie; what is not seen for so long is forgotten here too. Source: RFC 6265bis, 5.5. */
+const KNOWN_DAYS_MAX = 400
 const MARK_BYTES = 32
 /** Of one login; another one forgets the one that was seen least lately. */
 const BROWSERS_MAX = 100
+const FORGOTTEN_AT_ONCE_MAX = 10_000
 
 export type Browsers = ReturnType<typeof createBrowsers>
 
-export function createBrowsers(settings: { publicUrl: string }) {
+export function createBrowsers(settings: { authDatabase: Database; publicUrl: string }) {
   const { name, secure } = cookieOf('browser', settings.publicUrl)
 
   function markOf(c: Context): Buffer | null {
@@ -42,7 +44,7 @@ export function createBrowsers(settings: { publicUrl: string }) {
       const known = markOf(c)
       if (known) return known
       const mark = randomToken(MARK_BYTES).toString('base64url')
-      setCookie(c, name, mark, { path: '/', maxAge: COOKIE_SECONDS, httpOnly: true, sameSite: 'Lax', secure })
+      setCookie(c, name, mark, { path: '/', maxAge: KNOWN_DAYS_MAX * 86_400, httpOnly: true, sameSite: 'Lax', secure })
       return hashOfToken(mark)
     },
 
@@ -66,5 +68,20 @@ export function createBrowsers(settings: { publicUrl: string }) {
       )
       return rows[0]!.known
     },
+
+    /** Every hour. */
+    forgetTick: {
+      name: 'accounts_forget_browsers',
+      everySeconds: 3600,
+      async run() {
+        await settings.authDatabase.pool.query(
+          `delete from known_browsers
+            where (user_id, mark_sha256) in (
+              select user_id, mark_sha256 from known_browsers
+               where last_seen_at < now() - make_interval(days => $1) limit $2)`,
+          [KNOWN_DAYS_MAX, FORGOTTEN_AT_ONCE_MAX],
+        )
+      },
+    } satisfies Tick,
   }
 }
