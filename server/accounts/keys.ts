@@ -254,8 +254,6 @@ export function createKeys(settings: {
       )
     },
 
-    /** Writes now which keys were used last when. */
-    writeUses: uses.write,
     /** Writes what waits, and nothing after it. */
     close: uses.close,
   }
@@ -320,7 +318,6 @@ function createUses(database: Database, log: Log) {
       if (waiting.size >= USES_WAITING_MAX) void write()
       else writing ??= writeLater()
     },
-    write,
     async close(): Promise<void> {
       closing.abort()
       await writing
@@ -354,15 +351,29 @@ function networkOf(text: string): { address: string; bits: number; family: 'ipv4
   return { address, bits: bits === undefined ? bitsMax : Number(bits), family: version === 4 ? 'ipv4' : 'ipv6' }
 }
 
+/** Read lists of addresses, by their text: reading twenty costs more than the look-up of the key. */
+const lists = new Map<string, BlockList>()
+const LISTS_MAX = 1_000
+
 function isAmong(address: string, allowed: readonly string[]): boolean {
   const version = isIP(address)
   if (version === 0) return false
+  const text = allowed.join(' ')
+  const list = lists.get(text) ?? listOf(allowed)
+  // At the end of the map, so that the first of it is the one that was asked longest ago.
+  lists.delete(text)
+  lists.set(text, list)
+  if (lists.size > LISTS_MAX) lists.delete(lists.keys().next().value!)
+  return list.check(address, version === 4 ? 'ipv4' : 'ipv6')
+}
+
+function listOf(allowed: readonly string[]): BlockList {
   const list = new BlockList()
   for (const text of allowed) {
     const network = networkOf(text)
     if (network) list.addSubnet(network.address, network.bits, network.family)
   }
-  return list.check(address, version === 4 ? 'ipv4' : 'ipv6')
+  return list
 }
 
 /** An IPv4 client of a socket that speaks both is written as IPv6; people know it by its own address. */
