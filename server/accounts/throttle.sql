@@ -32,17 +32,16 @@ begin
   return 0;
 end $$;
 
--- What succeeded does not count.
+-- What succeeded does not count. In the order of taking, so that who takes and who forgives never wait for each other.
 create or replace function auth.throttle_forgive(p_keys bytea[]) returns void
-language sql
+language plpgsql
 set search_path = auth, pg_temp
 as $$
-  update throttles t
-     set attempts = t.attempts - 1
-    from (select key from throttles where key = any (p_keys) order by key for no key update) held
-   where t.key = held.key
-     and t.attempts > 0
-$$;
+begin
+  for i in 1 .. cardinality(p_keys) loop
+    update throttles set attempts = attempts - 1 where key = p_keys[i] and attempts > 0;
+  end loop;
+end $$;
 
 -- Throws away the windows that are over, and of the others those that end first, when there are more than the table may have.
 create or replace function auth.throttles_forget(p_rows_max int, p_forgotten_max int) returns int

@@ -50,6 +50,25 @@ test('two processes count together, and a hundred at once get no more than there
   assert.equal(waits.filter((wait) => wait === 0).length, 10)
 })
 
+test('who takes and who forgives, at once and in many names, never wait for each other', async () => {
+  const throttles = [doors(), createThrottle({ db: others.pool })]
+  await Promise.all(
+    Array.from({ length: 400 }, async (_, i) => {
+      // The same two networks and accounts, each pair of them.
+      const counts = [
+        count(`network ${i % 2}`, 1000),
+        count(`both ${i % 4}`, 1000),
+        count(`account ${(i >> 1) % 2}`, 1000),
+      ]
+      const throttle = throttles[i % throttles.length]!
+      assert.equal(await throttle.take(counts), 0)
+      await throttle.forgive(counts)
+    }),
+  )
+  for (let i = 0; i < 1000; i++) assert.equal(await doors().take([count('account 0', 1000)]), 0)
+  assert.ok((await doors().take([count('account 0', 1000)])) > 0, 'all that was taken was given back, and no more')
+})
+
 test("whoever is held back by his network does not fill the account's", async () => {
   for (let i = 0; i < 20; i++) await doors().take([count('one stranger', 2), count('his victim', 5)])
   let passed = 0
