@@ -77,7 +77,9 @@ export function Check({ label, hint, problem, ...input }: Frame & InputHTMLAttri
           {label}
         </label>
       </div>
-      <Below id={id} hint={hint} problem={problem} />
+      <div className="ml-[calc(var(--spacing-24)+var(--spacing-12))]">
+        <Below id={id} hint={hint} problem={problem} />
+      </div>
     </div>
   )
 }
