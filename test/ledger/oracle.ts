@@ -30,7 +30,7 @@ export type Played = {
   accounts: bigint[]
 }
 
-const ACCOUNTS = 4
+export const ACCOUNTS = 4
 /** All subsets of these are tried. */
 const UNSEEN_MAX = 6
 /** Two lists that take each other's ids in another order: one gives way, undone, and is sent again. */
@@ -134,9 +134,12 @@ export async function openOracle(settings: { ledgers: number; lanes: number; pre
           )
         }
         case 'suspend': {
-          const { rows } = await owner.query(
-            'update ledger_accounts set suspended = $2 where id = $1 returning nextval($3) as ticket',
-            [step.accountId, step.suspended, 'tickets'],
+          const { rows } = await untilItPasses(() =>
+            owner.query('update ledger_accounts set suspended = $2 where id = $1 returning nextval($3) as ticket', [
+              step.accountId,
+              step.suspended,
+              'tickets',
+            ]),
           )
           return tell(BigInt(rows[0].ticket), (model) => {
             model.suspend(step.accountId, step.suspended)
@@ -249,12 +252,11 @@ function countTickets(database: Database) {
     return BigInt(rows[0].ticket)
   }
 
-  /** Runs `work` in a transaction, again when the database gave way to another. */
   async function transaction<Result>(
     work: (tx: pg.PoolClient) => Promise<Result>,
     end: 'committed' | 'rolled back' = 'committed',
   ): Promise<{ result: Result; ticket: bigint }> {
-    for (let tries = 1; ; tries++) {
+    return untilItPasses(async () => {
       let done: { result: Result; ticket: bigint } | null = null
       try {
         await database.transaction(async (tx) => {
@@ -262,12 +264,11 @@ function countTickets(database: Database) {
           done = { result, ticket: await take(tx) }
           if (end === 'rolled back') throw new Error('rolled back')
         })
-        return done!
       } catch (error) {
-        if (done && end === 'rolled back') return done
-        if (tries === TRIES_MAX || !['40P01', '23505', '55P03'].includes((error as { code: string }).code)) throw error
+        if (!done || end === 'committed') throw error
       }
-    }
+      return done!
+    })
   }
 
   /** What a batcher calls takes its ticket in the same statement; the batcher's own settings of the connection pass. */
@@ -289,6 +290,17 @@ function countTickets(database: Database) {
   }
 
   return { database: { ...database, connect }, transaction, last: () => last }
+}
+
+/** Again when the database chose it to give way: a deadlock, an id that another took meanwhile, a row that was kept for too long. */
+export async function untilItPasses<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (tries === TRIES_MAX || !['40P01', '23505', '55P03'].includes((error as { code: string }).code)) throw error
+    }
+  }
 }
 
 /** Each group by itself; single commands that follow each other together. */
