@@ -123,7 +123,15 @@ function streams() {
   })
   const app = new Hono<SignedIn>()
   app.get('/', (c) => {
-    c.set('caller', { accountId: 1n, username: 'ana', role: 'customer', timeZone: 'UTC', via: 'session', key: null, session: null })
+    c.set('caller', {
+      accountId: 1n,
+      username: 'ana',
+      role: 'customer',
+      timeZone: 'UTC',
+      via: 'session',
+      key: null,
+      session: null,
+    })
     return live.open(c)
   })
   return {
