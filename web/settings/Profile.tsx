@@ -145,7 +145,7 @@ function TimeZone({ zone }: { zone: string }) {
 
   function submit(event: FormEvent) {
     event.preventDefault()
-    void go({ time_zone: value }).then(() => choose(null))
+    void go({ time_zone: value })
   }
 
   return (

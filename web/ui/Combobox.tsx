@@ -10,9 +10,10 @@ export type Option = {
   note?: string
 }
 
-const SHOWN_MAX = 50
+/** All that there are, so that the chosen one is among them when the list opens: some four hundred time zones. */
+const SHOWN_MAX = 600
 
-/** One of many, found by typing a part of it. What is typed and not chosen is forgotten when the field is left. */
+/** One of many, found by typing a part of it. What is typed in part and not chosen is forgotten when the field is left. */
 export function Combobox({
   id: given,
   label,
@@ -62,6 +63,13 @@ export function Combobox({
     type(null)
   }
 
+  /** What was typed out in full counts as chosen. */
+  function leave() {
+    const whole = found.find((option) => option.text.toLowerCase() === typed?.trim().toLowerCase())
+    if (whole && whole.value !== value) choose(whole.value)
+    type(null)
+  }
+
   function press(event: KeyboardEvent) {
     switch (event.key) {
       case 'ArrowDown':
@@ -108,7 +116,7 @@ export function Combobox({
             setAt(0)
           }}
           onKeyDown={press}
-          onBlur={() => type(null)}
+          onBlur={leave}
           className={box}
         />
         {open && (
