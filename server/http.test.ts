@@ -163,7 +163,10 @@ test('the site is told to anybody: brand, limits, house time, and the way to the
 test('every answer carries the headers that keep a browser from being used against its owner', async () => {
   for (const path of ['/', '/api/v1/site', '/api/v1/nothing', '/assets/index-abc123.js', '/healthz']) {
     const { headers } = await fetch(world.server.url + path)
-    assert.match(headers.get('content-security-policy')!, /default-src 'none'; script-src 'self'; .*frame-ancestors 'none'/)
+    assert.match(
+      headers.get('content-security-policy')!,
+      /default-src 'none'; script-src 'self'; .*frame-ancestors 'none'/,
+    )
     assert.doesNotMatch(headers.get('content-security-policy')!, /unsafe|\*/)
     assert.equal(headers.get('x-content-type-options'), 'nosniff')
     assert.equal(headers.get('referrer-policy'), 'no-referrer')
