@@ -74,6 +74,8 @@ export async function startWorld(
     autoSmsSeconds?: number
     /** The server runs in a process of its own, which `world.server.kill()` ends as kill -9 does. */
     asProcess?: boolean
+    /** Another way to the database than the straight one, for the server; the world's own hands take that. */
+    databaseUrl?: (straight: string) => Promise<string>
     /** How a server in this process deals with passwords; light, unless told. */
     accounts?: AccountsOverrides
   } = {},
@@ -95,7 +97,7 @@ export async function startWorld(
     MODE: 'sandbox',
     PORT: String(port),
     SANDBOX_PORT: String(sandbox.port),
-    DATABASE_URL: db.url,
+    DATABASE_URL: (await options.databaseUrl?.(db.url)) ?? db.url,
     AUTH_SECRET,
     STRIPE_SECRET_KEY: 'sk_test_sandbox',
     STRIPE_WEBHOOK_SECRETS: 'whsec_sandbox',

@@ -3,12 +3,11 @@
  * batcher's: each item locks its customer's row, is written once under its id, and answers `exists` when it was there.
  */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { freshDatabase, type TestDatabase } from '../../test/database.ts'
 import { until } from '../../test/until.ts'
+import { openWire } from '../../test/wire.ts'
 import { type Batcher, createBatcher, OutcomeUnknown, Overloaded } from './batch.ts'
 import { type Database, openDatabase } from './db.ts'
 import { openLog } from './log.ts'
@@ -98,64 +97,9 @@ async function keepRow(customer: number): Promise<() => Promise<void>> {
 
 /** PostgreSQL behind a wire that can be cut. */
 async function wire() {
-  let next: 'carry' | 'cut_before' | 'cut_after' | 'silence' = 'carry'
-  const open = new Set<Socket>()
-  const target = new URL(db.url)
-  const server = createServer((client) => {
-    const there = connect(Number(target.port), target.hostname)
-    let silent = false
-    for (const socket of [client, there]) {
-      open.add(socket)
-      socket.on('error', () => {})
-      socket.on('close', () => {
-        open.delete(socket)
-        client.destroy()
-        there.destroy()
-      })
-    }
-    client.on('data', (data) => {
-      if (next === 'cut_before') {
-        next = 'carry'
-        client.destroy()
-      } else there.write(data)
-    })
-    there.on('data', (data) => {
-      // What PostgreSQL says to a call that commits by itself, it says after the commit.
-      if (next === 'cut_after') {
-        next = 'carry'
-        client.destroy()
-      } else if (next === 'silence' || silent) {
-        next = 'carry'
-        silent = true
-      } else client.write(data)
-    })
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const url = new URL(db.url)
-  url.port = String((server.address() as AddressInfo).port)
-  const database = openDatabase({
-    url: url.toString(),
-    role: 'mobilesms_app',
-    connectionsMax: 4,
-    onIdleError: () => {},
-  })
-  return {
-    database,
-    /** What happens to the next call. */
-    nextCall(what: typeof next): void {
-      next = what
-    },
-    cutAll(): void {
-      for (const socket of open) socket.destroy()
-    },
-    /** Nobody gets through any more; what is open breaks. */
-    async close(): Promise<void> {
-      const closed = once(server, 'close')
-      server.close()
-      this.cutAll()
-      await closed
-    },
-  }
+  const between = await openWire(db.url)
+  const database = openDatabase({ url: between.url, role: 'mobilesms_app', connectionsMax: 4, onIdleError: () => {} })
+  return { ...between, database }
 }
 
 test('what comes together goes together, at most 128 a call, and each gets its own answer', async () => {

@@ -7,6 +7,7 @@ import { pause } from '../../server/platform/clock.ts'
 import { newId, readId } from '../../server/platform/ids.ts'
 import { until } from '../until.ts'
 import { startWorld } from '../world.ts'
+import { fillTheShop } from './stock.ts'
 import { openWireClient } from './wire-client.ts'
 
 const ORDERS = 200
@@ -22,16 +23,7 @@ test('told to stop with 200 orders under way: each is answered with the truth, o
   // A balancer has its connection already.
   const probe = openWireClient({ host: hostname, port: Number(port), socketsMax: 1 })
   try {
-    const owner = new pg.Client({ connectionString: world.db.url })
-    await owner.connect()
-    await owner.query(
-      `with added as (
-         insert into numbers (phone_number, country) select '+4479' || lpad(n::text, 8, '0'), 'GB' from generate_series(1, $1::int) n
-         returning id, country)
-       insert into offers (number_id, service, country) select id, 'telegram', country from added`,
-      [3 * ORDERS],
-    )
-    await owner.end()
+    await fillTheShop(world, 3 * ORDERS)
     const customers = await Promise.all(Array.from({ length: CUSTOMERS }, () => world.customer({ credit: '1000.00' })))
     const asked = Array.from({ length: ORDERS }, (_, n) => ({ who: customers[n % CUSTOMERS]!, key: newId() }))
     const order = ({ who, key }: (typeof asked)[number]) =>

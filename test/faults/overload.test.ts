@@ -6,12 +6,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
-import pg from 'pg'
 import type { Order } from '../../contract/contract.ts'
 import { pause } from '../../server/platform/clock.ts'
 import { newId } from '../../server/platform/ids.ts'
 import { chance, SEED } from '../random.ts'
 import { type Customer, signSms, startWorld, type World } from '../world.ts'
+import { fillTheShop } from './stock.ts'
 import { openWireClient, type WireAnswer } from './wire-client.ts'
 
 const CUSTOMERS = 8
@@ -61,7 +61,7 @@ test('a thousand requests a second beyond capacity are sent away, and the others
   const { hostname, port } = new URL(world.server.url)
   const client = openWireClient({ host: hostname, port: Number(port), socketsMax: SOCKETS_MAX })
   try {
-    await fillTheShop(world)
+    await fillTheShop(world, NUMBERS)
     const customers = await Promise.all(
       Array.from({ length: CUSTOMERS }, (_, n) => world.customer({ name: `customer${n}`, credit: CREDIT })),
     )
@@ -203,21 +203,6 @@ function expectKnown({ status, headers, body }: Seen): void {
     assert.equal(code, 'temporarily_unavailable')
     assert.match(headers, /\r\nretry-after: ([1-9]|[12]\d|30)(\r\n|$)/)
   } else assert.ok(KNOWN_REFUSALS.has(code), `${status} ${code}`)
-}
-
-/** More numbers than anybody can order in that time. */
-async function fillTheShop(world: World): Promise<void> {
-  const owner = new pg.Client({ connectionString: world.db.url })
-  await owner.connect()
-  await owner.query(
-    `with added as (
-       insert into numbers (phone_number, country) select '+4479' || lpad(n::text, 8, '0'), 'GB' from generate_series(1, $1::int) n
-       returning id, country)
-     insert into offers (number_id, service, country) select id, 'telegram', country from added`,
-    [NUMBERS],
-  )
-  await owner.query('analyze numbers; analyze offers')
-  await owner.end()
 }
 
 /** What customers do, mixed: four in ten change something. */

@@ -1,0 +1,60 @@
+/** A wire to PostgreSQL that can be cut: before a call has gone out, after it was carried out, or so that nobody notices. */
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+
+export type Next = 'carry' | 'cut_before' | 'cut_after' | 'silence'
+
+export async function openWire(databaseUrl: string) {
+  let next: Next = 'carry'
+  const open = new Set<Socket>()
+  const url = new URL(databaseUrl)
+  const target = { port: Number(url.port), host: url.hostname }
+  const server = createServer((client) => {
+    const there = connect(target)
+    let silent = false
+    for (const socket of [client, there]) {
+      open.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        open.delete(socket)
+        client.destroy()
+        there.destroy()
+      })
+    }
+    client.on('data', (data) => {
+      if (next === 'cut_before') {
+        next = 'carry'
+        client.destroy()
+      } else there.write(data)
+    })
+    there.on('data', (data) => {
+      // What PostgreSQL says to a call that commits by itself, it says after the commit.
+      if (next === 'cut_after') {
+        next = 'carry'
+        client.destroy()
+      } else if (next === 'silence' || silent) {
+        next = 'carry'
+        silent = true
+      } else client.write(data)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  url.port = String((server.address() as AddressInfo).port)
+  return {
+    url: url.toString(),
+    /** What happens to whatever goes over the wire next, on any connection. */
+    nextCall(what: Next): void {
+      next = what
+    },
+    cutAll(): void {
+      for (const socket of open) socket.destroy()
+    },
+    /** Nobody gets through any more; what is open breaks. */
+    async close(): Promise<void> {
+      const closed = once(server, 'close')
+      server.close()
+      for (const socket of open) socket.destroy()
+      await closed
+    },
+  }
+}
