@@ -8,7 +8,7 @@ import type { HouseEntry } from '../../server/ledger/house.ts'
 import type { Command } from '../../server/ledger/ledger.ts'
 import { derivedId, newId } from '../../server/platform/ids.ts'
 import { type Chance, chance } from '../random.ts'
-import { createModel, isHold } from './model.ts'
+import { createModel, isHold, type Model } from './model.ts'
 
 export type Step =
   | {
@@ -160,8 +160,6 @@ export function drawStream(
   }
 }
 
-type Draw = ReturnType<typeof createDraw>
-
 function createDraw(luck: Chance, accounts: bigint[], strangers: bigint[]) {
   const sent: Command[] = []
   const references = [newId(), newId(), newId()]
@@ -173,7 +171,7 @@ function createDraw(luck: Chance, accounts: bigint[], strangers: bigint[]) {
   /** No two the same, so that the order in which a sweep takes them is plain. */
   const deadline = () => new Date(new Date(luck.oneOf(DEADLINES)).getTime() + deadlines++)
 
-  function command(model: ReturnType<typeof createModel>, onlyFor: bigint | null): Command {
+  function command(model: Model, onlyFor: bigint | null): Command {
     const candidates = sent.slice(-RECENT).filter((one) => onlyFor === null || one.accountId === onlyFor)
     const drawn =
       candidates.length > 0 && luck.happens(0.22)
@@ -183,7 +181,7 @@ function createDraw(luck: Chance, accounts: bigint[], strangers: bigint[]) {
     return drawn
   }
 
-  function fresh(model: ReturnType<typeof createModel>, accountId: bigint): Command {
+  function fresh(model: Model, accountId: bigint): Command {
     const common = {
       id: newId(),
       accountId,
@@ -220,14 +218,14 @@ function createDraw(luck: Chance, accounts: bigint[], strangers: bigint[]) {
   }
 
   /** What a person would try to spend: something, all of it, or one micro-dollar more than all. */
-  function wanted(model: ReturnType<typeof createModel>, accountId: bigint) {
+  function wanted(model: Model, accountId: bigint) {
     const some = BigInt(luck.whole(1, 2_000_000))
     const all = model.books().accounts.has(accountId) ? model.figures(accountId).available : some
     return micros(luck.oneOf([some, some, some, all > 0n ? all : some, all + 1n]))
   }
 
   /** Open as a rule; or any command's id, somebody else's hold, or one that nobody ever made. */
-  function hold(model: ReturnType<typeof createModel>, accountId: bigint | null) {
+  function hold(model: Model, accountId: bigint | null) {
     const open = [...model.books().open.values()].map((one) => one.movement)
     const own = open.filter((one) => accountId === null || one.accountId === accountId)
     if (own.length > 0 && luck.happens(0.7)) return named(luck.oneOf(own))
@@ -289,5 +287,3 @@ function createDraw(luck: Chance, accounts: bigint[], strangers: bigint[]) {
 
   return { account, deadline, command, hold }
 }
-
-export type { Draw }
