@@ -213,6 +213,8 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
           const current = rows.length === migrations.length && migrations.every((name) => applied.has(name))
           if (!current) return ['The database was migrated by another version of the server.']
           const trouble = await queue.trouble()
+          // Asked again: a busy database takes its time, and meanwhile the signal may have come.
+          if (draining) return ['The server is stopping.']
           return trouble === null ? [] : [trouble]
         } catch {
           return ['The database does not answer.']
