@@ -13,7 +13,7 @@ import { createModel } from './model.ts'
 import { type Oracle, openOracle } from './oracle.ts'
 import type { Step } from './stream.ts'
 
-const RUNS = Number(process.env['ORACLE_RUNS'] ?? 12)
+const RUNS = Number(process.env['ORACLE_RUNS'] ?? 10)
 const IDS_MAX = 14
 const settings = { seed: SEED, numRuns: RUNS }
 

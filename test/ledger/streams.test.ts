@@ -11,7 +11,7 @@ import { chance, SEED } from '../random.ts'
 import { ACCOUNTS, type Oracle, openOracle, untilItPasses } from './oracle.ts'
 
 /** Streams for each way to be connected. */
-const RUNS = Number(process.env['ORACLE_RUNS'] ?? 12)
+const RUNS = Number(process.env['ORACLE_RUNS'] ?? 10)
 const COMMANDS_PER_STREAM = 250
 /** Longer than a lane waits for a row. */
 const KEPT_SECONDS = 0.4
