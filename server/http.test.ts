@@ -118,7 +118,7 @@ test('a body beyond the limit is refused: by its announced length, and by what r
       },
     )
     sending.on('error', reject)
-    for (let i = 0; i < 20; i++) sending.write('x'.repeat(10_000))
+    for (let i = 0; i < 30; i++) sending.write('x'.repeat(10_000))
   })
   assert.equal(status, 413)
 })
@@ -147,7 +147,13 @@ test('the site is told to anybody: brand, limits, house time, and the way to the
     { ...body, now: '' },
     {
       me: null,
+      public_url: world.server.publicUrl,
       brand: { name: 'MobileSMS', link_colour: '#1a5fb4' },
+      seller: {
+        name: 'MobileSMS',
+        address: 'a sandbox on this machine',
+        support_email: 'support@sandbox.example',
+      },
       now: '',
       topup: { minimum: '5.00', maximum: '1000.00' },
       order: { lifetime_seconds: 1200, cancel_after_seconds: 120, max_open: 20 },

@@ -125,7 +125,8 @@ export function refusalsOf(route: Route): RefusalCode[] {
     ...new Set<RefusalCode>([
       ...(route.refuses ?? []),
       ...(route.body || route.query || route.list || route.idempotent ? (['invalid_request'] as const) : []),
-      ...(route.body ? (['too_large', 'unsupported_media_type'] as const) : []),
+      ...(route.method === 'get' ? [] : (['too_large'] as const)), // also where no body is read
+      ...(route.body ? (['unsupported_media_type'] as const) : []),
       ...(route.idempotent ? (['idempotency_key_reused'] as const) : []),
       ...(sessionPolicies.includes(policy) ? (['unauthenticated', 'forbidden'] as const) : []),
       ...(policy === 'operator' ? (['not_found'] as const) : []),
