@@ -383,14 +383,15 @@ export function createAccounts(settings: {
       const inserted = await tx.query<{ id: string }>(
         `insert into "user" ("name", "email", "emailVerified", "username", "role")
          values ($1, $3, true, $1, $2)
-         on conflict ("username") do nothing
+         on conflict do nothing
          returning "id"`,
         [username, role, email],
       )
       const userId = inserted.rows[0]?.id
       if (!userId) {
         const { rows } = await tx.query<{ id: string }>('select "id" from "user" where "username" = $1', [username])
-        return rows[0]!.id
+        if (!rows[0]) throw new Error(`The login ${username} cannot be made: another one has its e-mail`)
+        return rows[0].id
       }
       await tx.query(
         `insert into "account" ("accountId", "providerId", "userId", "password", "updatedAt")

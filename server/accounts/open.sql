@@ -14,7 +14,7 @@ begin
     from auth."user"
    where "id" = p_user_id
      and "username" is not null
-  on conflict (user_id) do nothing
+  on conflict do nothing                               -- of whichever index: who comes second may meet the name's first
   returning id into v_account_id;
 
   -- A statement of its own: it sees what somebody else committed while we waited for him.
