@@ -82,7 +82,16 @@ function Keys() {
       </EdgeText>
       {keys.isPending && <Loading />}
       {keys.isError && !keys.data && <ReadProblem error={keys.error} again={() => keys.refetch()} />}
-      {keys.data && <Working keys={keys.data} revoked={setRevoked} />}
+      {keys.data && (
+        <Working
+          keys={keys.data}
+          revoked={(key) => {
+            setRevoked(key)
+            // What stands there of a new key is no longer true of this one.
+            if (fresh?.id === key.id) setFresh(null)
+          }}
+        />
+      )}
       <div className="edge-block pt-32">
         {keys.data && keys.data.length >= KEYS_MAX ? (
           <Section title="Make a key">
