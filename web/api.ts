@@ -199,7 +199,7 @@ function refusalFrom(response: Response, body: unknown, signingIn: boolean): Ref
       ...(body.code === 'above_max_price' && body.price ? { price: body.price } : {}),
     }
   }
-  // The sign-in library, and whatever stands in front of the server, answer in their own words: the status has to do.
+  // Whatever stands in front of the server answers in its own words: the status has to do.
   const code = codeOfStatus(response.status)
   const wrongLogin = signingIn && (response.status === 401 || response.status === 400)
   return {
