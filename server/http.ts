@@ -25,7 +25,7 @@ import type { Orders } from './orders/orders.ts'
 import { catalogueRoutes, ordersRoutes, smsWebhook, twilioWebhook } from './orders/routes.ts'
 import type { Payments } from './payments/payments.ts'
 import { paymentsRoutes, stripeWebhook } from './payments/routes.ts'
-import { createDoor, type Door } from './platform/admission.ts'
+import { createTurnstile, type Turnstile } from './platform/admission.ts'
 import { answerRefusal, Refusal, type RequestVariables, readBody } from './platform/answer.ts'
 import { OutcomeUnknown, Overloaded } from './platform/batch.ts'
 import { houseNow, wireClock } from './platform/clock.ts'
@@ -66,7 +66,7 @@ export function createHttp(house: {
     onlyTls(config.publicUrl, config.trustProxy),
     limitBodies,
     receiveBodies,
-    throughDoors(house.log),
+    throughTurnstiles(house.log),
   )
 
   const table = createRouteTable<Caller>({ ...accounts.guards, operator: forOperators(config.metricsToken) })
@@ -238,17 +238,29 @@ function forOperators(token: string | null): MiddlewareHandler<Env> {
 const SHED_TOLD_EVERY_MS = 1_000
 
 /**
- * The doors of this process, before anything is asked of the database (docs/decisions/0012-overload.md). Each keeps its own, so that
+ * The turnstiles of this process, before anything is asked of the database (docs/decisions/0012-overload.md). Each keeps its own, so that
  * none can take the others' places: a bank that answers slowly keeps top-ups waiting and nothing else, and browsing never keeps an SMS
  * out. Probes pass: whoever asks whether the server is well must hear it most of all when it is not.
  */
-function throughDoors(log: Log): MiddlewareHandler<Env> {
-  const messages = createDoor({ name: 'messages', insideMax: 256, waitingMax: 2_000, patienceMs: 2_000, hurryMs: 250 })
-  const signIns = createDoor({ name: 'sign_ins', insideMax: 16, waitingMax: 200, patienceMs: 1_000, hurryMs: 100 })
-  const payments = createDoor({ name: 'payments', insideMax: 64, waitingMax: 200, patienceMs: 1_000, hurryMs: 100 })
-  const others = createDoor({ name: 'requests', insideMax: 48, waitingMax: 1_000, patienceMs: 300, hurryMs: 25 })
+function throughTurnstiles(log: Log): MiddlewareHandler<Env> {
+  const messages = createTurnstile({
+    name: 'messages',
+    insideMax: 256,
+    waitingMax: 2_000,
+    patienceMs: 2_000,
+    hurryMs: 250,
+  })
+  const signIns = createTurnstile({ name: 'sign_ins', insideMax: 16, waitingMax: 200, patienceMs: 1_000, hurryMs: 100 })
+  const payments = createTurnstile({
+    name: 'payments',
+    insideMax: 64,
+    waitingMax: 200,
+    patienceMs: 1_000,
+    hurryMs: 100,
+  })
+  const others = createTurnstile({ name: 'requests', insideMax: 48, waitingMax: 1_000, patienceMs: 300, hurryMs: 25 })
 
-  function doorOf(method: string, path: string): Door | null {
+  function turnstileOf(method: string, path: string): Turnstile | null {
     if (path === '/healthz' || path === '/readyz' || path === '/metrics') return null
     if (path.startsWith('/webhooks/')) return messages
     // A password is checked on few threads, and slowly on purpose.
@@ -260,14 +272,14 @@ function throughDoors(log: Log): MiddlewareHandler<Env> {
 
   let toldAt = Number.NEGATIVE_INFINITY
   return async (c, next) => {
-    const door = doorOf(c.req.method, c.req.path)
-    if (!door) return next()
-    const isIn = door.enter(() => c.env?.incoming?.socket.destroyed === true)
+    const turnstile = turnstileOf(c.req.method, c.req.path)
+    if (!turnstile) return next()
+    const isIn = turnstile.enter(() => c.env?.incoming?.socket.destroyed === true)
     if (isIn === true || (await isIn)) {
       try {
         await next()
       } finally {
-        door.leave()
+        turnstile.leave()
       }
       return
     }
@@ -279,7 +291,7 @@ function throughDoors(log: Log): MiddlewareHandler<Env> {
       code: 'temporarily_unavailable',
       detail:
         'There are more requests than can be served at the moment. Nothing was done; try again after the time in Retry-After.',
-      retryAfterSeconds: door.retryAfterSeconds(),
+      retryAfterSeconds: turnstile.retryAfterSeconds(),
     })
   }
 }
@@ -434,7 +446,7 @@ const limitBodies: MiddlewareHandler<Env> = async (c, next) => {
   await next()
 }
 
-/** Whoever sends slowly does so outside the doors: inside he would keep a place from the others for as long as he likes. */
+/** Whoever sends slowly does so outside the turnstiles: inside he would keep a place from the others for as long as he likes. */
 const receiveBodies: MiddlewareHandler<Env> = async (c, next) => {
   const { method } = c.req
   const hasBody = c.req.header('transfer-encoding') !== undefined || Number(c.req.header('content-length') ?? 0) > 0

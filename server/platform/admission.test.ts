@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createDoor } from './admission.ts'
+import { createTurnstile } from './admission.ts'
 import { pause } from './clock.ts'
 
 const stays = () => false
-const door = (more: Partial<Parameters<typeof createDoor>[0]> = {}) =>
-  createDoor({ name: 'test', insideMax: 2, waitingMax: 3, patienceMs: 200, hurryMs: 20, ...more })
+const turnstile = (more: Partial<Parameters<typeof createTurnstile>[0]> = {}) =>
+  createTurnstile({ name: 'test', insideMax: 2, waitingMax: 3, patienceMs: 200, hurryMs: 20, ...more })
 
 test('as many as it takes are let in at once; the next ones wait their turn, in order', async () => {
-  const to = door({ patienceMs: 10_000 })
+  const to = turnstile({ patienceMs: 10_000 })
   assert.equal(to.enter(stays), true)
   assert.equal(to.enter(stays), true)
   const order: number[] = []
@@ -24,7 +24,7 @@ test('as many as it takes are let in at once; the next ones wait their turn, in 
 })
 
 test('beyond the line one is sent away at once, and told when to come back', async () => {
-  const to = door({ patienceMs: 10_000 })
+  const to = turnstile({ patienceMs: 10_000 })
   assert.equal(to.enter(stays), true)
   assert.equal(to.enter(stays), true)
   const waiting = [1, 2, 3].map(() => to.enter(stays))
@@ -36,19 +36,32 @@ test('beyond the line one is sent away at once, and told when to come back', asy
   }
 })
 
-test('who waits beyond the patience is sent away, also while nobody leaves', async () => {
-  const to = door({ patienceMs: 50 })
+test('a burst that nobody follows is served to its end, however long that takes', async () => {
+  const to = turnstile({ insideMax: 1, waitingMax: 100, patienceMs: 20, hurryMs: 5 })
+  const outcomes = await Promise.all(
+    Array.from({ length: 30 }, async () => {
+      const isIn = await to.enter(stays)
+      if (!isIn) return false
+      await pause(5)
+      to.leave()
+      return true
+    }),
+  )
+  assert.deepEqual(new Set(outcomes), new Set([true]))
+})
+
+test('nobody waits for ever, also while nobody leaves', async () => {
+  const to = turnstile()
   assert.equal(to.enter(stays), true)
   assert.equal(to.enter(stays), true)
   assert.equal(await to.enter(stays), false)
-  // The line was empty just now, so this is a burst again, and its wait is worth something.
   const next = to.enter(stays)
   to.leave()
   assert.equal(await next, true)
 })
 
 test('while the line does not end nobody waits long; when it has ended, one may wait again', async () => {
-  const to = door({ insideMax: 1, waitingMax: 1_000, patienceMs: 300, hurryMs: 20 })
+  const to = turnstile({ insideMax: 1, waitingMax: 1_000, patienceMs: 300, hurryMs: 20 })
   let over = false
   // More come than can be served: one every 2 ms, and each takes 10.
   const waits: { since: number; waited: number; isIn: boolean }[] = []
@@ -86,7 +99,7 @@ test('while the line does not end nobody waits long; when it has ended, one may 
 })
 
 test('who has hung up while he waited takes nobody’s place', async () => {
-  const to = door()
+  const to = turnstile()
   assert.equal(to.enter(stays), true)
   assert.equal(to.enter(stays), true)
   const gone = to.enter(() => true)

@@ -1,37 +1,42 @@
 /**
- * A door: lets in as many at a time as can be worked on, lets a burst wait for a moment, and sends the rest away before anything was
- * done for them, while that is still cheap. Beyond its capacity a server without doors answers everybody too late; with them it
+ * A turnstile: lets in as many at a time as can be worked on, lets a burst wait for a moment, and sends the rest away before anything was
+ * done for them, while that is still cheap. Beyond its capacity a server without turnstiles answers everybody too late; with them it
  * answers as many as ever, in time, and tells the others when to come back.
  *
  * Who may wait, and for how long (controlled delay; Nichols and Jacobson, "Controlling queue delay", and its use for servers in
- * Maurer, "Fail at scale"): as long as the line was empty a moment ago it is a burst, and everybody in it may wait `patienceMs`. A line
- * that has not been empty for that long is overload: waiting shortens nothing then, it only makes every answer late. So nobody waits
- * longer than `hurryMs` until the line has been empty again, and a place that becomes free goes to the last in line: he has waited least,
-and the first ones are late already. A free place is never left empty while somebody is there to take it, however slow the machine is.
+ * Maurer, "Fail at scale"): as long as the line was empty a moment ago (`patienceMs`) it is a burst, served in its order. A line that
+ * has not been empty for that long is overload: waiting shortens nothing then, it only makes every answer late. From then on whoever
+ * comes pushes out those who have waited longer than `hurryMs`, and a place that becomes free goes to the last in line: he has waited
+ * least, and the first ones are late already. A burst that nobody follows is served to its end. A free place is never left empty while
+ * somebody is there to take it, however slow the machine is; there is nothing to tune by its speed.
  */
 import { pause } from './clock.ts'
 import { requestsInside, requestsShed, requestsWaiting } from './metrics.ts'
 
-export type Door = ReturnType<typeof createDoor>
+export type Turnstile = ReturnType<typeof createTurnstile>
 
 const LOOK_MS = 25
+/** Nobody waits longer, whatever happens inside. */
+const GIVE_UP_MS = 5_000
+/** By each who comes: more than one, so that a line that stood becomes short. */
+const PUSHED_OUT_MAX = 2
 const SECOND_MS = 1_000
 const RETRY_AFTER_SECONDS_MAX = 30
 
-export function createDoor(settings: {
+export function createTurnstile(settings: {
   /** As the metrics name it. */
   name: string
   /** Worked on at a time. */
   insideMax: number
   /** In line at a time. */
   waitingMax: number
-  /** The longest wait in a burst. Unit: milliseconds. */
+  /** A line that ends within this is a burst. Unit: milliseconds. */
   patienceMs: number
-  /** The longest wait while the line does not end. Unit: milliseconds. */
+  /** Under overload, whoever has waited longer goes when somebody comes. Unit: milliseconds. */
   hurryMs: number
 }) {
   const { insideMax, waitingMax, patienceMs, hurryMs } = settings
-  const label = { door: settings.name }
+  const label = { turnstile: settings.name }
   const insideGauge = requestsInside.labels(label)
   const waitingGauge = requestsWaiting.labels(label)
   const shedCounter = requestsShed.labels(label)
@@ -62,21 +67,24 @@ export function createDoor(settings: {
   }
 
   /** Lets in whoever has room, and sends away who has waited for too long or has left. */
-  function moveUp(): void {
+  function moveUp(comes: boolean): void {
     const now = performance.now()
     const isOverload = now - emptyAt > patienceMs
     while (inside < insideMax) {
       const next = isOverload ? line.pop() : line.shift()
       if (!next) break
-      if (now - next.since > patienceMs) next.go(sendAway())
+      if (now - next.since > GIVE_UP_MS) next.go(sendAway())
       else if (next.isGone()) next.go(false)
       else {
         inside++
         next.go(true)
       }
     }
-    const waitMs = isOverload ? hurryMs : patienceMs
-    for (let first = line[0]; first && now - first.since > waitMs; first = line[0]) {
+    let pushedOutMax = isOverload && comes ? PUSHED_OUT_MAX : 0
+    for (let first = line[0]; first; first = line[0]) {
+      const waited = now - first.since
+      const isPushedOut = waited > hurryMs && pushedOutMax-- > 0
+      if (!isPushedOut && waited <= GIVE_UP_MS) break
       line.shift()
       first.go(sendAway())
     }
@@ -91,7 +99,7 @@ export function createDoor(settings: {
     looking = true
     await pause(LOOK_MS)
     looking = false
-    moveUp()
+    moveUp(false)
   }
 
   return {
@@ -106,14 +114,14 @@ export function createDoor(settings: {
       if (line.length >= waitingMax) return sendAway()
       return new Promise((go) => {
         line.push({ since: performance.now(), isGone, go })
-        moveUp()
+        moveUp(true)
       })
     },
 
     leave(): void {
       inside--
       countSecond('served')
-      moveUp()
+      moveUp(false)
     },
 
     /**

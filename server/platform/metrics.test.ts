@@ -37,8 +37,8 @@ test('the figures say what happened: requests by their pattern, refusals by thei
   assert.equal(figure(text, 'mobilesms_refusals_total{word="unknown_country"}'), 1)
   assert.ok(figure(text, 'mobilesms_batch_items_count{batcher="orders.place"}') >= 1)
   assert.equal(figure(text, 'mobilesms_batch_queue_items{batcher="orders.place"}'), 0)
-  assert.equal(figure(text, 'mobilesms_requests_inside{door="requests"}'), 0)
-  assert.equal(figure(text, 'mobilesms_requests_shed_total{door="requests"}'), 0)
+  assert.equal(figure(text, 'mobilesms_requests_inside{turnstile="requests"}'), 0)
+  assert.equal(figure(text, 'mobilesms_requests_shed_total{turnstile="requests"}'), 0)
   assert.ok(figure(text, 'mobilesms_pool_connections{pool="house",what="open"}') > 0)
 
   assert.equal(figure(text, 'mobilesms_platform_total_usd{account="goodwill",cause="gift"}'), -5)

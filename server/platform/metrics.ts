@@ -62,20 +62,20 @@ export const requestSeconds = new Histogram({
 })
 export const requestsInside = new Gauge({
   name: `${PREFIX}requests_inside`,
-  help: 'Requests that are being worked on, by the door they came through',
-  labelNames: ['door'],
+  help: 'Requests that are being worked on, by the turnstile they came through',
+  labelNames: ['turnstile'],
   registers,
 })
 export const requestsWaiting = new Gauge({
   name: `${PREFIX}requests_waiting`,
-  help: 'Requests that wait at a door',
-  labelNames: ['door'],
+  help: 'Requests that wait at a turnstile',
+  labelNames: ['turnstile'],
   registers,
 })
 export const requestsShed = new Counter({
   name: `${PREFIX}requests_shed_total`,
-  help: 'Requests sent away at a door with 503, before anything was asked of the database',
-  labelNames: ['door'],
+  help: 'Requests sent away at a turnstile with 503, before anything was asked of the database',
+  labelNames: ['turnstile'],
   registers,
 })
 

@@ -36,7 +36,7 @@ const ACCEPTED_P99_MS_MAX = 1_000
 const TIMES_UNLOADED_MAX = 10
 const TIMES_FULL_MAX = 3
 const ROUNDS_MAX = 2
-/** More than any door has places. */
+/** More than any turnstile has places. */
 const SLOW_SENDERS = 80
 /** Node grows its heap before it cleans; that it grows with every request would be something else. */
 const MEMORY_TIMES_MAX = 3
@@ -80,10 +80,14 @@ test('a thousand requests a second beyond capacity are sent away, and the others
     for (let round = 1; ; round++) {
       const capacity = await capacityOf(crowd)
       const { seen, delivered, perSecond, memoryMost } = await overload(world, crowd, waiting, capacity.perSecond)
-      const promisedMs = Math.max(ACCEPTED_P99_MS_MAX, TIMES_UNLOADED_MAX * unloadedP99, TIMES_FULL_MAX * capacity.p99)
-      const normalMs = await normalAgain(crowd, promisedMs)
-
       const away = seen.filter(({ status }) => status === 503)
+      // Being sent away asks nothing of anybody but the machine: how long that takes tells how busy it is with other things.
+      const promisedMs = Math.max(
+        ACCEPTED_P99_MS_MAX,
+        TIMES_UNLOADED_MAX * unloadedP99,
+        TIMES_FULL_MAX * Math.max(capacity.p99, percentile(away, 0.99)),
+      )
+      const normalMs = await normalAgain(crowd, promisedMs)
       const accepted = seen.filter(({ status }) => status !== 503)
       const acceptedP99 = percentile(accepted, 0.99)
       const figures = {
@@ -272,5 +276,5 @@ async function memoryBytes(world: World): Promise<number> {
 /** Unit: milliseconds. */
 function percentile(seen: Seen[], share: number): number {
   const sorted = seen.map(({ ms }) => ms).sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0
 }
