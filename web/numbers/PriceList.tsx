@@ -75,10 +75,11 @@ export function PriceList({
       kind: 'figure',
       narrow: 'second',
       cell: (price) => (
-        <>
+        // On a phone it stands under the name, which begins beside the star.
+        <span className="max-sm:ml-[calc(var(--spacing-target)-var(--spacing-4))]">
           {price.in_stock}
           <span className="sm:hidden"> in stock, {successWords(price)}</span>
-        </>
+        </span>
       ),
     },
     {
