@@ -18,6 +18,7 @@ test.use({ autoSmsSeconds: 3 })
 test('a newcomer tops up, gets a code and sees what it cost; a number without a code costs nothing', async ({
   page,
 }) => {
+  test.slow()
   await test.step('meets the signed-out page and uses the demo account', async () => {
     await page.goto('/')
     await expect(page.getByText('You pay for a number only when its code arrives.')).toBeVisible()
