@@ -104,7 +104,7 @@ async function cannotBeToldApart(
 }
 
 for (const [what, world, atOnce] of [
-  ['as it is', () => house, 20],
+  ['as it is', () => house, 10],
   ['even when a refusal does not wait for its moment', () => bare, 2],
 ] as const) {
   test(`signing in takes as long with an unknown name as with a wrong password, ${what}`, (t) => {
