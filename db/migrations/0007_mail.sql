@@ -18,7 +18,7 @@ create table mail_outbox (
 
   constraint over_or_to_be_sent check ((next_attempt_at is null) = (sent_at is not null or failed_at is not null)),
   constraint sent_or_failed check (sent_at is null or failed_at is null),
-  -- What is in a letter is nobody's business for ever: it is removed some time after its end (server/platform/mail.ts).
+  -- What is in a letter is nobody's business for ever: its words go when it is over, the rest some time later (server/platform/mail.sql).
   constraint whole_until_its_end check (next_attempt_at is null
     or (to_address is not null and subject is not null and body_text is not null and body_html is not null)),
   -- One address, nothing else: what stands in a header could otherwise begin another.
@@ -27,5 +27,5 @@ create table mail_outbox (
 );
 -- What is due, asked every second.
 create index mail_to_send on mail_outbox (next_attempt_at) where next_attempt_at is not null;
--- What is over and still has its words, asked once a day.
-create index mail_to_empty on mail_outbox (created_at) where next_attempt_at is null and body_html is not null;
+-- What is over and still says to whom, asked once a day.
+create index mail_to_empty on mail_outbox (created_at) where next_attempt_at is null and to_address is not null;

@@ -44,5 +44,5 @@ export async function atMost(work: Promise<unknown>, milliseconds: number): Prom
   const ended = new AbortController()
   const end = () => ended.abort()
   work.then(end, end)
-  await pause(milliseconds, ended.signal)
+  await pause(Math.max(0, milliseconds), ended.signal)
 }

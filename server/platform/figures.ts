@@ -9,7 +9,7 @@ export const platformFigures: HouseGauge[] = [
     sql: `select 'waiting' as state, count(*) as value from mail_outbox where next_attempt_at is not null
            union all
           select 'given_up', count(*) from mail_outbox
-           where next_attempt_at is null and body_html is not null and failed_at is not null and created_at > now() - interval '1 day'`,
+           where next_attempt_at is null and failed_at is not null and created_at > now() - interval '1 day'`,
   },
   {
     name: 'mail_waiting_seconds',

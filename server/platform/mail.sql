@@ -18,7 +18,21 @@ $$;
 revoke all on function mail_post(uuid, bigint, text, text, text, text, boolean, text) from public;
 grant execute on function mail_post(uuid, bigint, text, text, text, text, boolean, text) to mobilesms_app, mobilesms_auth;
 
--- Empties letters that have been over for so long: the words, the address and the mail server's answer go, the fact that it was sent
+-- What is over forgets its words at once: links that open an account are among them, and nobody needs them any more.
+create or replace function mail_forget() returns trigger
+language plpgsql
+as $$
+begin
+  new.body_text := null;
+  new.body_html := null;
+  return new;
+end $$;
+create or replace trigger mail_forgets_its_words
+  before update on mail_outbox for each row
+  when (old.next_attempt_at is not null and new.next_attempt_at is null)
+  execute function mail_forget();
+
+-- Empties letters that have been over for so long: the subject, the address and the mail server's answer go, the fact that it was sent
 -- stays. Answers how many; call again while there are as many as asked for.
 create or replace function mail_empty(p_after_days int, p_max int) returns int
 language sql security definer
@@ -28,14 +42,14 @@ as $$
     select id
       from mail_outbox
      where next_attempt_at is null
-       and body_html is not null
+       and to_address is not null
        and created_at < now() - make_interval(days => greatest(p_after_days, 1))
      order by created_at
      limit p_max
        for update skip locked
   ), emptied as (
     update mail_outbox m
-       set to_address = null, subject = null, body_text = null, body_html = null, last_error = null
+       set to_address = null, subject = null, last_error = null
       from old
      where m.id = old.id
     returning m.id

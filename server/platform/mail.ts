@@ -252,7 +252,7 @@ export function createMail(settings: {
     /** Every second: somebody is looking at a page that says "we sent you a link". */
     sendTick: { name: 'mail_send', everySeconds: 1, run: sendDue } satisfies Tick,
 
-    /** Once a day: what was written in letters that are over for 30 days, and to whom, is removed. */
+    /** Once a day: to whom letters went that are over for 30 days is removed; their words went when they were over. */
     emptyTick: {
       name: 'mail_empty',
       everySeconds: 86_400,
