@@ -188,7 +188,7 @@ const privacy: Policy = {
               'A sign-in: until you end it, until 14 days after its last use, and at most 30 days.',
               'The mark of a browser that you signed in with: at most 400 days after its last sign-in.',
               'A sign-up that was never confirmed: a day, as long as its link works.',
-              'The words of a mail that we sent you: 30 days.',
+              'The words of a mail that we sent you: until it is sent. To which address, and its subject: 30 days.',
               'The account, its orders and messages: until you close it.',
               'Payments and movements of credits: as long as tax and commercial law require after that. They then carry no more of you than they must.',
             ],

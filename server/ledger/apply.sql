@@ -227,7 +227,10 @@ begin
       if i = n or p_group[i + 1] is distinct from p_group[i] then
         if g_failed or (g_ok > 0 and g_exists > 0) then
           for d in g_start..i loop
-            if res[d] = 'ok' then
+            -- Also who was told that his id exists, when it was a command of this very group that took it.
+            if res[d] = 'exists' and not x_known[d] and (done_by[x_first[d]] = 0 or done_by[x_first[d]] >= g_start) then
+              res[d] := 'group_refused';
+            elsif res[d] = 'ok' then
               res[d] := 'group_refused';
               done_by[x_first[d]] := 0;
               if p_hold[d] is not null and resolved_by[x_hold_key[d]] = d then resolved_by[x_hold_key[d]] := 0; end if;

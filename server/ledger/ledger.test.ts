@@ -186,6 +186,20 @@ const tables: Record<string, string> = {
     ana has 1.00 / 1.00 / 0.00 / 0.00
     ana capture order of #k                hold_not_found`,
 
+  'an id that comes twice in a group refuses the group, and nobody is told that it is there': `
+    {
+    ana credit 1.00 gift #g                group_refused
+    ana credit 1.00 gift #g                group_refused
+    }
+    ana has 0.00 / 0.00 / 0.00 / 0.00
+    {
+    ana credit 1.00 gift #g                group_refused
+    ana credit 1.00 gift #g                group_refused
+    ana hold 9.00 order                    insufficient_credits
+    }
+    ana credit 1.00 gift #g                ok
+    ana has 1.00 / 0.00 / 0.00 / 0.00`,
+
   'a refused group gives back the holds it had resolved': `
     ana credit 2.00 gift                   ok
     ana hold 1.00 order #h                 ok

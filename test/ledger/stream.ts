@@ -101,14 +101,14 @@ export function drawStream(
   }
 
   /**
-   * Later commands name earlier ones, and most would go well: it is one that spoils a group. Now and then one is somebody else's. No id
-   * comes twice in a group. Some come again, whole or with another end.
+   * Later commands name earlier ones, and most would go well: it is one that spoils a group. Now and then one is somebody else's, or
+   * has the id of one before it. Some come again, whole or with another end.
    */
   function group(): Command[] {
     if (groups.length > 0 && luck.happens(0.15)) {
       const again = luck.oneOf(groups)
       const end = draw.command(model, again[0]!.accountId)
-      const other = luck.happens(0.6) || again.some((one) => one.id === end.id) ? again : [...again.slice(0, -1), end]
+      const other = luck.happens(0.6) ? again : [...again.slice(0, -1), end]
       model.apply(other)
       return other
     }
@@ -117,7 +117,6 @@ export function drawStream(
     const commands: Command[] = []
     for (let n = luck.whole(2, GROUP_COMMANDS_MAX); n > 0; n--) {
       const command = draw.command(soFar, luck.happens(0.97) ? accountId : null)
-      if (commands.some((one) => one.id === command.id)) continue
       const word = soFar.copy().apply([command])[0]
       if (word !== 'ok' && luck.happens(0.85)) continue
       soFar.apply([command])
@@ -130,7 +129,7 @@ export function drawStream(
 
   function suspend(): Step {
     const accountId = luck.oneOf(accounts)
-    const suspended = luck.happens(0.3)
+    const suspended = luck.happens(0.45)
     model.suspend(accountId, suspended)
     return { does: 'suspend', accountId, suspended }
   }
