@@ -234,6 +234,52 @@ test('a row that somebody keeps lets only its own customer wait, and what comes 
   await work.close()
 })
 
+test('who waits behind one that was set aside is not overtaken when that one is done in the middle of the batch', async () => {
+  const [k, other] = [7n, 8n]
+  const asked = (
+    [
+      ['A', k],
+      ['x', other],
+      ['B', k],
+      ['y', other],
+      ['C', k],
+    ] as const
+  ).map(([id, customer]): Item => ({ id, customer }))
+  const done: string[] = []
+  let timesAlone = 0
+  let letGo = () => {}
+  const rowIsFree = new Promise<void>((resolve) => {
+    letGo = resolve
+  })
+  const connection = { query: async () => {}, release() {} } as unknown as pg.PoolClient
+  const work = createBatcher<Item, Answer>({
+    name: 'work',
+    database: { ...db.database, connect: async () => connection },
+    lanes: 1,
+    log,
+    laneOf: (item) => item.customer,
+    async run(_, batch) {
+      const ids = batch.map(({ id }) => id)
+      // Somebody keeps the row of k: first all of them meet it, then A alone, which is set aside and waits there.
+      if (ids.length === 5 || (ids[0] === 'A' && ++timesAlone === 1))
+        throw Object.assign(new Error(), { code: '55P03' })
+      if (ids[0] === 'A') await rowIsFree
+      if (ids[0] === 'y') {
+        letGo()
+        await answers[0]
+        // The lane has heard of it, too.
+        for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+      }
+      done.push(...ids)
+      return ids.map(() => 'ok')
+    },
+  })
+  const answers = asked.map((item) => work.submit(item))
+  await Promise.all(answers)
+  assert.deepEqual(done, ['x', 'A', 'y', 'B', 'C'])
+  await work.close()
+})
+
 test('a row that is kept for too long: its customer is told that nothing was done', async () => {
   const work = batcher()
   const release = await keepRow(5)

@@ -55,7 +55,7 @@ const LANE_LOCK_TIMEOUT_MS = 250
 const LANE_STATEMENT_TIMEOUT_MS = 3_000
 /** No answer, although the server would have given up: the connection is dead, and nobody has told us. */
 const CALL_MS_MAX = 4_000
-/** A batch in trouble may keep its lane so long; what is left of it then goes behind the others, or is told. */
+/** A batch in trouble may keep its lane so long; what is left of it is then told to ask again. */
 const SPLIT_MS_MAX = 3_000
 const LOCK_PARTS = 8
 /** Items set aside at a time, each with a connection of the pool. */
@@ -225,19 +225,23 @@ export function createBatcher<Item, Answer>(settings: {
     const back: Own[] = []
     const parts = [batch]
     while (parts.length > 0) {
-      let part = parts.shift()!
+      const part = parts.shift()!
+      if (part.length === 0) continue
       if (performance.now() - begun > SPLIT_MS_MAX) {
         giveUp(part)
         continue
       }
-      // Something before it was set aside meanwhile.
-      back.push(...part.filter((waiting) => lane.behind.has(settings.laneOf(waiting.item))))
-      part = part.filter((waiting) => !lane.behind.has(settings.laneOf(waiting.item)))
-      if (part.length === 0) continue
       const failure = await attempt(lane, part)
       if (failure === null) continue
       if (failure.trouble === 'lock' && part.length === 1 && !lane.patient && aside < ASIDE_MAX) {
-        setAside(lane, part[0]!)
+        const first = part[0]!
+        setAside(lane, first)
+        // All that come after it under its key, at once: the first one may be done before the next part, and one be overtaken.
+        const key = settings.laneOf(first.item)
+        for (const [n, later] of parts.entries()) {
+          back.push(...later.filter((waiting) => settings.laneOf(waiting.item) === key))
+          parts[n] = later.filter((waiting) => settings.laneOf(waiting.item) !== key)
+        }
       } else if (failure.trouble === 'away' || failure.trouble === 'busy' || part.length === 1) {
         giveUp(part, failure)
       } else {
@@ -249,6 +253,7 @@ export function createBatcher<Item, Answer>(settings: {
       }
     }
     lane.queue.unshift(...back)
+    if (back.length > 0) refuseLate(lane)
   }
 
   /** Null: everybody was answered. Repeats what is worth repeating as it is. */
