@@ -37,12 +37,14 @@ const alsoOnPostgres15 = [
   'test/stories/r5-orders.test.ts',
   'test/stories/r5-rest-of-orders.test.ts',
 ]
+/** What is measured there is told from the noise of the machine: these run with nothing beside them. */
+const byThemselves = ['test/faults/overload.test.ts', 'server/accounts/timing.test.ts']
 /** Several processes on one database: what they promise each other is the same on both, so it is proven where less is known. */
 const onlyOnPostgres15 = ['test/processes/']
 
 /** Settings of the product that a person may have in his shell; the tests bring their own. */
 const settings =
-  /^(HOST|PORT|ROLE|PUBLIC_URL|TRUST_PROXY|SERVER_URL|DATA_DIR|DATABASE_URL|MIGRATION_DATABASE_URL|MODE|AUTH_SECRET|NODE_ENV|SMTP_URL|MAIL_FROM|(STRIPE|SMS|TWILIO|SANDBOX)_.*)$/
+  /^(HOST|PORT|ROLE|PUBLIC_URL|TRUST_PROXY|SERVER_URL|DATA_DIR|DATABASE_URL|MIGRATION_DATABASE_URL|MODE|AUTH_SECRET|NODE_ENV|SEAL_FILE|SMTP_URL|MAIL_FROM|(STRIPE|SMS|TWILIO|SANDBOX)_.*)$/
 
 /** @param {string[]} wanted paths or parts of paths; none: everything @returns {Promise<number>} the exit code */
 export async function test(wanted) {
@@ -61,7 +63,8 @@ export async function test(wanted) {
       throw new Refusal(`No test file matches ${wanted.join(' ')}: give a path, or a part of one, such as orders.`)
 
     const old = files.filter((file) => isIn(file, alsoOnPostgres15) || isIn(file, onlyOnPostgres15))
-    const usual = files.filter((file) => !isIn(file, onlyOnPostgres15))
+    const measured = files.filter((file) => isIn(file, byThemselves))
+    const usual = files.filter((file) => !isIn(file, onlyOnPostgres15) && !isIn(file, byThemselves))
     const env = {
       ...testEnvironment(),
       TEST_DATABASE_URL: await freshDatabase(folder),
@@ -77,8 +80,10 @@ export async function test(wanted) {
 
     if (all) steps.push(...(await runChecks()))
     await run('pages built', () => unlessRefused(buildWeb))
-    const nodeTests = (/** @type {string[]} */ names, more = {}) =>
-      node(['--test', `--test-concurrency=${filesAtOnce}`, `--test-timeout=${testSecondsMax * 1000}`, ...names], more)
+    const nodeTests = (/** @type {string[]} */ names, more = {}, atOnce = filesAtOnce) =>
+      node(['--test', `--test-concurrency=${atOnce}`, `--test-timeout=${testSecondsMax * 1000}`, ...names], more)
+    if (measured.length > 0)
+      await run(`node tests by themselves (${measured.length} files)`, () => nodeTests(measured, {}, 1))
     if (usual.length > 0) await run(`node tests (${usual.length} files)`, () => nodeTests(usual))
 
     let chromium = ''

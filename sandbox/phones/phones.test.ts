@@ -194,7 +194,8 @@ test('each new waiting order gets one code by itself, after the seconds that wer
   await connected(world)
   world.pass(60_000)
   await new Promise((resolve) => setTimeout(resolve, 400))
-  assert.equal(sent(world).length, 2)
+  // One that was on its way at the restart may come again, as itself.
+  assert.equal(new Set(sent(world).map((sms) => sms.id)).size, 2)
   await world.stop()
 })
 

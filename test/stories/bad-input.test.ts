@@ -36,7 +36,8 @@ before(async () => {
 after(() => world?.proveAndStop())
 
 /** When a key was used last, and how far a letter has come: written whatever was asked. */
-const IN_ITS_OWN_TIME = 'last_used_at,last_used_address,attempts,next_attempt_at,sent_at,failed_at,last_error'
+const IN_ITS_OWN_TIME =
+  'last_used_at,last_used_address,attempts,next_attempt_at,sent_at,failed_at,last_error,body_text,body_html'
 
 /** Everything that is stored, in our house and at the bank, as figures that change with any of it. */
 async function everything(): Promise<unknown> {
