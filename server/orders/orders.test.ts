@@ -206,6 +206,38 @@ test('a key’s day is its owner’s: it spends again from his midnight on, and 
   await orders.expireDue()
 })
 
+test('on the day whose first hour comes twice, a key’s cap counts from the first of the two', async () => {
+  await stock('GB', 10)
+  const orders = room()
+  const ana = await customer('100.00')
+  const zone = 'Atlantic/Azores'
+  const key = await keyOf(ana, '1.20', zone)
+  const place = () => orders.place({ ...request(ana, 'GB'), key })
+  const { rows } = await owner.query(
+    `select min(hour) as midnight, house_now() as now
+       from generate_series(date_trunc('hour', house_now()) + interval '1 hour', house_now() + interval '372 days', '1 hour') hour
+      where extract(hour from hour at time zone $1) = 0 and extract(hour from (hour + interval '1 hour') at time zone $1) = 0`,
+    [zone],
+  )
+  const { midnight, now }: { midnight: Date; now: Date } = rows[0]
+  // A leap has a year at most, and this may be more.
+  const halfWay = Math.floor((midnight.getTime() - now.getTime()) / 2000)
+  await advanceHouseClock(db.database.pool, halfWay)
+  await advanceHouseClock(db.database.pool, halfWay + 600)
+  assert.ok((await place()).ok)
+  for (const after of ['ten minutes later', 'in the second of the two hours']) {
+    await advanceHouseClock(db.database.pool, after === 'ten minutes later' ? 600 : 3_600)
+    const refused = await place()
+    assert.equal(!refused.ok && refused.code, 'spending_limit_reached', after)
+    // That day has 25 hours.
+    assert.equal(
+      !refused.ok && refused.extra?.['opens_at'],
+      new Date(midnight.getTime() + 25 * 3_600_000).toISOString(),
+    )
+  }
+  await orders.expireDue()
+})
+
 test('two servers at once: credit, limit and stock hold together, and no number is sold twice', async () => {
   await stock('FR', 30)
   const one = room({ openMax: 15 })

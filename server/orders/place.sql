@@ -72,8 +72,11 @@ begin
       left join accounts a on a.id = k.account
      cross join lateral (select coalesce(a.time_zone, 'UTC') as zone) z
      cross join lateral (select date_trunc('day', v_now at time zone z.zone) as midnight) m
-     cross join lateral (select m.midnight at time zone z.zone as begins,
-                                (m.midnight + interval '1 day') at time zone z.zone as ends) d
+     -- Where clocks go back, midnight may come twice: a day begins with the first, so that none of its orders lies before it.
+     cross join lateral (select min(b.begins) filter (where b.day = 0) as begins, min(b.begins) filter (where b.day = 1) as ends
+                           from (select day, (m.midnight + make_interval(days => day, secs => -early)) at time zone z.zone
+                                             + make_interval(secs => early) as begins
+                                   from generate_series(0, 1) day, generate_series(0, 1) early) b) d
       left join orders o on o.api_key_id = k.id and o.given_at >= d.begins and o.status in ('waiting', 'received', 'finished')
      group by k.id, d.ends
   loop
