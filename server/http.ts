@@ -507,7 +507,7 @@ function isUnavailable(error: unknown, depth = 0): boolean {
   }
   // pg says these without a code.
   if (
-    /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(
+    /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error)/.test(
       error.message,
     )
   )

@@ -30,6 +30,10 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
 /** Rows are locked until a commit, which takes milliseconds; who waits longer is told to try again, and keeps nobody else waiting. */
 const LOCK_TIMEOUT_MS = 2_000
 const CONNECT_TIMEOUT_MS = 5_000
+/** No answer, although PostgreSQL would have given up: the connection is dead, and nobody has told us. Unit: milliseconds. */
+const ANSWER_MS_MAX = STATEMENT_TIMEOUT_MS + 5_000
+/** What stands between us and PostgreSQL may forget a connection that says nothing. Unit: milliseconds. */
+const KEEP_ALIVE_AFTER_MS = 30_000
 
 export function openDatabase(settings: {
   url: string
@@ -37,12 +41,17 @@ export function openDatabase(settings: {
   connectionsMax: number
   /** Errors of connections that nobody is using (the server went away); the pool replaces them by itself. */
   onIdleError: (error: Error) => void
+  /** Default 20,000; for tests. Unit: milliseconds. */
+  answerMsMax?: number
 }): Database {
   const searchPath = settings.role === 'mobilesms_auth' ? ' -c search_path=auth' : ''
   const pool = new pg.Pool({
     connectionString: settings.url,
     max: settings.connectionsMax,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: settings.answerMsMax ?? ANSWER_MS_MAX,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     application_name: settings.role,
     options:
       `-c role=${settings.role}${searchPath} -c timezone=UTC -c jit=off -c plan_cache_mode=force_generic_plan ` +

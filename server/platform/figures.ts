@@ -9,7 +9,8 @@ export const platformFigures: HouseGauge[] = [
     sql: `select 'waiting' as state, count(*) as value from mail_outbox where next_attempt_at is not null
            union all
           select 'given_up', count(*) from mail_outbox
-           where next_attempt_at is null and failed_at is not null and created_at > now() - interval '1 day'`,
+           where next_attempt_at is null and failed_at is not null and created_at > now() - interval '1 day'
+             and to_address is not null`, // not emptied yet, as none of the last day is: there is an index of those
   },
   {
     name: 'mail_waiting_seconds',
