@@ -10,7 +10,10 @@ export const EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response></Re
 
 /** What we need of a message; Twilio sends more, and adds to it without notice. */
 export const twilioMessage = z.object({
-  MessageSid: z.string().regex(/^[A-Za-z0-9]{2,64}$/, 'write the id of the message, letters and digits'),
+  // Exactly: what is signed has no bounds between fields, so a longer one could be the same message, taken for another.
+  MessageSid: z
+    .string()
+    .regex(/^[A-Z]{2}[0-9a-f]{32}$/, 'write the id of the message as Twilio does, SM and 32 digits'),
   To: z.string().regex(/^\+[1-9]\d{6,14}$/, 'write the number as +, country code and digits'),
   From: z.string().min(1).max(64),
   /** A message of nothing but media has none. */

@@ -105,6 +105,22 @@ test('a code through Twilio is charged, once, whatever is repeated; the answer i
   )
 })
 
+test('a message that was signed once is no other message, however its fields are cut anew', async () => {
+  const eli = await world.customer({ name: 'eli', credit: '5.00' })
+  const order = await eli.order()
+  const form = message(order, 'Telegram code 48213')
+  assert.equal((await send(form)).status, 200)
+  const before = await stored()
+  const signature = sign(form)
+  // The same text to sign: the end of one field and the beginning of the next are not told apart in it.
+  const { NumMedia, ...rest } = form
+  const longer = { ...rest, MessageSid: `${form.MessageSid}NumMedia${NumMedia}` }
+  assert.equal(sign(longer), signature)
+  const { status, body } = await send(longer, { signature })
+  assert.deepEqual([status, body.code, body.field], [400, 'invalid_request', 'MessageSid'])
+  assert.equal(await stored(), before)
+})
+
 test('the query of the address is signed with it, and either port may be', async () => {
   const ben = await world.customer({ name: 'ben', credit: '5.00' })
   const order = await ben.order()
@@ -170,7 +186,7 @@ test('what Twilio did not sign, or nobody can read, is not stored, and says why'
     refused('invalid_request', send({ ...form, ...change }), field, /cannot be used: .*nothing was done\.$/)
   await wrong('MessageSid', { MessageSid: '' })
   await wrong('MessageSid', { MessageSid: 'SM 1' })
-  await wrong('MessageSid', { MessageSid: 'S'.repeat(65) })
+  await wrong('MessageSid', { MessageSid: `${form.MessageSid}0` })
   await wrong('To', { To: '07700900123' })
   await wrong('To', { To: 'whatsapp:+447700900123' })
   await wrong('From', { From: '' })
