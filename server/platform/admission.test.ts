@@ -36,6 +36,21 @@ test('beyond the line one is sent away at once, and told when to come back', asy
   }
 })
 
+test('a line that begins while those inside are slow is a burst, too: it has only just begun', async () => {
+  const patienceMs = 300
+  const to = turnstile({ insideMax: 1, patienceMs, hurryMs: 5 })
+  assert.equal(to.enter(stays), true)
+  // Nobody came and nobody left for longer than a burst may take.
+  await pause(patienceMs + 100)
+  const first = to.enter(stays)
+  await pause(20)
+  const second = to.enter(stays)
+  to.leave()
+  assert.equal(await first, true)
+  to.leave()
+  assert.equal(await second, true)
+})
+
 test('a burst that nobody follows is served to its end, however long that takes', async () => {
   const to = turnstile({ insideMax: 1, waitingMax: 100, patienceMs: 20, hurryMs: 5 })
   const outcomes = await Promise.all(

@@ -112,6 +112,7 @@ export function createTurnstile(settings: {
         return true
       }
       if (line.length >= waitingMax) return sendAway()
+      if (line.length === 0) emptyAt = performance.now()
       return new Promise((go) => {
         line.push({ since: performance.now(), isGone, go })
         moveUp(true)
