@@ -16,8 +16,10 @@ export async function audit(args) {
   checkPlatform()
   return withCrew(async () => {
     keepLock(await preparePackages('audit'))
-    const databaseUrl = process.env['DATABASE_URL'] || (await embeddedUrl('audit'))
-    const env = { ...childEnvironment(process.env), DATABASE_URL: databaseUrl }
+    const given = process.env['DATABASE_URL']
+    const databaseUrl = given || (await embeddedUrl('audit'))
+    const sealFile = process.env['SEAL_FILE'] || (given ? '' : join(dataFolder(process.env), 'seals.log'))
+    const env = { ...childEnvironment(process.env), DATABASE_URL: databaseUrl, SEAL_FILE: sealFile }
     return runInSight(pinnedNode, [join(checkout, 'server', 'ledger', 'audit', 'audit.ts'), ...args], {
       cwd: checkout,
       env,

@@ -92,6 +92,8 @@ export function programEnvironment(env, settings, made) {
     PORT: String(settings.port),
     PUBLIC_URL: settings.publicUrl,
     ROLE: settings.role,
+    // A database from outside has its own file, or none: one file holds the seals of one database.
+    SEAL_FILE: env['SEAL_FILE'] || (settings.databaseUrl ? '' : join(made.dataFolder, 'seals.log')),
     SERVER_URL: settings.serverUrl,
     WEB_DIST: made.web,
   }

@@ -259,6 +259,15 @@ export interface Prices {
   valid_from: Timestamp;
 }
 
+export interface Seals {
+  first_seq: Int8;
+  head: Buffer;
+  last_seq: Int8;
+  marks: Buffer;
+  row_count: number;
+  sealed_at: Generated<Timestamp>;
+}
+
 export interface Services {
   code: string;
   name: string;
@@ -342,6 +351,7 @@ export interface DB {
   platform_totals: PlatformTotals;
   policy_acceptances: PolicyAcceptances;
   prices: Prices;
+  seals: Seals;
   services: Services;
   topups: Topups;
   transfers: Transfers;

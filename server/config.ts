@@ -94,6 +94,11 @@ export type Config = {
     from: { name: string; address: string }
   }
   /**
+   * SEAL_FILE: where each head of the ledger's seals is appended, so that the books cannot be rewritten unseen; best on another machine's
+   * disk. Each worker needs a file of its own machine. Default: none; `npm start` gives DATA_DIR/seals.log for its embedded database.
+   */
+  sealFile: string | null
+  /**
    * DRAIN_MS: after SIGTERM /readyz answers 503 for so long before the port closes. Set it to longer than your balancer takes to notice.
    * Unit: milliseconds, 0 to 30000. Default 500.
    */
@@ -316,6 +321,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       brand: { name: brandName, linkColour },
       mail: { smtp: mailServer, from: sender },
       seller,
+      sealFile: text('SEAL_FILE'),
       drainMs,
       metricsToken,
       webFolder: text('WEB_DIST') ?? join(import.meta.dirname, '../dist/web'),

@@ -18,6 +18,7 @@ export const queues: QueueDefinition[] = [settleQueue]
  * - `payments_sweep`: a look at a payment is claimed in its row; whoever comes second leaves it alone.
  * - `ledger_overdue_holds`: giving a hold back has an id derived from the hold; the second time it is known.
  * - `ledger_compact`: sums up under a lock of its own; whoever comes second leaves it to the first.
+ * - `ledger_seal`: as that; the file's lines are written under a lock, too.
  * - `accounts_errands`: an errand is deleted with its letter, under its row's lock; whoever comes second passes over it.
  * - `accounts_forget_sessions`, `…_links`, `…_browsers`, `…_throttles`: delete what is over; the second finds nothing.
  * - `mail_send`: a letter is claimed in its row; whoever comes second leaves it alone.
@@ -66,6 +67,11 @@ export async function startJobs(house: {
     name: 'ledger_compact',
     everySeconds: 30,
     run: async (signal) => void (await ledger.compact(signal)),
+  })
+  queue.tick({
+    name: 'ledger_seal',
+    everySeconds: 60,
+    run: async (signal) => void (await ledger.seal(signal)),
   })
   for (const tick of accounts.ticks) queue.tick(tick)
   queue.tick(mail.sendTick)

@@ -106,7 +106,7 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
     const announce = createAnnounce()
     const relay = await openRelay({ url: config.databaseUrl, announce, log })
     ends.announcements.push(relay.close)
-    const ledger = createLedger({ database, log })
+    const ledger = createLedger({ database, log, sealFile: config.sealFile })
     ends.rooms.push(ledger.close)
     const mail = createMail({
       database,

@@ -9,6 +9,7 @@ import type { Database, Queryable, Row } from '../platform/db.ts'
 import { derivedId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import { type Cause, causeOf, causes, type HoldCause, type PlatformAccount, platformAccounts } from './chart.ts'
+import { createSealer } from './seal.ts'
 
 type Common = {
   /** Chosen by the caller: a fresh UUIDv7, or derived from what this follows from. The same id again is the same command. */
@@ -101,8 +102,9 @@ const COMPACTION_RUNS_MAX = 50
 /** The ledger gives back what its owner forgot only after this long: expiring is the owner's work. */
 const OVERDUE_MINUTES = 15
 
-export function createLedger(settings: { database: Database; log: Log; lanes?: number }) {
-  const { database, log } = settings
+/** `sealFile`: where the heads of the seals are written besides the database; absent: nowhere. */
+export function createLedger(settings: { database: Database; log: Log; lanes?: number; sealFile?: string | null }) {
+  const { database, log, sealFile = null } = settings
   // Created at the first use: most processes move money only inside the functions of other rooms.
   let batcher: Batcher<Command[], Outcome[]> | null = null
 
@@ -285,6 +287,9 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
       }
       return compacted
     },
+
+    /** Fastens what was written before now by a chain of hashes, in the database and in the file outside (seal.ts). */
+    seal: createSealer({ database, log, file: sealFile }),
 
     async close(): Promise<void> {
       await batcher?.close()

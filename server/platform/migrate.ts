@@ -18,6 +18,7 @@ const functionFiles = [
   'server/ledger/apply.sql',
   'server/ledger/house.sql',
   'server/ledger/compact.sql',
+  'server/ledger/seal.sql',
   'server/accounts/open.sql',
   'server/accounts/throttle.sql',
   'server/accounts/joining.sql',
@@ -41,24 +42,78 @@ export async function migrate(settings: {
   serverUrl: string
   mode: 'sandbox' | 'production'
   queues: readonly QueueDefinition[]
+  /** Fill an empty database from a backup; refused when anything is in it. No server starts on it before that is done. */
+  restore?: Restore
 }): Promise<void> {
   const client = new pg.Client({ connectionString: settings.ownerUrl, application_name: 'mobilesms_migrate' })
   await client.connect()
   try {
     await checkDatabase(client)
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
+    if (settings.restore) await beginRestore(client)
+    else await refuseHalfRestored(client)
     await createRoles(client, decodeURIComponent(new URL(settings.serverUrl).username) || null)
     await client.query(`
       create table if not exists migrations (name text primary key, checksum text not null, applied_at timestamptz not null default now());
       create table if not exists function_files (name text primary key, checksum text not null, applied_at timestamptz not null default now());`)
+    if (settings.restore) {
+      await runMigrations(client, settings.restore.migrations)
+      await settings.restore.fill(client)
+    }
     await runMigrations(client)
     await applyFunctionFiles(client)
     await stampInstallation(client, settings.mode)
     await migrateQueue(settings.ownerUrl, settings.queues)
     await grant(client)
+    if (settings.restore) await client.query('drop table unfinished_restore')
   } finally {
     await client.end()
   }
+}
+
+export type Restore = {
+  /** Those that the backup knew: its rows fit the tables that these make. */
+  migrations: readonly string[]
+  /** As the owner, when the tables are there. What it throws ends the restore, and leaves the mark. */
+  fill: (client: pg.Client) => Promise<void>
+}
+
+/** The mark stands from the first step to the last, whatever dies in between. */
+async function beginRestore(client: pg.Client): Promise<void> {
+  await refuseHalfRestored(client)
+  const { rows } = await client.query<{ what: string }>(
+    `select what
+       from (select 'the table ' || relname as what, 'pg_class'::regclass as of, oid from pg_class
+              where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'f')
+             union all
+             select 'the sequence ' || relname, 'pg_class'::regclass, oid from pg_class
+              where relnamespace = 'public'::regnamespace and relkind = 'S'
+             union all
+             select 'the function ' || proname, 'pg_proc'::regclass, oid from pg_proc where pronamespace = 'public'::regnamespace
+             union all
+             select 'the type ' || typname, 'pg_type'::regclass, oid from pg_type
+              where typnamespace = 'public'::regnamespace and typtype = 'e'
+             union all
+             select 'the schema ' || nspname, 'pg_namespace'::regclass, oid from pg_namespace
+              where nspname in ('auth', 'pgboss')) found
+      where not exists (select from pg_depend d where d.classid = found.of and d.objid = found.oid and d.deptype = 'e') -- an extension's
+      limit 1`,
+  )
+  if (rows[0])
+    throw new CannotMigrate(
+      `This database is not empty (there is ${rows[0].what}), and a backup is restored into an empty one only: make another with "create database … encoding 'UTF8' template template0" and set DATABASE_URL to it. Nothing was changed.`,
+    )
+  await client.query('create table unfinished_restore (begun_at timestamptz not null default now())')
+}
+
+async function refuseHalfRestored(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ marked: boolean }>(
+    "select to_regclass('public.unfinished_restore') is not null as marked",
+  )
+  if (rows[0]!.marked)
+    throw new CannotMigrate(
+      'This database is half restored: a backup was being brought back into it, and that did not come to its end. Throw this database away, make an empty one, and run npm run restore into that.',
+    )
 }
 
 /** Refuses a database on which money could be lost, or on which this version of the code does not run. */
@@ -134,7 +189,8 @@ async function missingForRoles(client: pg.Client, serverLogin: string | null): P
   return rows.map(({ statement }) => statement)
 }
 
-async function runMigrations(client: pg.Client): Promise<void> {
+/** All of them, or those named `only`. */
+async function runMigrations(client: pg.Client, only?: readonly string[]): Promise<void> {
   const folder = join(ROOT, 'db/migrations')
   const applied = new Map(
     (await client.query<{ name: string; checksum: string }>('select name, checksum from migrations')).rows.map(
@@ -145,6 +201,7 @@ async function runMigrations(client: pg.Client): Promise<void> {
   for (const name of names) {
     const text = await readFile(join(folder, name), 'utf8')
     const known = applied.get(name)
+    if (only && !only.includes(name)) continue
     if (known === undefined) {
       await inTransaction(client, async () => {
         await client.query(text)

@@ -6,9 +6,15 @@
  * whose hold is not given back has lost the use of his money as surely as by a wrong sum, so this is no success; but the books are
  * right, and a house that was stopped for an hour has it until it runs again. So it has a word and an exit code of its own.
  *
- *   npm run audit        exits 0 when nothing differs and nothing is overdue, 1 when something differs, 3 when something is overdue only
+ *   npm run audit [-- --seals FILE]
+ *
+ * Exits 0 when nothing differs and nothing is overdue, 1 when something differs, 2 when it could not run, 3 when something is overdue
+ * only. FILE: where the seals are kept outside the database; SEAL_FILE unless told.
  */
+import { existsSync } from 'node:fs'
+import { parseArgs } from 'node:util'
 import pg from 'pg'
+import { compareWithSeals, readSealFile, sealChecks } from './seals.ts'
 
 /** What differs: which check, and the row. */
 export type Difference = { check: string; row: Record<string, unknown> }
@@ -204,6 +210,11 @@ const overdueChecks: Record<string, string> = {
       from inbox
      where handled_at is null and received_at < house_now() - interval '15 minutes'`,
 
+  'what was written is sealed': `
+    select s.id, s.seq, s.recorded_at
+      from (select id, seq, recorded_at from transfers union all select id, seq, recorded_at from house_entries) s
+     where s.seq > (select coalesce(max(last_seq), 0) from seals) and s.recorded_at < house_now() - interval '1 hour'`,
+
   // Wire time, these two.
   'a payment is looked at when its look is due': `
     select id as topup, account_id as account, status, next_look_at
@@ -223,16 +234,23 @@ export function findOverdue(database: Pick<pg.Pool, 'connect'>): Promise<Differe
 
 /**
  * Every difference found, at most five a check; none means the books are right. `ledger` asks the ledger by itself only: for books
- * that no room has written.
+ * that no room has written. `sealFile`: the seals outside the database; null compares with those inside only.
  */
 export async function auditLedger(
   database: Pick<pg.Pool, 'connect'>,
   what: 'everything' | 'ledger' = 'everything',
+  sealFile: string | null = null,
 ): Promise<Difference[]> {
-  return check(database, what === 'ledger' ? ledgerChecks : { ...ledgerChecks, ...roomChecks })
+  const file = sealFile === null ? null : await readSealFile(sealFile)
+  const checks = what === 'ledger' ? ledgerChecks : { ...ledgerChecks, ...roomChecks }
+  return check(database, checks, (client) => compareWithSeals(client, file))
 }
 
-async function check(database: Pick<pg.Pool, 'connect'>, checks: Record<string, string>): Promise<Difference[]> {
+async function check(
+  database: Pick<pg.Pool, 'connect'>,
+  checks: Record<string, string>,
+  more: (client: pg.PoolClient) => Promise<Difference[]> = async () => [],
+): Promise<Difference[]> {
   const client = await database.connect()
   const differences: Difference[] = []
   try {
@@ -244,6 +262,7 @@ async function check(database: Pick<pg.Pool, 'connect'>, checks: Record<string, 
       const { rows } = await client.query(`${query} limit ${DIFFERENCES_PER_CHECK_MAX}`)
       for (const row of rows) differences.push({ check, row })
     }
+    differences.push(...(await more(client)))
   } finally {
     await client.query('rollback')
     client.release()
@@ -254,18 +273,27 @@ async function check(database: Pick<pg.Pool, 'connect'>, checks: Record<string, 
 async function main(): Promise<void> {
   const url = process.env['MIGRATION_DATABASE_URL'] ?? process.env['DATABASE_URL']
   if (!url) throw new Error('Set DATABASE_URL to the database whose ledger is to be proved.')
+  const asked = parseArgs({ options: { seals: { type: 'string' } } }).values.seals
+  const usual = process.env['SEAL_FILE'] || null
+  const sealFile = asked ?? (usual !== null && existsSync(usual) ? usual : null)
   const pool = new pg.Pool({ connectionString: url, max: 1 })
   try {
     const { rows } = await pool.query(
       `select (select count(*) from ledger_accounts) as accounts, (select count(*) from transfers) as transfers,
-              (select count(*) from open_holds) as open_holds`,
+              (select count(*) from open_holds) as open_holds, (select count(*) from seals) as seals`,
     )
-    const differences = await auditLedger(pool)
+    const differences = await auditLedger(pool, 'everything', sealFile)
     const overdue = await findOverdue(pool)
-    const { accounts, transfers, open_holds } = rows[0]
+    const { accounts, transfers, open_holds, seals } = rows[0]
+    const checks = [...[ledgerChecks, roomChecks, overdueChecks].flatMap(Object.keys), ...sealChecks]
     console.log(
-      `${accounts} accounts, ${transfers} transfers, ${open_holds} open holds; ${[ledgerChecks, roomChecks, overdueChecks].flatMap(Object.keys).length} checks.`,
+      `${accounts} accounts, ${transfers} transfers, ${open_holds} open holds, ${seals} seals; ${checks.length} checks.`,
     )
+    if (sealFile !== null) console.log(`Seals compared with ${sealFile}.`)
+    else if (usual !== null)
+      console.log(`There is no file of seals at ${usual}: whether they were rewritten is not known.`)
+    else
+      console.log('No file of seals is named (SEAL_FILE, or --seals FILE): whether they were rewritten is not known.')
     for (const { check, row } of differences) console.log(`DIFFERS: ${check}\n  ${JSON.stringify(row)}`)
     console.log(
       differences.length === 0 ? 'Nothing differs: the ledger is right.' : `${differences.length} rows differ.`,
