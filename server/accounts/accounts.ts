@@ -50,6 +50,8 @@ export type AccountsOverrides = { passwordWork?: PasswordWork; refusalMsMin?: nu
 
 export type Accounts = ReturnType<typeof createAccounts>
 
+/** A sign-in whose password is changed while it is looked at is looked at once more. */
+const LOOKS_MAX = 2
 /** Wrong passwords of one session that is open already. Who stole one guesses no better with it; its owner signs in anew. */
 const WRONG_PASSWORDS_OF_SESSION: Limit = { attemptsMax: 10, windowSeconds: 900 }
 
@@ -78,7 +80,7 @@ export function createAccounts(settings: {
   const browsers = createBrowsers(settings)
   const sessions = createSessions(settings)
   const letters = lettersOf(settings)
-  const joining = createJoining({ ...settings, browsers, letters, passwords, throttle })
+  const joining = createJoining({ ...settings, browsers, letters, passwords, sessions, throttle })
   const entrance = createSignIn({
     ...settings,
     ...settings.overrides,
@@ -174,32 +176,37 @@ export function createAccounts(settings: {
     return session
   }
 
-  /** Opens a session, and hands its cookies to the answer. */
-  async function enter(c: Context, login: Login): Promise<Caller> {
-    const caller = await holderOfSession(await sessions.open(c, login), false)
-    if (!caller) throw new Error('The session that was just opened is not there')
-    return caller
+  /** Opens a session, and hands its cookies to the answer. Null: the password was changed, or the session ended, meanwhile. */
+  async function enter(c: Context, login: Login, password: string | null): Promise<Caller | null> {
+    const token = await sessions.open(c, { ...login, password })
+    return token === null ? null : holderOfSession(token, false)
   }
 
-  /** Whether this is the password of the one who is signed in; the refusal where it is not. */
-  async function checkPassword(caller: Caller, password: string, field: string): Promise<Refused | null> {
+  /** Whether this is the password of the one who is signed in: the hash it was compared with, or the refusal. */
+  async function checkPassword(
+    caller: Caller,
+    password: string,
+    field: string,
+  ): Promise<{ ok: true; hash: string } | ({ ok: false } & Refused)> {
     const { id, userId } = sessionOf(caller)
     const counts = [[['password', id], WRONG_PASSWORDS_OF_SESSION]] as const
     const wait = await throttle.take(counts)
-    if (wait > 0) return tooMany('Too many wrong passwords were given in this sign-in.', wait)
+    if (wait > 0) return { ok: false, ...tooMany('Too many wrong passwords were given in this sign-in.', wait) }
     const { rows } = await authDatabase.pool.query<{ password: string }>(
       `select "password" from "account" where "userId" = $1 and "providerId" = 'credential'`,
       [userId],
     )
-    if (!(await passwords.verify(password, rows[0]?.password ?? null)).ok) {
+    const hash = rows[0]?.password ?? null
+    if (hash === null || !(await passwords.verify(password, hash)).ok) {
       return {
+        ok: false,
         code: 'password_needed',
         detail: 'This is not your password. Check it and try again; nothing was changed.',
         field,
       }
     }
     await throttle.forgive(counts)
-    return null
+    return { ok: true, hash }
   }
 
   /** The guard of each policy (platform/route.ts) that asks who it is. */
@@ -246,30 +253,36 @@ export function createAccounts(settings: {
       c: Context,
       who: { username: string; password: string },
     ): Promise<{ ok: true; caller: Caller } | ({ ok: false } & Refused)> {
-      const entered = await entrance.enter(c, who)
-      if (!entered.ok) {
-        if (entered.why === 'too_many_attempts') {
-          return {
-            ok: false,
-            ...tooMany(
-              'Too many sign-ins from your network, or in this name, have failed. From a browser that was signed in before, and with a new password by mail, it goes at once.',
-              entered.waitSeconds,
-            ),
-          }
+      for (let look = 0; look < LOOKS_MAX; look++) {
+        const entered = await entrance.enter(c, who)
+        if (entered.ok) {
+          const caller = await enter(c, entered.login, entered.password)
+          if (!caller) continue
+          await entrance.tellOfNewBrowser(c, entered.login)
+          return { ok: true, caller }
         }
+        if (entered.why === 'wrong_name_or_password') break
         return {
           ok: false,
-          code: 'unauthenticated',
-          detail: 'This username and password do not belong together. Check both and sign in again.',
+          ...tooMany(
+            'Too many sign-ins from your network, or in this name, have failed. From a browser that was signed in before, and with a new password by mail, it goes at once.',
+            entered.waitSeconds,
+          ),
         }
       }
-      const caller = await enter(c, entered.login)
-      await entrance.tellOfNewBrowser(c, entered.login)
-      return { ok: true, caller }
+      return {
+        ok: false,
+        code: 'unauthenticated',
+        detail: 'This username and password do not belong together. Check both and sign in again.',
+      }
     },
 
     /** Opens the first session of who has just joined. */
-    enter,
+    async welcome(c: Context, login: Login): Promise<Caller> {
+      const caller = await enter(c, login, null)
+      if (!caller) throw new Error('The session that was just opened is not there')
+      return caller
+    },
 
     /** Ends the session of this request; that there is none (any more) is fine. */
     async signOut(c: Context): Promise<void> {
@@ -291,10 +304,10 @@ export function createAccounts(settings: {
 
     /** The password, given again, opens what asks for it anew. The session goes on under a new token. */
     async confirmPassword(c: Context, caller: Caller, password: string): Promise<Refused | null> {
-      const refused = await checkPassword(caller, password, 'password')
-      if (refused) return refused
-      await sessions.renew(c, authDatabase.pool, { id: sessionOf(caller).id, role: caller.role })
-      return null
+      const checked = await checkPassword(caller, password, 'password')
+      if (!checked.ok) return checked
+      const renewed = await sessions.renew(c, authDatabase.pool, { id: sessionOf(caller).id, role: caller.role })
+      return renewed ? null : sessionEnded
     },
 
     /** Refused: a wrong password, one that is too easy. The other sessions end where that is asked for. */
@@ -303,14 +316,14 @@ export function createAccounts(settings: {
       caller: Caller,
       asked: { current: string; next: string; endOthers: boolean },
     ): Promise<{ ok: true; ended: number } | ({ ok: false } & Refused)> {
-      const refused = await checkPassword(caller, asked.current, 'current_password')
-      if (refused) return { ok: false, ...refused }
+      const checked = await checkPassword(caller, asked.current, 'current_password')
+      if (!checked.ok) return checked
       const { id, userId } = sessionOf(caller)
       const login = (await loginOf(authDatabase.pool, userId))!
       const changed = await joining.changePassword(
         login,
-        { password: asked.next, endOthersExcept: asked.endOthers ? id : null },
-        (tx) => sessions.renew(c, tx, { id, role: caller.role }),
+        { before: checked.hash, password: asked.next, endOthersExcept: asked.endOthers ? id : null },
+        async (tx) => ((await sessions.renew(c, tx, { id, role: caller.role })) ? null : sessionEnded),
       )
       if (changed.ok && changed.ended > 0) accessEnded(caller)
       return changed
@@ -410,6 +423,11 @@ export function createAccounts(settings: {
       timeZone: row.time_zone,
     }
   }
+}
+
+const sessionEnded: Refused = {
+  code: 'unauthenticated',
+  detail: 'This sign-in was ended meanwhile. Sign in again, then repeat this; nothing was changed.',
 }
 
 function withScope(scope: KeyScope): (caller: Caller) => void {

@@ -15,16 +15,19 @@ declare
   v_name text;
   v_account_id bigint;
 begin
-  select * into v_link from auth.links l where l.token_sha256 = p_token_sha256 and l.purpose = 'sign_up' for update;
+  select * into v_link from auth.links l where l.token_sha256 = p_token_sha256 and l.purpose = 'sign_up';
   if not found then
     return query select 'unknown', null::uuid, null::text;
     return;
   end if;
+  -- Whoever confirms this address by another link of it goes before us or waits: each ends what the other has in hand.
+  perform from auth.sign_ups s where lower(s.email) = lower(v_link.email) order by s.id for update;
+  select * into v_link from auth.links l where l.token_sha256 = p_token_sha256 for update;
   if v_link.used_at is not null then
     return query select 'used', null::uuid, null::text;
     return;
   end if;
-  select * into v_sign_up from auth.sign_ups s where s.id = v_link.sign_up_id for update;
+  select * into v_sign_up from auth.sign_ups s where s.id = v_link.sign_up_id;
 
   select u."username" into v_name from auth."user" u where lower(u."email") = lower(v_link.email);
   if found then

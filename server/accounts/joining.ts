@@ -18,6 +18,7 @@ import type { Browsers } from './browsers.ts'
 import { LINK_SECONDS, type lettersOf } from './letters.ts'
 import { readEmail, readUsername } from './names.ts'
 import { type Passwords, whyNotPassword } from './passwords.ts'
+import type { Sessions } from './sessions.ts'
 import type { Login } from './sign-in.ts'
 import { type Count, type Limit, networkOf, type Throttle, tooMany } from './throttle.ts'
 
@@ -31,6 +32,8 @@ const LETTERS_TO_STRANGER: Limit = { attemptsMax: 20, windowSeconds: 3600 }
 const LINKS_OF_NETWORK: Limit = { attemptsMax: 60, windowSeconds: 3600 }
 /** Passwords tried with one link of a sign-up. */
 const PASSWORDS_OF_LINK: Limit = { attemptsMax: 10, windowSeconds: 900 }
+/** Names tried with one link of a sign-up: enough to find a free one, too few to learn who is here. */
+const NAMES_OF_LINK: Limit = { attemptsMax: 10, windowSeconds: 900 }
 const ADDRESS_CHANGES: Limit = { attemptsMax: 5, windowSeconds: 3600 }
 
 /**
@@ -60,11 +63,12 @@ export function createJoining(settings: {
   throttle: Throttle
   passwords: Passwords
   browsers: Browsers
+  sessions: Pick<Sessions, 'endOthers'>
   mail: Outbox
   letters: ReturnType<typeof lettersOf>
   log: Log
 }) {
-  const { authDatabase, browsers, letters, log, mail, passwords, throttle } = settings
+  const { authDatabase, browsers, letters, log, mail, passwords, sessions, throttle } = settings
   const { pool } = authDatabase
 
   /** Refuses when this network, or this network for that one, asks for too much mail. */
@@ -197,6 +201,11 @@ export function createJoining(settings: {
         }
       }
 
+      if (signUp && name !== null) {
+        const wait = await throttle.take([[['link name', hash.toString('hex')], NAMES_OF_LINK]])
+        if (wait > 0) return { ok: false, ...tooMany('Too many names were tried with this link.', wait) }
+      }
+
       const made = await settings.database.pool.query<{ outcome: string; user_id: string; username: string }>(
         'select outcome, user_id, username from sign_up_confirm($1, $2)',
         [hash, name],
@@ -262,37 +271,35 @@ export function createJoining(settings: {
         if (!found.ok) return found
         await tx.query('update links set used_at = now() where token_sha256 = $1', [hash])
         await setPassword(tx, login.id, password)
-        const ended = await tx.query('delete from sessions where user_id = $1', [login.id])
+        const ended = await sessions.endOthers(tx, login.id, null)
         // By the link the owner has shown that the mailbox is his; strangers' failures elsewhere do not keep him out of here.
         await browsers.remember(c, tx, login.id)
-        await mail.send(tx, { to: login.email, letter: letters.passwordChanged(login.username, ended.rowCount ?? 0) })
+        await mail.send(tx, { to: login.email, letter: letters.passwordChanged(login.username, ended) })
         return { ok: true, userId: login.id }
       })
       if (outcome.ok) await throttle.forgive(counts)
       return outcome
     },
 
-    /** The password of a login that is signed in, and knows the one before. Answers how many other sessions were ended. */
+    /**
+     * The password of a login that is signed in, and knows the one `before`, whose hash this is: by then a link may have set another
+     * one, which stays. `renew` refuses where the session is gone. Answers how many other sessions were ended.
+     */
     async changePassword(
       login: Login,
-      asked: { password: string; endOthersExcept: string | null },
-      renew: (tx: pg.PoolClient) => Promise<void>,
+      asked: { before: string; password: string; endOthersExcept: string | null },
+      renew: (tx: pg.PoolClient) => Promise<Refused | null>,
     ): Promise<{ ok: true; ended: number } | Refusing> {
       const weak = await whyNotPassword(asked.password, login)
       if (weak) return { ok: false, ...weak }
       const password = await passwords.hash(asked.password)
       return authDatabase.transaction(async (tx) => {
         await lockLogin(tx, login.id)
+        if (!(await isInForce(tx, login.id, asked.before))) return passwordReplaced
+        const gone = await renew(tx)
+        if (gone) return { ok: false, ...gone }
         await setPassword(tx, login.id, password)
-        await renew(tx)
-        let ended = 0
-        if (asked.endOthersExcept !== null) {
-          const deleted = await tx.query('delete from sessions where user_id = $1 and id <> $2', [
-            login.id,
-            asked.endOthersExcept,
-          ])
-          ended = deleted.rowCount ?? 0
-        }
+        const ended = asked.endOthersExcept === null ? 0 : await sessions.endOthers(tx, login.id, asked.endOthersExcept)
         await mail.send(tx, { to: login.email, letter: letters.passwordChanged(login.username, ended) })
         return { ok: true as const, ended }
       })
@@ -464,10 +471,10 @@ export function createJoining(settings: {
       case 'email_change': {
         const login = errand.user_id && (await loginOf(tx, errand.user_id))
         if (!login || login.email === errand.about) return
+        if (!(await mayWriteTo(errand.about))) return
         const owner = await holderOfEmail(tx, errand.about)
         if (owner && owner.id !== login.id) {
-          if (await mayWriteTo(errand.about))
-            await mail.send(tx, { to: errand.about, letter: letters.alreadyHere(owner.username) })
+          await mail.send(tx, { to: errand.about, letter: letters.alreadyHere(owner.username) })
         } else {
           const token = await makeLink(tx, 'email', { userId: login.id, email: errand.about })
           await mail.send(tx, { to: errand.about, letter: letters.proveAddress(login.username, token) })
@@ -562,6 +569,22 @@ async function findLink(
   return { ok: true, link }
 }
 
+async function isInForce(tx: pg.PoolClient, userId: string, hash: string): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `select from "account" where "userId" = $1 and "providerId" = 'credential' and "password" = $2`,
+    [userId, hash],
+  )
+  return rowCount === 1
+}
+
+const passwordReplaced: Refusing = {
+  ok: false,
+  code: 'password_needed',
+  detail:
+    'Your password was changed somewhere else meanwhile, and stays so. Sign in with that one; nothing was changed here.',
+  field: 'current_password',
+}
+
 async function setPassword(tx: pg.PoolClient, userId: string, password: string): Promise<void> {
   await tx.query(
     `insert into "account" ("accountId", "providerId", "userId", "password", "updatedAt")
@@ -573,7 +596,8 @@ async function setPassword(tx: pg.PoolClient, userId: string, password: string):
     `update "account" set "password" = $2, "updatedAt" = now() where "userId" = $1 and "providerId" = 'credential'`,
     [userId, password],
   )
-  // What was asked for by whoever knew the old password opens nothing any more.
+  // What was asked for by whoever knew the old password opens nothing any more, also where its letter is not written yet.
+  await tx.query('delete from errands where user_id = $1', [userId])
   await voidLinks(tx, userId)
 }
 

@@ -52,9 +52,11 @@ test('what is guessed first may not be chosen', async () => {
     'Long.Name',
     'other.name@EXAMPLE.com',
     'other.NAME',
+    'ｐａｓｓｗｏｒｄ1',
   ])
     assert.equal(await code(common), 'password_too_common', common)
-  for (const bad of ['', 'seven77', 'x'.repeat(129)]) assert.equal(await code(bad), 'invalid_request', bad)
+  for (const bad of ['', 'seven77', 'e\u0301'.repeat(7), 'x'.repeat(129)])
+    assert.equal(await code(bad), 'invalid_request', bad)
   for (const good of ['x'.repeat(128), '🐟'.repeat(8), 'eight8_8', ' a b c d '])
     assert.equal(await code(good), null, good)
 })

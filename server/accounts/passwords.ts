@@ -28,18 +28,18 @@ const HASHES_WAITING_MAX = 100
 /** What a password must not repeat. */
 export type PasswordOf = { username: string; email: string }
 
-/** Why this password may not be chosen; null: it may. Any character goes, spaces too; nothing is cut off. */
-export async function whyNotPassword(
-  password: string,
-  { username, email }: PasswordOf,
-  field = 'password',
-): Promise<Refused | null> {
+/**
+ * Why this password may not be chosen; null: it may. Any character goes, spaces too; nothing is cut off. It is looked at as it is
+ * kept: a common one is common in letters of another width, too.
+ */
+export async function whyNotPassword(given: string, { username, email }: PasswordOf): Promise<Refused | null> {
+  const password = asTyped(given)
   const characters = [...password].length
   if (characters < PASSWORD_CHARACTERS_MIN || characters > PASSWORD_CHARACTERS_MAX) {
     return {
       code: 'invalid_request',
       detail: `A password has ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters, and this one has ${characters}. Choose another one; 15 and more are hard to guess. Nothing was changed.`,
-      field,
+      field: 'password',
     }
   }
   const common = await commonPasswords()
@@ -49,7 +49,7 @@ export async function whyNotPassword(
       code: 'password_too_common',
       detail:
         'This password is among those that are tried first, because so many people use it. Choose another one, such as three or four words that do not belong together. Nothing was changed.',
-      field,
+      field: 'password',
     }
   }
   if ([username, email, email.split('@')[0]].some((name) => name?.toLowerCase() === lower)) {
@@ -57,7 +57,7 @@ export async function whyNotPassword(
       code: 'password_too_common',
       detail:
         'This password is your username or your e-mail. Choose one that nobody can read there. Nothing was changed.',
-      field,
+      field: 'password',
     }
   }
   return null

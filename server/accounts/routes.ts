@@ -70,7 +70,7 @@ export function accountsRoutes(table: Routes, accounts: Accounts): void {
     async (c, { body }) => {
       accounts.onlyFromOurPages(c)
       const joined = must(await joining.confirm(c, body))
-      return c.json(meOf(await accounts.enter(c, joined.login)))
+      return c.json(meOf(await accounts.welcome(c, joined.login)))
     },
   )
 

@@ -61,23 +61,32 @@ export function createSessions(settings: { authDatabase: Database; authSecret: s
 
     /**
      * Opens a session for a login and hands its cookie to the answer; the one that this browser had until now ends. Answers the
-     * session's token.
+     * session's token. `password`: the hash that was looked at, and null where none was; where it is not in force any more, nothing
+     * is opened and the answer is null.
      */
-    async open(c: Context, user: { id: string; role: Role }): Promise<string> {
+    async open(c: Context, user: { id: string; role: Role; password: string | null }): Promise<string | null> {
       const before = this.tokenOf(c)
       const token = randomToken(TOKEN_BYTES).toString('base64url')
       const address: string = c.get('address')
       const userAgent = c.req.header('user-agent') ?? ''
-      await pool.query(
-        `insert into sessions (id, user_id, token_sha256, address, user_agent) values ($1, $2, $3, $4, $5)`,
+      // With the password's row held: a reset, which ends every session, comes before this one or ends it too.
+      const { rowCount } = await pool.query(
+        `with in_force as (
+           select "userId" from "account"
+            where "userId" = $2 and "providerId" = 'credential' and ($6::text is null or "password" = $6)
+              for share)
+         insert into sessions (id, user_id, token_sha256, address, user_agent)
+         select $1, "userId", $3, $4, $5 from in_force`,
         [
           newId(),
           user.id,
           hashOf(token),
           address.slice(0, ADDRESS_CHARACTERS_MAX),
           userAgent.slice(0, USER_AGENT_CHARACTERS_MAX),
+          user.password,
         ],
       )
+      if (rowCount === 0) return null
       await pool.query(
         `delete from sessions
           where id in (select id from sessions where user_id = $1 order by last_used_at desc, id desc offset $2)
@@ -88,14 +97,16 @@ export function createSessions(settings: { authDatabase: Database; authSecret: s
       return token
     },
 
-    /** The password was given again: the session goes on under a new token. */
-    async renew(c: Context, db: Queryable, session: { id: string; role: Role }): Promise<void> {
+    /** The password was given again: the session goes on under a new token. False: it was ended meanwhile. */
+    async renew(c: Context, db: Queryable, session: { id: string; role: Role }): Promise<boolean> {
       const token = randomToken(TOKEN_BYTES).toString('base64url')
-      await db.query('update sessions set token_sha256 = $2, password_at = now(), last_used_at = now() where id = $1', [
-        session.id,
-        hashOf(token),
-      ])
+      const { rowCount } = await db.query(
+        'update sessions set token_sha256 = $2, password_at = now(), last_used_at = now() where id = $1',
+        [session.id, hashOf(token)],
+      )
+      if (rowCount === 0) return false
       give(c, token, COOKIE_SECONDS[session.role])
+      return true
     },
 
     async noteUse(sessionId: string): Promise<void> {

@@ -36,7 +36,8 @@ const LETTERS_OF_SIGN_INS: Limit = { attemptsMax: 20, windowSeconds: 86_400 }
 
 export type Login = { id: string; username: string; role: Role; email: string }
 export type Entered =
-  | { ok: true; login: Login }
+  /** `password`: the hash that it was compared with. */
+  | { ok: true; login: Login; password: string }
   | { ok: false; why: 'wrong_name_or_password' }
   | { ok: false; why: 'too_many_attempts'; waitSeconds: number }
 
@@ -94,14 +95,18 @@ export function createSignIn(settings: {
         return { ok: false, why: 'wrong_name_or_password' }
       }
       await throttle.forgive(counts)
+      let password = found.password!
       if (verified.outdated) {
-        await pool.query(
+        const anew = await passwords.hash(who.password)
+        const { rowCount } = await pool.query(
           `update "account" set "password" = $2, "updatedAt" = now()
             where "userId" = $1 and "providerId" = 'credential' and "password" = $3`,
-          [found.id, await passwords.hash(who.password), found.password],
+          [found.id, anew, password],
         )
+        if (rowCount === 1) password = anew
       }
-      return { ok: true, login: { id: found.id, username: found.username, role: found.role, email: found.email } }
+      const { id, role, email } = found
+      return { ok: true, login: { id, username: found.username, role, email }, password }
     },
 
     /** Tells the owner of a sign-in from a browser that is not known. That this fails is no reason to keep anybody out. */

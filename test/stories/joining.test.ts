@@ -126,6 +126,45 @@ test('of two sign-ups with one address the first that is confirmed counts', asyn
   assert.match(late.body.detail, /has an account already; its username is emil_b/)
 })
 
+test('two links of one address that are followed at once make one account, and none waits for the other for ever', async () => {
+  const fay = somebody()
+  const email = 'twice@example.com'
+  const tokens: string[] = []
+  for (const username of ['twice_a', 'twice_b']) {
+    await fay.signUp({ username, email })
+    tokens.push(tokenOf(await world.mail(email, /Confirm/), '/join/confirm'))
+    await world.control('/mail/clear', {})
+  }
+  // Somebody who has the address in hand, and gives it up when both have come as far as they can.
+  const tx = await owner.connect()
+  await tx.query('begin')
+  await tx.query(
+    `insert into auth."user" ("name", "email", "emailVerified", "username", "role") values ('x', $1, true, 'twice_x', 'customer')`,
+    [email],
+  )
+  const following = Promise.all(tokens.map((token) => fay.post('/api/auth/sign-up/confirm', { token })))
+  await untilWaiting(2)
+  await tx.query('rollback')
+  tx.release()
+  const answers = await following
+  assert.deepEqual(
+    answers.map(({ status }) => status).sort(),
+    [200, 400],
+    JSON.stringify(answers.map(({ body }) => body)),
+  )
+  assert.match(answers.find(({ status }) => status === 400)!.body.detail, /has an account already/)
+})
+
+test('a link of a sign-up does not tell of many names whether they are taken', async () => {
+  const guesser = somebody()
+  await guesser.signUp({ username: 'taken', email: 'taken1@example.com' })
+  await somebody().join('taken')
+  const token = tokenOf(await world.mail('taken1@example.com'), '/join/confirm')
+  const ask = () => guesser.post('/api/auth/sign-up/confirm', { token, username: 'taken' })
+  for (let i = 0; i < 10; i++) assert.equal((await ask()).body.code, 'username_taken')
+  assert.equal((await ask()).body.code, 'rate_limited')
+})
+
 test('a link that a stranger asked for in my name makes no account with his password', async () => {
   const [thief, fred] = [somebody(), somebody()]
   await thief.signUp({ username: 'fred', email: 'fred@example.com', password: "the thief's own words" })
@@ -239,6 +278,69 @@ test('the password is changed by who knows it: a new cookie, the others ended if
   assert.match((await world.mail('jon@example.com', /Your password was changed/)).text, /One other sign-in was ended/)
 })
 
+/**
+ * What becomes of a request that is under way while the owner sets another password by a link: it is held up by the rows that the
+ * reset writes, and goes on when they are committed.
+ */
+async function whileReset<Result>(username: string, begun: () => Promise<Result>): Promise<Result> {
+  const tx = await owner.connect()
+  try {
+    await tx.query('begin')
+    const { rows } = await tx.query<{ id: string }>(`select "id" from auth."user" where "username" = $1 for update`, [
+      username,
+    ])
+    await tx.query(
+      `update auth."account" set "password" = (
+         select a."password" from auth."account" a join auth."user" u on u."id" = a."userId" where u."username" = 'reset')
+        where "userId" = $1`,
+      [rows[0]!.id],
+    )
+    await tx.query('delete from auth.sessions where user_id = $1', [rows[0]!.id])
+    const outcome = begun()
+    await untilWaiting(1)
+    await tx.query('commit')
+    return await outcome
+  } finally {
+    await tx.query('rollback')
+    tx.release()
+  }
+}
+
+/** Until so many statements of the server wait for somebody else's rows. */
+async function untilWaiting(statements: number): Promise<void> {
+  await until(async () => {
+    const { rowCount } = await owner.query(
+      `select from pg_stat_activity where application_name in ('mobilesms_app', 'mobilesms_auth') and wait_event_type = 'Lock'`,
+    )
+    return rowCount === statements
+  })
+}
+
+test('who knew the old password gets nothing by it while it is reset: no sign-in, no other password, no step-up', async () => {
+  await somebody().join('reset', 'what the owner chose')
+  const [rosa, thief] = [somebody(), somebody()]
+  await rosa.join('rosa')
+  const entered = await whileReset('rosa', () => thief.signIn('rosa', PASSWORD))
+  assert.equal(entered.status, 401)
+  assert.equal(await thief.me(), 401)
+
+  await rosa.join('rosa_2')
+  await thief.signIn('rosa_2', PASSWORD)
+  const changed = await whileReset('rosa_2', () =>
+    thief.post('/api/auth/password/change', { current_password: PASSWORD, password: "the thief's own words" }),
+  )
+  assert.deepEqual([changed.status, changed.body.code], [403, 'password_needed'])
+  assert.match(changed.body.detail, /changed somewhere else meanwhile/)
+  assert.equal((await somebody().signIn('rosa_2', 'what the owner chose')).status, 200)
+
+  await rosa.join('rosa_3')
+  await thief.signIn('rosa_3', PASSWORD)
+  const cookie = thief.jar.get('mobilesms_session')
+  const confirmed = await whileReset('rosa_3', () => thief.post('/api/auth/confirm-password', { password: PASSWORD }))
+  assert.deepEqual([confirmed.status, confirmed.body.code], [401, 'unauthenticated'])
+  assert.equal(thief.jar.get('mobilesms_session'), cookie, 'there is no cookie for a session that is over')
+})
+
 test('what is delicate asks for the password again after five minutes', async () => {
   const kim = somebody()
   await kim.join('kim')
@@ -276,6 +378,20 @@ test('another e-mail is proven at the new address, and told to the old one', asy
   assert.equal((await lea.post('/api/auth/email/change', { email: 'Mona@example.com' })).status, 202)
   const told = await world.mail('Mona@example.com', /already have an account/)
   assert.ok(told.links.every((link) => !link.includes('#')))
+})
+
+test('another e-mail that was asked for with the old password is forgotten with it', async () => {
+  const lars = somebody()
+  await lars.join('lars')
+  await owner.query(
+    `insert into auth.errands (kind, about, user_id, made_at)
+     select 'email_change', 'thief@example.com', "id", now() from auth."user" where "username" = 'lars'`,
+  )
+  // Before the next second's errands.
+  await lars.post('/api/auth/password/change', { current_password: PASSWORD, password: 'new words for lars' })
+  assert.equal((await owner.query('select from auth.errands')).rowCount, 0)
+  const open = await owner.query(`select from auth.links where email = 'thief@example.com' and voided_at is null`)
+  assert.equal(open.rowCount, 0)
 })
 
 test('two who want the same new address: who proves it first has it', async () => {

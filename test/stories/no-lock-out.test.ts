@@ -104,6 +104,21 @@ test("nobody fills a stranger's mailbox: twenty letters an hour, whoever asks", 
   assert.equal(rows[0]!.letters, 20)
 })
 
+test("nor by asking for another address: those who have accounts share the stranger's twenty letters", async () => {
+  const { rows: logins } = await owner.query<{ id: string }>(`select "id" from auth."user" where "username" = 'ana'`)
+  for (let i = 0; i < 24; i++) {
+    await owner.query(
+      `insert into auth.errands (kind, about, user_id) values ('email_change', 'olga@example.com', $1)`,
+      [logins[0]!.id],
+    )
+  }
+  await runErrands()
+  const { rows } = await owner.query<{ letters: number }>(
+    `select count(*)::int as letters from mail_outbox where to_address = 'olga@example.com'`,
+  )
+  assert.equal(rows[0]!.letters, 20)
+})
+
 test('links that do not work are tried sixty times an hour; one that works costs nothing', async () => {
   const guesser = somebody()
   const open = (token: string) => guesser.post('/api/auth/password/reset', { token, password: PASSWORD })
