@@ -3,7 +3,7 @@
 --   cancelled · expired · finished · replayed · or the word of a refusal: not_found, already_received, already_closed,
 --   cancel_too_early, idempotency_key_reused · message_waiting: a message for the number is stored and not yet decided; it goes first
 --   not_due: an expiry that came before its time
--- Locks, in this order: orders by id, numbers, then the customers' ledger rows.
+-- Locks, in this order: orders by id, numbers, then the customers' ledger rows, and their keys.
 drop function if exists orders_close;
 create function orders_close(
   p_order uuid[], p_account bigint[], p_reason text[], p_key text[], p_fingerprint text[], p_rest_seconds int
@@ -66,10 +66,6 @@ begin
     if v_answer[i] in ('cancelled', 'expired', 'finished') then
       status[j] := v_answer[i];                                  -- the same order again in this list
       if v_answer[i] <> 'finished' then voided := voided || i; end if;
-      if p_key[i] is not null then
-        insert into idempotency_keys (account_id, key, fingerprint, subject)
-        values (accounts[j], p_key[i], p_fingerprint[i], p_order[i]);
-      end if;
     end if;
   end loop;
 
@@ -111,6 +107,13 @@ begin
       raise exception 'the ledger answered % to the voids of orders %', words, (select array_agg(p_order[h]) from unnest(voided) h);
     end if;
   end if;
+
+  -- Last, as in place.sql: who waits for somebody else's key must not keep what that one needs.
+  insert into idempotency_keys (account_id, key, fingerprint, subject)
+  select u.owner, u.key, u.fingerprint, u.id
+    from unnest(p_order, v_owner, p_key, p_fingerprint, v_answer) u(id, owner, key, fingerprint, answer)
+   where u.answer in ('cancelled', 'expired', 'finished') and u.key is not null
+   order by u.owner, u.key;
 
   return query select u.answer, u.owner from unnest(v_answer, v_owner) with ordinality u(answer, owner, i) order by u.i;
 end $$;

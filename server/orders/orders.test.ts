@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { type Usd, usd } from '../../contract/money.ts'
 import { freshDatabase, type TestDatabase } from '../../test/database.ts'
+import { until } from '../../test/until.ts'
 import { auditLedger } from '../ledger/audit/audit.ts'
 import { createLedger, type Ledger } from '../ledger/ledger.ts'
 import { createAnnounce } from '../platform/announce.ts'
@@ -270,6 +271,35 @@ test('the same Idempotency-Key 50 times at once makes one order; with another qu
   const bob = await customer('60.00')
   const his = await one.place(request(bob, 'US', 'key-1'))
   assert.ok(his.ok && !his.replayed)
+})
+
+test('a cancel and an order under the same Idempotency-Key do not lock each other', async () => {
+  await stock('US', 1)
+  const orders = room()
+  const ana = await customer('5.00')
+  const placed = await orders.place(request(ana, 'US'))
+  assert.ok(placed.ok)
+  const orderId = readId('ord', placed.order.id)!
+  // As an order does it: the customer's row in the ledger first, his key last.
+  const other = new pg.Client({ connectionString: db.url })
+  await other.connect()
+  await other.query(`begin; set lock_timeout = '50ms'`)
+  await other.query('select from ledger_accounts where id = $1 for update', [ana])
+  const cancelled = orders.cancel({ accountId: ana, orderId, idempotencyKey: 'both' })
+  await until(
+    async () =>
+      (await owner.query(`select from pg_stat_activity where query like '%orders_close%' and wait_event_type = 'Lock'`))
+        .rowCount,
+  )
+  await other.query(
+    `insert into idempotency_keys (account_id, key, fingerprint, subject) values ($1, 'both', 'x', $2)`,
+    [ana, newId()],
+  )
+  await other.query('commit')
+  await other.end()
+  const answer = await cancelled
+  assert.equal(!answer.ok && answer.code, 'idempotency_key_reused')
+  assert.ok((await orders.cancel({ accountId: ana, orderId, idempotencyKey: null })).ok)
 })
 
 test('a refusal binds no key: the same key succeeds when the credit is there', async () => {

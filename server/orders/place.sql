@@ -2,7 +2,7 @@
 --   placed · replayed · claim_again (see below) · or the word of a refusal
 -- Every request is decided from its own customer's rows and the stock; any list may be split anywhere.
 -- Locks, in this order: API keys with a daily cap by id, numbers and offers (never waiting: skip locked), then the customers' ledger
--- rows.
+-- rows, and their keys.
 drop function if exists orders_place;
 create function orders_place(
   p_id uuid[], p_number bigint[], p_account bigint[], p_service text[], p_country text[], p_max_price bigint[],
@@ -162,7 +162,8 @@ begin
     insert into idempotency_keys (account_id, key, fingerprint, subject)
     select p_account[h.i], p_key[h.i], p_fingerprint[h.i], p_id[h.i]
       from unnest(held) h(i)
-     where v_answer[h.i] = 'placed' and p_key[h.i] is not null;
+     where v_answer[h.i] = 'placed' and p_key[h.i] is not null
+     order by p_account[h.i], p_key[h.i];
 
     -- 6. Give back the numbers of the others, as if nobody had touched them.
     update offers f set free_from = v_free_from[h.i]
