@@ -2,15 +2,17 @@
  * The verbs, and how each of them ends.
  */
 import { audit } from './audit.mjs'
+import { backup } from './backup.mjs'
 import { check } from './check.mjs'
 import { database } from './database.mjs'
+import { restore } from './restore.mjs'
 import { Refusal, warn } from './say.mjs'
 import { staff } from './staff.mjs'
 import { start } from './start.mjs'
 import { test } from './test.mjs'
 
 /** @type {Record<string, (args: string[]) => Promise<number>>} each returns the exit code */
-const verbs = { start, test, check, audit, staff, database }
+const verbs = { start, test, check, audit, backup, restore, staff, database }
 
 /**
  * @param {string | undefined} verb

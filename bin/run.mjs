@@ -7,6 +7,8 @@
  *   npm test                   every check and test; `npm test -- <path or pattern>`: these tests only
  *   npm run check              types, lint, format, unused code, architecture
  *   npm run audit              proves the ledger of the configured database
+ *   npm run backup -- FILE     copies the configured database into a file, while it is used
+ *   npm run restore -- FILE    fills an empty database from it
  *   npm run staff -- create    makes a login for a member of staff
  *   node bin/run.mjs database  for work by hand: a PostgreSQL that stays, and its TEST_DATABASE_URL
  */

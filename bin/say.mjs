@@ -5,6 +5,8 @@
 const width = 10
 /** @type {string | null} */
 let open = null
+/** @type {NodeJS.WriteStream} */
+let output = process.stdout
 
 // Somebody may look at the first lines only (`npm start | head`): what runs goes on.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
@@ -14,6 +16,11 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
  */
 export class Refusal extends Error {}
 
+/** From now on nothing is said on standard output: it carries what was asked for. */
+export function keepOutputFree() {
+  output = process.stderr
+}
+
 /**
  * Opens a named line: what is being done stands there until `done` replaces it. Where the output is not a terminal
  * only the name is written, so that a log holds one line per step.
@@ -22,23 +29,23 @@ export class Refusal extends Error {}
  */
 export function begin(name, doing = '') {
   // A log holds the name once, however often what is being done changes.
-  if (open === name && !process.stdout.isTTY) return
+  if (open === name && !output.isTTY) return
   if (open !== name) closeLine()
   open = name
-  process.stdout.write(process.stdout.isTTY ? `\r\x1b[K  ${name.padEnd(width)} ${doing}` : `  ${name.padEnd(width)} `)
+  output.write(output.isTTY ? `\r\x1b[K  ${name.padEnd(width)} ${doing}` : `  ${name.padEnd(width)} `)
 }
 
 /** Ends the open line with what came of it. @param {string} text */
 export function done(text) {
   if (open === null) return line(text)
-  process.stdout.write(process.stdout.isTTY ? `\r\x1b[K  ${open.padEnd(width)} ${text}\n` : `${text}\n`)
+  output.write(output.isTTY ? `\r\x1b[K  ${open.padEnd(width)} ${text}\n` : `${text}\n`)
   open = null
 }
 
 /** A line of its own. @param {string} text */
 export function line(text) {
   closeLine()
-  process.stdout.write(`${text}\n`)
+  output.write(`${text}\n`)
 }
 
 /** Something a person should read although nothing ends. @param {string} text */
@@ -50,7 +57,7 @@ export function warn(text) {
 function closeLine() {
   if (open === null) return
   open = null
-  process.stdout.write('\n')
+  output.write('\n')
 }
 
 /** @param {number} since milliseconds, from `performance.now()` */

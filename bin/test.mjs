@@ -33,6 +33,7 @@ const alsoOnPostgres15 = [
   'server/platform/migrate.test.ts',
   'server/platform/relay.test.ts',
   'test/audit.test.ts',
+  'test/backup.test.ts',
   'test/ledger/streams.test.ts',
   'test/stories/r5-orders.test.ts',
   'test/stories/r5-rest-of-orders.test.ts',

@@ -17,7 +17,7 @@ const rows = [
   ['payments', 'orders'],
   ['billing'],
   // The only files that see all: they build the rooms and give each its URL.
-  ['http.ts', 'jobs.ts', 'live.ts', 'main.ts', 'openapi.ts', 'status.ts', 'config.ts'],
+  ['http.ts', 'jobs.ts', 'live.ts', 'main.ts', 'openapi.ts', 'status.ts', 'config.ts', 'backup'],
 ]
 /** Programs and what they start with: nobody imports them. */
 const entries = [
@@ -27,6 +27,9 @@ const entries = [
   'web/vite.config.ts',
   'server/ledger/audit/audit.ts',
   'server/accounts/staff.ts',
+  'server/backup/backup.ts',
+  'server/backup/check.ts',
+  'server/backup/restore.ts',
   'test/playwright.config.ts',
 ]
 
