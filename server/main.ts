@@ -18,7 +18,7 @@ import { orderFigures } from './orders/figures.ts'
 import { createOrders } from './orders/orders.ts'
 import { createPayments } from './payments/payments.ts'
 import { createAnnounce } from './platform/announce.ts'
-import { advanceHouseClock, houseNow, pause, wireClock } from './platform/clock.ts'
+import { advanceHouseClock, atMost, houseNow, pause, wireClock } from './platform/clock.ts'
 import { type Database, openDatabase } from './platform/db.ts'
 import { platformFigures } from './platform/figures.ts'
 import { readFiles } from './platform/files.ts'
@@ -80,7 +80,7 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
           log.error({ err: reason }, 'A part did not end')
       }
     })()
-    await Promise.race([ending, pause(config.drainMs + STOP_MS_MAX)])
+    await atMost(ending, config.drainMs + STOP_MS_MAX)
   }
 
   try {

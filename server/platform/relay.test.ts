@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getActiveResourcesInfo } from 'node:process'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { freshDatabase, type TestDatabase } from '../../test/database.ts'
@@ -131,4 +132,13 @@ test('what another version announces, and anything else on the channel, is passe
   await there.hears('balance 5')
   assert.equal(there.told.length, 1)
   await there.relay.close()
+})
+
+test('what has ended leaves no timer behind', async () => {
+  const timers = () => getActiveResourcesInfo().filter((what) => what === 'Timeout').length
+  const before = timers()
+  const one = await process()
+  one.announce.publish({ what: 'balance', accountId: 5n })
+  await one.relay.close()
+  assert.equal(Math.max(timers(), before), before)
 })

@@ -11,7 +11,7 @@
  */
 import pg from 'pg'
 import { type Announce, type Announcement, keyOf } from './announce.ts'
-import { pause } from './clock.ts'
+import { atMost, pause } from './clock.ts'
 import type { Log } from './log.ts'
 
 export type Relay = Awaited<ReturnType<typeof openRelay>>
@@ -163,11 +163,11 @@ export async function openRelay(settings: { url: string; announce: Announce; log
     async close(): Promise<void> {
       unsubscribe()
       closing.abort()
-      await Promise.race([Promise.all([sending, reconnecting]), pause(LAST_WORDS_MS_MAX)])
-      await Promise.race([send(), pause(LAST_WORDS_MS_MAX)])
+      await atMost(Promise.all([sending, reconnecting]), LAST_WORDS_MS_MAX)
+      await atMost(send(), LAST_WORDS_MS_MAX)
       const last = client
       client = null
-      await Promise.race([last?.end(), pause(LAST_WORDS_MS_MAX)])
+      if (last) await atMost(last.end(), LAST_WORDS_MS_MAX)
     },
   }
 }
