@@ -90,6 +90,13 @@ export const balanceSchema = z
   .meta({ id: 'Balance' })
 export type Balance = z.infer<typeof balanceSchema>
 
+/** What it was at a past instant. What was on its way then is not kept. */
+export const pastBalanceSchema = balanceSchema
+  .omit({ pending: true })
+  .extend({ as_of: time })
+  .meta({ id: 'PastBalance' })
+export type PastBalance = z.infer<typeof pastBalanceSchema>
+
 export const serviceSchema = z.object({ code: z.string(), name: z.string() }).meta({ id: 'Service' })
 export type Service = z.infer<typeof serviceSchema>
 

@@ -4,11 +4,12 @@
  * One row of the history is one transfer of the ledger, in the order in which they happened. Columns: Amount (what it did to what
  * the customer owns), Held, Balance (available + held). A hold moves Held only, a deduction both, a release Held only.
  */
-import type { Balance, HistoryRow, Page } from '../../contract/contract.ts'
+import type { Balance, HistoryRow, Page, PastBalance } from '../../contract/contract.ts'
 import { displayAmount, micros, printAmount, type Usd } from '../../contract/money.ts'
 import type { Cause, Ledger, Movement, Transfer } from '../ledger/ledger.ts'
 import type { Payments } from '../payments/payments.ts'
 import { printCursor } from '../platform/answer.ts'
+import { houseNow } from '../platform/clock.ts'
 import type { Database, Row } from '../platform/db.ts'
 import { printId } from '../platform/ids.ts'
 
@@ -89,6 +90,21 @@ export function createBilling(parts: { database: Database; ledger: Ledger; payme
     }
   }
 
+  /** What it was at an instant of house time. Null: that is still to come. */
+  async function balanceAsOf(accountId: bigint, instant: Date): Promise<PastBalance | null> {
+    if (instant > (await houseNow(database.pool))) return null
+    const past = await ledger.asOf(database.pool, accountId, instant)
+    if (!past) throw new Error(`Account ${accountId} has no ledger account`)
+    return {
+      currency: 'USD',
+      available: printAmount(past.available),
+      held: printAmount(past.held),
+      frozen: printAmount(past.frozen),
+      owed: printAmount(past.owed),
+      as_of: instant.toISOString(),
+    }
+  }
+
   /** The Billing History, newest first. */
   async function history(accountId: bigint, timeZone: string, filter: HistoryFilter): Promise<Page<HistoryRow>> {
     const { rows: period } = await database.pool.query<{ from: Date | null; to: Date | null }>(
@@ -130,7 +146,7 @@ export function createBilling(parts: { database: Database; ledger: Ledger; payme
     }
   }
 
-  return { balance, history }
+  return { balance, balanceAsOf, history }
 }
 
 function row(transfer: Transfer, behind: Behind): HistoryRow {

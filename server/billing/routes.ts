@@ -1,6 +1,6 @@
 /** The balance and the Billing History over HTTP. */
 import { z } from 'zod'
-import { balanceSchema, historyRowSchema, historyTypes, pageOf } from '../../contract/contract.ts'
+import { balanceSchema, historyRowSchema, historyTypes, pageOf, pastBalanceSchema } from '../../contract/contract.ts'
 import type { Routes } from '../accounts/accounts.ts'
 import { Refusal, readCursor, readLimit } from '../platform/answer.ts'
 import type { Billing } from './billing.ts'
@@ -10,6 +10,16 @@ const day = z.iso
   .date(WRITE_A_DAY)
   .refine((text) => text >= '0001-01-01', WRITE_A_DAY) // no calendar of PostgreSQL's has a year 0
   .optional()
+const balanceQuery = z.object({
+  as_of: z.iso
+    .datetime({ offset: true, error: 'write an instant such as 2026-11-23T14:02:41Z, a plus sign as %2B' })
+    .refine((text) => text >= '0001-01-02', 'write an instant such as 2026-11-23T14:02:41Z, of the year 1 or later')
+    .optional()
+    .meta({
+      description:
+        'A past instant, RFC 3339. A movement counts from the moment at which it was recorded; `pending` is not answered.',
+    }),
+})
 const historyQuery = z.object({
   type: z
     .string()
@@ -25,10 +35,22 @@ export function billingRoutes(table: Routes, billing: Billing): void {
     {
       policy: 'read',
       summary: 'Read your balance',
-      description: 'Available and held are yours; `pending` is on its way in. None of the figures is ever negative.',
-      answers: { 200: balanceSchema },
+      description:
+        'Available and held are yours; `pending` is on its way in. None of the figures is ever negative. With `as_of`: what it was then.',
+      query: balanceQuery,
+      answers: { 200: z.union([balanceSchema, pastBalanceSchema]) },
     },
-    async (c) => c.json(await billing.balance(c.get('caller').accountId)),
+    async (c, { query }) => {
+      const { accountId } = c.get('caller')
+      if (query.as_of === undefined) return c.json(await billing.balance(accountId))
+      const past = await billing.balanceAsOf(accountId, new Date(query.as_of))
+      if (past) return c.json(past)
+      throw new Refusal({
+        code: 'invalid_request',
+        detail: '"as_of" is still to come: give a past instant, or leave it out for the balance of now.',
+        field: 'as_of',
+      })
+    },
   )
 
   table.get(

@@ -93,6 +93,18 @@ export type Transfer = {
   happenedAt: Date
 }
 
+/** An account as it was at an instant. */
+export type PastAccount = {
+  available: Usd
+  held: Usd
+  frozen: Usd
+  owed: Usd
+  /** Newest first. */
+  openHolds: { holdId: string; kind: 'hold' | 'clawback_hold'; code: Cause; amount: Usd; reference: string }[]
+  /** The running number of its last transfer then, 0 when there was none: its history then is what is `before` the next number. */
+  number: bigint
+}
+
 export type { Cause } from './chart.ts'
 export type Ledger = ReturnType<typeof createLedger>
 
@@ -218,6 +230,39 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
         owedAfter: micros(row.owed_after),
         happenedAt: row.happened_at,
       }))
+    },
+
+    /**
+     * What an account was at an instant of house time, from its transfers alone. What counts is when the ledger recorded a movement
+     * (the beginning of its transaction), not when it happened outside: so what is told of the past stays as it is, but for
+     * transactions under way. Null: there is no such account.
+     */
+    async asOf(db: Queryable, accountId: bigint, instant: Date): Promise<PastAccount | null> {
+      const { rows } = await db.query<{ [Name in keyof Row<'transfers'>]: Row<'transfers'>[Name] | null }>(
+        'select t.* from ledger_accounts a left join lateral ledger_as_of(a.id, $2) t on true where a.id = $1',
+        [accountId, instant],
+      )
+      const last = rows[0]
+      if (!last) return null
+      const number = BigInt(last.number ?? 0)
+      const { rows: holds } = await db.query<Row<'transfers'>>('select * from ledger_open_holds_as_of($1, $2)', [
+        accountId,
+        number,
+      ])
+      return {
+        available: micros(last.available_after ?? 0n),
+        held: micros(last.held_after ?? 0n),
+        frozen: micros(last.frozen_after ?? 0n),
+        owed: micros(last.owed_after ?? 0n),
+        openHolds: holds.map((row) => ({
+          holdId: row.id,
+          kind: row.kind as 'hold' | 'clawback_hold',
+          code: causeOf(row.code),
+          amount: micros(row.amount),
+          reference: row.reference,
+        })),
+        number,
+      }
     },
 
     /** Moves the deadline of an open hold. False: the hold is not open (any more). */

@@ -19,6 +19,7 @@ const functionFiles = [
   'server/ledger/house.sql',
   'server/ledger/compact.sql',
   'server/ledger/seal.sql',
+  'server/ledger/asof.sql',
   'server/accounts/open.sql',
   'server/accounts/throttle.sql',
   'server/accounts/joining.sql',

@@ -5,7 +5,14 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { balanceSchema, type HistoryRow, historyRowSchema, type Order, pageOf } from '../../contract/contract.ts'
+import {
+  balanceSchema,
+  type HistoryRow,
+  historyRowSchema,
+  type Order,
+  type PastBalance,
+  pageOf,
+} from '../../contract/contract.ts'
 import { micros, printAmount, usd } from '../../contract/money.ts'
 import type { Problem } from '../../contract/refusals.ts'
 import type { Command } from '../../server/ledger/ledger.ts'
@@ -328,4 +335,54 @@ test("nobody sees another customer's rows, whatever cursor or filter he brings",
   const nobody = await world.stranger().get<Problem>('/billing/history')
   assert.equal(nobody.status, 401)
   assert.equal(nobody.body.code, 'unauthenticated')
+})
+
+test('a balance can be asked for as of any past instant, and not of the future', async () => {
+  const hana = await world.customer({ name: 'hana', credit: '10.00' })
+  const instants: string[] = []
+  /** Some time goes by on both sides of the instant. */
+  const remember = async () => {
+    instants.push((await world.advance(10)).toISOString())
+    await world.advance(10)
+  }
+  await remember()
+  const order = await hana.order()
+  await remember()
+  await world.sms({ to: order.phone_number, from: 'Telegram', text: 'Telegram code 48213' })
+  await remember()
+  const told = await Promise.all(instants.map((instant) => hana.get<PastBalance>(`/balance?as_of=${instant}`)))
+  const figures = (available: string, held: string, as_of: string) => ({
+    ...{ currency: 'USD', available, held, frozen: '0.00', owed: '0.00', as_of },
+  })
+  assert.deepEqual(
+    told.map(({ body }) => body),
+    [
+      figures('10.00', '0.00', instants[0]!),
+      figures('8.80', '1.20', instants[1]!),
+      figures('8.80', '0.00', instants[2]!),
+    ],
+  )
+  // The same instant, written with an offset; and before there was anything.
+  const inUtc = instants[1]!.replace(/Z$/, '%2B00:00')
+  assert.deepEqual((await hana.get(`/balance?as_of=${inUtc}`)).body, told[1]!.body)
+  const long = '2001-01-01T00:00:00.000Z'
+  assert.deepEqual((await hana.get(`/balance?as_of=${long}`)).body, figures('0.00', '0.00', long))
+
+  for (const unusable of [
+    'yesterday',
+    '2026-11-23',
+    '2026-02-30T00:00:00Z',
+    '',
+    '2126-01-01T00:00:00Z',
+    '0000-01-01T00:00:00Z',
+  ]) {
+    const refused = await hana.get<Problem>(`/balance?as_of=${unusable}`)
+    assert.deepEqual(
+      [refused.status, refused.body.code, refused.body.field],
+      [400, 'invalid_request', 'as_of'],
+      unusable,
+    )
+  }
+  const future = await hana.get<Problem>('/balance?as_of=2126-01-01T00:00:00Z')
+  assert.match(future.body.detail, /still to come/)
 })
