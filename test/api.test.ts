@@ -116,6 +116,19 @@ test('another method than the declared ones is told which there are, on every ro
   }
 })
 
+test('HEAD of a stream opens none, however often it is asked', async () => {
+  const ana = await world.customer()
+  const streams = routes.filter((route) => route.stream)
+  assert.ok(streams.length > 0)
+  for (const { path } of streams) {
+    for (let i = 0; i < 25; i++) {
+      const answer = await ana.request('HEAD', path, undefined, {})
+      assert.deepEqual([answer.status, answer.headers.get('content-type')], [200, 'text/event-stream'])
+    }
+  }
+  await (await world.live(ana)).end()
+})
+
 /** Every route that reads a JSON body, asked by whoever its policy lets in. */
 async function bodies() {
   const ana = await world.customer({ credit: '5.00' })

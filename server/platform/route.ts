@@ -88,6 +88,9 @@ export function createRouteTable<Caller>(guards: Record<Exclude<Policy, Unguarde
       routes.push({ ...declaration, method, path, chapter: chapters.at(-1)?.title ?? '' } as Route)
       const guard: MiddlewareHandler[] = policy in guards ? [guards[policy as keyof typeof guards]] : []
       const answer: MiddlewareHandler = async (c) => {
+        // The router answers HEAD with what GET does, less the body: a stream that nobody reads would stay open for ever.
+        if (declaration.stream && c.req.method === 'HEAD')
+          return c.body(null, 200, { 'content-type': String(declaration.answers[200]) })
         const work = (async () => {
           const query = declaration.query ? readQuery(c, declaration.query) : {}
           const body = declaration.body ? await readJson(c, declaration.body) : undefined
