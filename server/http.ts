@@ -14,6 +14,7 @@ import { type Problem, refusals } from '../contract/refusals.ts'
 import type { Accounts, Caller } from './accounts/accounts.ts'
 import { accountsRoutes, meOf } from './accounts/routes.ts'
 import { demoLogin } from './accounts/sandbox-logins.ts'
+import { sessionCookie } from './accounts/sessions.ts'
 import { settingsRoutes } from './accounts/settings-routes.ts'
 import type { Billing } from './billing/billing.ts'
 import { billingRoutes } from './billing/routes.ts'
@@ -186,7 +187,13 @@ export function createHttp(house: {
   }
   http.route('/', table.hono)
   const document = once(() =>
-    JSON.stringify(describeApi(table, { publicUrl: config.publicUrl, brand: config.brand.name })),
+    JSON.stringify(
+      describeApi(table, {
+        publicUrl: config.publicUrl,
+        brand: config.brand.name,
+        cookieName: sessionCookie(config.publicUrl).name,
+      }),
+    ),
   )
 
   // Not a route of its own, so that the log names the route that answered.
@@ -405,7 +412,7 @@ function onlyTls(publicUrl: string, trustProxy: number): MiddlewareHandler<Env> 
     const { method } = c.req
     const { pathname: path, search } = new URL(c.req.url)
     // A page is asked for by a person who typed the name; a program would send its key along again and again.
-    if ((method === 'GET' || method === 'HEAD') && !/^\/(api|webhooks)\//.test(path))
+    if ((method === 'GET' || method === 'HEAD') && (path === DOCS || !/^\/(api|webhooks)\//.test(path)))
       return c.redirect(publicUrl + path + search, 308)
     throw new Refusal({
       code: 'forbidden',

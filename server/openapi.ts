@@ -33,7 +33,7 @@ const sessionPolicies: readonly Policy[] = [...keyPolicies, 'session', 'recent',
 
 export function describeApi(
   table: { routes: readonly Route[]; chapters: readonly { title: string; words: string }[] },
-  site: { publicUrl: string; brand: string },
+  site: { publicUrl: string; brand: string; cookieName: string },
 ) {
   const paths: ZodOpenApiPathsObject = {}
   for (const route of table.routes) {
@@ -54,7 +54,7 @@ export function describeApi(
       schemas: { Problem: problemSchema, Amount: amountIn },
       securitySchemes: {
         key: { type: 'http', scheme: 'bearer', description: 'An API key, made in Settings' },
-        session: { type: 'apiKey', in: 'cookie', name: 'mobilesms_session', description: 'A signed-in browser' },
+        session: { type: 'apiKey', in: 'cookie', name: site.cookieName, description: 'A signed-in browser' },
       },
     },
     paths,

@@ -94,6 +94,12 @@ test('the session is a cookie that only this host sets, over TLS, out of reach o
   }
   const cookie = sessionOf(entered)
   assert.equal((await edge.ask('GET', '/api/v1/me', { cookie })).status, 200)
+  const document = JSON.parse((await edge.ask('GET', '/api/openapi.json')).text)
+  assert.equal(
+    document.components.securitySchemes.session.name,
+    cookie.split('=')[0],
+    'the document names it as it is here',
+  )
   // The name of before, without the prefix that only this host may set, is nobody's.
   assert.equal((await edge.ask('GET', '/api/v1/me', { cookie: cookie.replace('__Host-', '') })).status, 401)
 
@@ -289,10 +295,12 @@ test('the name under which it was asked is not believed', async () => {
 
 test('without TLS a page is shown where it is, and a program is refused', async () => {
   const before = await books()
-  const page = await edge.askPlainly('GET', '/top-up')
-  assert.equal(page.status, 308)
-  assert.equal(page.headers.location, `${edge.publicUrl}/top-up`)
-  assert.deepEqual(page.setCookie, [])
+  for (const path of ['/top-up', '/api/docs']) {
+    const page = await edge.askPlainly('GET', path)
+    assert.equal(page.status, 308)
+    assert.equal(page.headers.location, `${edge.publicUrl}${path}`)
+    assert.deepEqual(page.setCookie, [])
+  }
   for (const [method, path, body] of [
     ['GET', '/api/v1/me', null],
     ['POST', '/api/v1/orders', '{"service":"telegram","country":"GB"}'],
