@@ -306,6 +306,26 @@ test('twenty keys work at the most, also when thirty are asked for at once; an e
   await isRefused(mia.browser.post<Problem>('/keys', whole), { status: 409, code: 'too_many_keys', detail: /20/ })
 })
 
+test('a hundred keys a day are made at the most, also where each is revoked at once', async () => {
+  const olga = await person('olga')
+  await world.server.parts.database.pool.query(
+    `insert into api_keys (account_id, public_id, name, scopes, prefix, sha256, revoked_at)
+     select $1, gen_random_uuid(), 'gone', '{read}', 'msk_gone', sha256(i::text::bytea), now() from generate_series(1, 98) i`,
+    [olga.accountId.toString()],
+  )
+  await olga.makes()
+  await isRefused(olga.browser.post<Problem>('/keys', whole), {
+    status: 429,
+    code: 'rate_limited',
+    detail: /100 API keys/,
+  })
+  await world.server.parts.database.pool.query(
+    `update api_keys set created_at = now() - interval '25 hours' where account_id = $1`,
+    [olga.accountId.toString()],
+  )
+  await olga.makes()
+})
+
 test('a repeated request makes no second key, also when ten come at once, and its refusal says that the first cannot be shown', async () => {
   const nia = await person('nia')
   const repeat = () => nia.browser.post<{ id: string } & Problem>('/keys', whole, { 'idempotency-key': 'once' })

@@ -17,6 +17,8 @@ import type { Role } from './accounts.ts'
 
 /** Keys of one account that work at the same time. Source: some for each program of a team, and a list that one still reads. */
 export const KEYS_MAX = 20
+/** Keys that one account is given within a day, revoked ones too: each is a row that is kept for good. */
+const KEYS_A_DAY_MAX = 100
 /** Addresses and networks that one key may be used from. */
 export const ADDRESSES_MAX = 20
 /** The farthest end that a key may be given. Unit: days. */
@@ -24,6 +26,7 @@ export const KEY_LIFE_DAYS_MAX = 3_650
 /** Of 62 letters and digits: 190 bits, of which the prefix shows 24. */
 const SECRET_CHARACTERS = 32
 const KEY_PREFIX_LENGTH = 8
+const DAY_MS = 86_400_000
 const keyPattern = /^msk_[A-Za-z0-9_]{8,80}$/
 
 /** How late "last used" may be. Unit: seconds. */
@@ -173,7 +176,8 @@ export function createKeys(settings: {
 
     /**
      * Makes a key. `secret` is the key itself: whoever gets this answer is the only one who ever sees it. Refused: more than KEYS_MAX
-     * that work (`too_many_keys`); an Idempotency-Key that has made a key already, since that key cannot be shown again.
+     * that work (`too_many_keys`), more than KEYS_A_DAY_MAX made within 24 hours (`rate_limited`); an Idempotency-Key that has made a
+     * key already, since that key cannot be shown again.
      */
     async create(
       accountId: bigint,
@@ -185,11 +189,13 @@ export function createKeys(settings: {
       return database.transaction(async (tx) => {
         // One after the other: twenty at once must not each find room for one more.
         await tx.query('select from accounts where id = $1 for no key update', [accountId])
-        const { rows } = await tx.query<{ live: number; bound: boolean }>(
-          `select count(*)::int as live, exists (select from idempotency_keys where account_id = $1 and key = $3) as bound
+        const { rows } = await tx.query<{ live: number; today: number; bound: boolean }>(
+          `select (count(*) filter (where revoked_at is null and (expires_at is null or expires_at > $2)))::int as live,
+                  (count(*) filter (where created_at > $4))::int as today,
+                  exists (select from idempotency_keys where account_id = $1 and key = $3) as bound
              from api_keys
-            where account_id = $1 and revoked_at is null and (expires_at is null or expires_at > $2)`,
-          [accountId, clock.now(), idempotencyKey],
+            where account_id = $1`,
+          [accountId, clock.now(), idempotencyKey, new Date(clock.now().getTime() - DAY_MS)],
         )
         if (rows[0]!.bound) return shownBefore
         if (rows[0]!.live >= KEYS_MAX) {
@@ -198,6 +204,15 @@ export function createKeys(settings: {
             code: 'too_many_keys',
             detail: `You have ${KEYS_MAX} API keys that work, and more are not given. Revoke one that you do not use, then make this one; no key was made.`,
             extra: { limit: KEYS_MAX },
+          }
+        }
+        if (rows[0]!.today >= KEYS_A_DAY_MAX) {
+          return {
+            ok: false,
+            code: 'rate_limited',
+            detail: `You made ${KEYS_A_DAY_MAX} API keys within a day, and more are not given. Use one of those that work, or make another tomorrow; no key was made.`,
+            extra: { limit: KEYS_A_DAY_MAX },
+            retryAfterSeconds: 3600,
           }
         }
         if (idempotencyKey !== null) {

@@ -73,7 +73,7 @@ export function lettersOf({ brandName, publicUrl, supportEmail }: House) {
     passwordChanged: (username: string, ended: number): Letter => ({
       subject: 'Your password was changed',
       blocks: [
-        `The account ${username} has a new password. ${endedInWords(ended)}`,
+        `The account ${username} has a new password. ${endedInWords(ended)} API keys work as before: if somebody else had the old password, revoke those that you do not know in Settings, ${publicUrl}/settings/keys.`,
         notYou,
         { button: 'Choose a new password', href: forgotten },
       ],
