@@ -90,8 +90,8 @@ const allowed: Record<Policy, readonly Role[]> = {
   // The signature decides, whoever else asks: that it is missing is what they are told.
   signed: [],
   sandbox: roles,
-  // The tests run on the machine of the server.
-  operator: roles,
+  // No role of the house: a program on the server's machine, or one with the token (server/platform/metrics.test.ts).
+  operator: [],
   read: ['customer', 'key: read', 'staff', 'approver'],
   order: ['customer', 'key: order', 'staff', 'approver'],
   topup: ['customer', 'key: topup', 'staff', 'approver'],
@@ -100,7 +100,9 @@ const allowed: Record<Policy, readonly Role[]> = {
   staff: ['staff', 'approver'],
 }
 
-const words = { 401: 'sign in', 403: 'no', signature: 'signature' } as const
+const words = { 401: 'sign in', 403: 'no', 404: 'not found', signature: 'signature' } as const
+/** As a request that came through a proxy says: the tests run on the machine of the server, and the roles do not. */
+const fromElsewhere = { 'x-forwarded-for': '192.0.2.1' }
 
 test('the table of role and route is the one that is written down', async () => {
   const rows: string[] = []
@@ -109,13 +111,15 @@ test('the table of role and route is the one that is written down', async () => 
     for (const role of roles) {
       // Nothing that is asked for here exists, and no body is right: only the door is tried.
       const path = route.path.replace(/:\w+/g, 'nothing')
-      const { status, text } = await ask(route, path, await headersOf[role](), route.body ? [] : undefined)
+      const headers = { ...(await headersOf[role]()), ...fromElsewhere }
+      const { status, text } = await ask(route, path, headers, route.body ? [] : undefined)
       // What was asked may have ended the sign-in.
       if (route.method !== 'get' && !route.body) browsers.clear()
       const code = status >= 400 ? (JSON.parse(text) as { code?: string }).code : null
       if (code === 'unauthenticated' && route.path !== '/api/auth/sign-in/username') cells.push(words[401])
       else if (code === 'forbidden') cells.push(words[403])
       else if (route.policy === 'signed') cells.push(words.signature)
+      else if (route.policy === 'operator' && status === 404) cells.push(words[404])
       else cells.push('yes')
     }
     assert.deepEqual(
@@ -130,7 +134,8 @@ test('the table of role and route is the one that is written down', async () => 
     '',
     'Every route and every role, as the server answers them. Written by `WRITE_TABLE=1 npm test -- test/powers.test.ts`, which otherwise',
     'compares. *sign in*: asked to say who it is. *no*: known, and not allowed. *signature*: whoever signs, nobody else. What is somebody',
-    "else's is *not found* for every role, staff included.",
+    "else's is *not found* for every role, staff included; so are the figures of the `operator`, who is a program on the server's machine, or",
+    'one with the token of the metrics.',
     '',
     `| route | policy | ${roles.join(' | ')} |`,
     `| --- | --- | ${roles.map(() => '---').join(' | ')} |`,
