@@ -392,6 +392,46 @@ test('a backup of another version is refused, by name', () => {
   }
 })
 
+test('a backup of an older version is restored and brought to this one', async () => {
+  const old = await emptyDatabase()
+  const names = readdirSync(join(CHECKOUT, 'db/migrations')).filter((name) => name < '0012')
+  await ask(
+    old,
+    'create table migrations (name text primary key, checksum text not null, applied_at timestamptz not null default now())',
+  )
+  for (const name of names) {
+    const text = readFileSync(join(CHECKOUT, 'db/migrations', name), 'utf8')
+    await ask(old, text)
+    await ask(old, "insert into migrations values ($1, encode(sha256(convert_to($2, 'UTF8')), 'hex'))", [name, text])
+  }
+  await ask(
+    old,
+    `insert into installation values (true, 'sandbox', now());
+     update house_clock set offset_seconds = 86400;
+     with login as (insert into auth."user" (name, email, "emailVerified", username, role)
+                    values ('ana', E'a\\\\n\\t"ä\\n@sandbox.example', true, 'ana', 'customer') returning "id")
+     insert into accounts (user_id, username, role, created_at) select "id", 'ana', 'customer', now() from login;
+     create table colours (name text);
+     insert into colours values ('red')`,
+  )
+  const path = join(place, 'old.backup')
+  assert.equal((await backup(path, old)).code, 0)
+  const url = await emptyDatabase()
+  const { code, said } = await load(path, url)
+  assert.equal(code, 0, said)
+  assert.match(said, /Left out: public\.colours, a table that is not of MobileSMS/)
+  await startOn(url)
+  const accounts = (at: string) =>
+    ask(at, 'select a.id, a.username, u.email from accounts a join auth."user" u on u.id = a.user_id')
+  assert.deepEqual((await accounts(url)).rows, (await accounts(old)).rows)
+  const { rows } = await ask(
+    url,
+    'select offset_seconds, (select count(*)::int from migrations) as migrations from house_clock',
+  )
+  assert.equal(rows[0]!['offset_seconds'], '86400')
+  assert.equal(rows[0]!['migrations'], readdirSync(join(CHECKOUT, 'db/migrations')).length)
+})
+
 test('a backup that is not what it says of itself is taken back', async () => {
   const lying = join(place, 'lying')
   const fd = openSync(lying, 'wx')
