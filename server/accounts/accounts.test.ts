@@ -298,8 +298,19 @@ test("the server's role sees no password, and cannot choose a role for an accoun
     "insert into accounts (user_id, username, role, created_at) select gen_random_uuid(), 'eve', 'admin', now()",
     'delete from accounts',
     'update transfers set amount = 1',
+    "update api_keys set scopes = '{order}'",
+    'update api_keys set revoked_at = null, account_id = 1',
+    'update directory set account_id = 1',
   ])
     await assert.rejects(database.pool.query(statement), /permission denied/, statement)
+  for (const statement of [
+    `update "user" set "role" = 'admin'`,
+    `update "user" set "username" = 'eve'`,
+    'delete from "user"',
+    'update "account" set "userId" = gen_random_uuid()',
+    'delete from "account"',
+  ])
+    await assert.rejects(authDatabase.pool.query(statement), /permission denied/, statement)
 })
 
 test('what is over is thrown away: links after a week, sign-ups after a day, browsers after 400 days', async () => {

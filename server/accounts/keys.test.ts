@@ -308,7 +308,7 @@ test('twenty keys work at the most, also when thirty are asked for at once; an e
 
 test('a hundred keys a day are made at the most, also where each is revoked at once', async () => {
   const olga = await person('olga')
-  await world.server.parts.database.pool.query(
+  await owner.query(
     `insert into api_keys (account_id, public_id, name, scopes, prefix, sha256, revoked_at)
      select $1, gen_random_uuid(), 'gone', '{read}', 'msk_gone', sha256(i::text::bytea), now() from generate_series(1, 98) i`,
     [olga.accountId.toString()],
@@ -319,10 +319,9 @@ test('a hundred keys a day are made at the most, also where each is revoked at o
     code: 'rate_limited',
     detail: /100 API keys/,
   })
-  await world.server.parts.database.pool.query(
-    `update api_keys set created_at = now() - interval '25 hours' where account_id = $1`,
-    [olga.accountId.toString()],
-  )
+  await owner.query(`update api_keys set created_at = now() - interval '25 hours' where account_id = $1`, [
+    olga.accountId.toString(),
+  ])
   await olga.makes()
 })
 

@@ -256,7 +256,10 @@ async function grant(client: pg.Client): Promise<void> {
       revoke create on schema public from public;
       grant usage on schema public to mobilesms_app;
       grant select on all tables in schema public to mobilesms_app;
-      grant insert, update on idempotency_keys, inbox, directory, api_keys, numbers, offers, orders, topups to mobilesms_app;
+      revoke update on api_keys, directory from mobilesms_app; -- earlier versions gave them whole
+      grant insert on api_keys, directory to mobilesms_app;
+      grant update (revoked_at, last_used_at, last_used_address) on api_keys to mobilesms_app; -- what a key may do is said once
+      grant insert, update on idempotency_keys, inbox, numbers, offers, orders, topups to mobilesms_app;
       grant update (time_zone, company, tax_id, mail_receipts, mail_sign_ins) on accounts to mobilesms_app; -- opened, with their role, by account_open only
       grant insert on messages to mobilesms_app;
       grant insert, delete on favourites to mobilesms_app;
@@ -268,7 +271,10 @@ async function grant(client: pg.Client): Promise<void> {
       grant usage on all sequences in schema pgboss to mobilesms_app;
       grant execute on all functions in schema pgboss to mobilesms_app;
       grant usage on schema auth to mobilesms_auth;
-      grant select, insert, update, delete on all tables in schema auth to mobilesms_auth;`)
+      grant select, insert, update, delete on all tables in schema auth to mobilesms_auth;
+      revoke update, delete on auth."user", auth."account" from mobilesms_auth; -- a login's name and role are said once
+      grant update ("email", "emailVerified", "updatedAt") on auth."user" to mobilesms_auth;
+      grant update ("password", "updatedAt") on auth."account" to mobilesms_auth;`)
   })
 }
 
