@@ -233,6 +233,8 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
     }
     answer = config.role === 'worker' ? onlyForOperators(http.fetch) : http.fetch
     log.info({ url: config.publicUrl, mode: config.mode, role: config.role }, 'Serving')
+    if (config.mode === 'production' && config.role !== 'web' && config.sealFile === null)
+      log.warn('The seals of the ledger stand in the database only, where they can be rewritten: set SEAL_FILE')
     async function stopServing(): Promise<void> {
       await stop()
       log.info('Stopped')

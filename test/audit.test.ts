@@ -4,6 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
@@ -220,6 +222,69 @@ test('the program says which of the two it found by what it exits with', async (
   await owner.query(`update orders set expires_at = expires_at + interval '1 hour' where id = '${waiting}'`)
   await owner.query('insert into platform_deltas values (3, 1, 0, -1, -1)')
   assert.equal((await run()).code, 0)
+})
+
+test('the first row that differs is named first, not one that only follows from it', async () => {
+  const { rows } = await owner.query('select id, number from transfers where account_id = 1 order by number')
+  await owner.query('begin')
+  try {
+    await owner.query(
+      `update transfers set amount = amount + 1, available_after = available_after + 1 where number = 1`,
+    )
+    const found = await auditLedger({ connect: insideTheTransaction })
+    const follows = found.filter(({ check }) => check === 'each row says what was there after it')
+    assert.equal(follows[0]!.row['transfer'], rows[1].id)
+    assert.deepEqual(
+      follows.map(({ row }) => Number(row['number'])),
+      [2, 3, 4, 5, 6],
+    )
+  } finally {
+    await owner.query('rollback')
+  }
+})
+
+test('seals that were rewritten in the database are found by the file outside, which the program is told', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'audit-'))
+  const file = join(folder, 'seals.log')
+  const sealing = createLedger({ database: db.database, log, sealFile: file })
+  await sealing.seal()
+  const run = (...args: string[]) =>
+    new Promise<{ code: number | null; said: string }>((resolve) => {
+      const program = spawn(process.execPath, [AUDIT, ...args], { env: { DATABASE_URL: db.url } })
+      let said = ''
+      for (const stream of [program.stdout, program.stderr]) stream.on('data', (text) => (said += text))
+      program.on('close', (code) => resolve({ code, said }))
+    })
+  const { rows } = await owner.query(`select id, happened_at::text as happened from transfers order by seq limit 1`)
+  const rewrite = (happened: string) => `
+    set session_replication_role = replica;
+    update transfers set happened_at = '${happened}' where id = '${rows[0].id}';
+    delete from seals;
+    set session_replication_role = default;
+    select ledger_seal((select last_value from transfer_seq), '{}', 10000)`
+  try {
+    const right = await run('--seals', file)
+    assert.equal(right.code, 0, right.said)
+    assert.match(right.said, /Seals compared with/)
+
+    await owner.query(rewrite('2001-01-01'))
+    const unseen = await run()
+    assert.equal(unseen.code, 0)
+    assert.match(unseen.said, /whether they were rewritten is not known/)
+    const seen = await run('--seals', file)
+    assert.equal(seen.code, 1)
+    assert.match(seen.said, /DIFFERS: the rows and their seals are those of the file outside/)
+    assert.match(seen.said, new RegExp(`"what":"changed","transfer":"${rows[0].id}"`))
+
+    const nowhere = await run('--seals', `${file}.not`)
+    assert.equal(nowhere.code, 2)
+    assert.match(nowhere.said, /could not run/)
+    await owner.query(rewrite(rows[0].happened))
+    assert.equal((await run('--seals', file)).code, 0)
+  } finally {
+    await sealing.close()
+    await rm(folder, { recursive: true })
+  }
 })
 
 /** The audit's own transaction is this one, which sees the damage. */

@@ -50,4 +50,11 @@ export const ledgerFigures: HouseGauge[] = [
     help: 'Rows that the compactor has not summed up yet',
     sql: 'select count(*) as value from platform_deltas',
   },
+  {
+    name: 'unsealed_seqs',
+    help: 'Numbers of rows that no seal covers yet',
+    sql: `select coalesce(s.last_value, 0) - coalesce((select last_seq from seals order by first_seq desc limit 1), 0) as value
+            from pg_sequences s
+           where s.schemaname = 'public' and s.sequencename = 'transfer_seq'`,
+  },
 ]

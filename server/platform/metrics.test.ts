@@ -51,6 +51,7 @@ test('the figures say what happened: requests by their pattern, refusals by thei
     assert.equal(figure(text, `mobilesms_${name}`), 0)
   assert.equal(figure(text, 'mobilesms_mail_letters{state="given_up"}'), 0)
   assert.ok(figure(text, 'mobilesms_platform_deltas_rows') >= 0)
+  assert.ok(figure(text, 'mobilesms_unsealed_seqs') >= 0)
   assert.match(text, /^nodejs_eventloop_lag_seconds /m)
   assert.match(text, /^process_resident_memory_bytes /m)
   assert.doesNotMatch(text, /mobilesms_house_read_failures_total\{/, 'every figure could be read')

@@ -31,7 +31,7 @@ const effects = `
     from transfers t
     left join transfers h on h.id = t.hold_id`
 
-/** The ledger by itself. */
+/** The ledger by itself. In an order that names the first row first: what follows from it may differ as well. */
 const ledgerChecks: Record<string, string> = {
   "an account's counters are the sums of its transfers": `
     select a.id as account, a.credits, a.debits, a.held, a.frozen, a.transfer_count,
@@ -41,24 +41,28 @@ const ledgerChecks: Record<string, string> = {
                    from (${effects}) e group by account_id) s on s.account_id = a.id
      where a.id is null
         or (a.credits, a.debits, a.held, a.frozen, a.transfer_count)
-           is distinct from (coalesce(s.credits, 0), coalesce(s.debits, 0), coalesce(s.held, 0), coalesce(s.frozen, 0), coalesce(s.n, 0))`,
+           is distinct from (coalesce(s.credits, 0), coalesce(s.debits, 0), coalesce(s.held, 0), coalesce(s.frozen, 0), coalesce(s.n, 0))
+     order by 1`,
 
   'what is owed is exactly what clawbacks took beyond what was there': `
     select id as account, credits, debits, held, frozen, owed
       from ledger_accounts
      where owed <> greatest(0, debits + held + frozen - credits)
-        or least(credits, debits, held, frozen, owed) < 0`,
+        or least(credits, debits, held, frozen, owed) < 0
+     order by 1`,
 
   'running numbers go 1, 2, 3 … without a gap': `
     select id as transfer, account_id as account, number, position
       from (select id, account_id, number, row_number() over (partition by account_id order by number) as position from transfers) s
-     where number <> position`,
+     where number <> position
+     order by account_id, number`,
 
   'rows are recorded in the order of their numbers': `
     select id as transfer, account_id as account, number, recorded_at, before
       from (select id, account_id, number, recorded_at, lag(recorded_at) over (partition by account_id order by number) as before
               from transfers) s
-     where recorded_at < before`,
+     where recorded_at < before
+     order by account_id, number`,
 
   'each row says what was there after it': `
     select id as transfer, account_id as account, number, available_after, held_after, frozen_after, owed_after, free, held_sum, frozen_sum
@@ -68,7 +72,8 @@ const ledgerChecks: Record<string, string> = {
                    sum(frozen) over w as frozen_sum
               from (${effects}) e
             window w as (partition by account_id order by number)) s
-     where available_after <> greatest(0, free) or owed_after <> greatest(0, -free) or held_after <> held_sum or frozen_after <> frozen_sum`,
+     where available_after <> greatest(0, free) or owed_after <> greatest(0, -free) or held_after <> held_sum or frozen_after <> frozen_sum
+     order by account_id, number`,
 
   'a capture or a void resolves one hold of the same account, whole': `
     select t.id as transfer, t.kind, t.amount, t.returned, t.hold_id as hold, h.amount as hold_amount, h.kind as hold_kind
@@ -76,10 +81,11 @@ const ledgerChecks: Record<string, string> = {
       left join transfers h on h.id = t.hold_id
      where t.kind in ('capture', 'void')
        and (h.id is null or h.kind not in ('hold', 'clawback_hold') or h.account_id <> t.account_id
-            or h.number >= t.number or t.amount + t.returned <> h.amount)`,
+            or h.number >= t.number or t.amount + t.returned <> h.amount)
+     order by t.seq`,
 
   'no hold is resolved twice': `
-    select hold_id as hold, count(*) as resolutions from transfers where hold_id is not null group by hold_id having count(*) > 1`,
+    select hold_id as hold, count(*) as resolutions from transfers where hold_id is not null group by hold_id having count(*) > 1 order by min(seq)`,
 
   'the open holds are the holds that nothing resolved': `
     select coalesce(o.hold_id, h.id) as hold, o.amount as open_amount, h.amount as hold_amount, h.account_id as account
@@ -87,14 +93,16 @@ const ledgerChecks: Record<string, string> = {
       full join (select h.* from transfers h
                   where h.kind in ('hold', 'clawback_hold') and not exists (select from transfers r where r.hold_id = h.id)) h
         on h.id = o.hold_id
-     where o.hold_id is null or h.id is null or (o.account_id, o.code, o.amount) <> (h.account_id, h.code, h.amount)`,
+     where o.hold_id is null or h.id is null or (o.account_id, o.code, o.amount) <> (h.account_id, h.code, h.amount)
+     order by h.seq`,
 
   "an account's count of open holds is right for each cause": `
     select a.id as account, c.code, c.counted, coalesce(o.n, 0) as open
       from ledger_accounts a
      cross join lateral unnest(a.open_holds) with ordinality c(counted, code)
       left join (select account_id, code, count(*) as n from open_holds group by account_id, code) o on o.account_id = a.id and o.code = c.code
-     where c.counted <> coalesce(o.n, 0)`,
+     where c.counted <> coalesce(o.n, 0)
+     order by 1, 2`,
 
   "a platform account's total is the sum of what moved it": `
     with derived as (
@@ -115,7 +123,8 @@ const ledgerChecks: Record<string, string> = {
            k.debits, k.credits, k.entries, d.debits as debits_derived, d.credits as credits_derived, d.entries as entries_derived
       from kept k
       full join derived d using (platform, code)
-     where (k.debits, k.credits, k.entries) is distinct from (d.debits, d.credits, d.entries)`,
+     where (k.debits, k.credits, k.entries) is distinct from (d.debits, d.credits, d.entries)
+     order by 1, 2`,
 
   'everything together is zero': `
     select customers, platform
