@@ -45,7 +45,12 @@ const onlyOnPostgres15 = ['test/processes/']
 
 /** Settings of the product that a person may have in his shell; the tests bring their own. */
 const settings =
-  /^(HOST|PORT|ROLE|PUBLIC_URL|TRUST_PROXY|SERVER_URL|DATA_DIR|DATABASE_URL|MIGRATION_DATABASE_URL|MODE|AUTH_SECRET|NODE_ENV|SEAL_FILE|SMTP_URL|MAIL_FROM|(STRIPE|SMS|TWILIO|SANDBOX)_.*)$/
+  /^(HOST|PORT|ROLE|PUBLIC_URL|TRUST_PROXY|SERVER_URL|DATA_DIR|DATABASE_URL|MIGRATION_DATABASE_URL|MODE|AUTH_SECRET|NODE_ENV|SEAL_FILE|SMTP_URL|MAIL_FROM|DRAIN_MS|METRICS_TOKEN|SUPPORT_EMAIL|(STRIPE|SMS|TWILIO|SANDBOX|TOPUP|ORDER|NUMBER|BRAND|SELLER)_.*)$/
+
+/** @param {string} name of an environment variable */
+export function isSetting(name) {
+  return settings.test(name)
+}
 
 /** @param {string[]} wanted paths or parts of paths; none: everything @returns {Promise<number>} the exit code */
 export async function test(wanted) {
@@ -161,7 +166,7 @@ function freshFolder(folder) {
 }
 
 function testEnvironment() {
-  return Object.fromEntries(Object.entries(childEnvironment(process.env)).filter(([name]) => !settings.test(name)))
+  return Object.fromEntries(Object.entries(childEnvironment(process.env)).filter(([name]) => !isSetting(name)))
 }
 
 /** @param {string[]} wanted @param {string} ending of the files' names */

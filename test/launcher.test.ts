@@ -232,6 +232,19 @@ test('a wrong setting is refused with its value', async () => {
   )
 })
 
+test('no setting of the product that somebody keeps in his shell reaches the tests', () => {
+  const config = readFileSync(join(CHECKOUT, 'server', 'config.ts'), 'utf8')
+  const names = [...config.matchAll(/\b(?:text|wholeNumber|amount|secrets|databaseUrl)\('([A-Z_]+)'/g)].map(
+    ([, name]) => name!,
+  )
+  assert.ok(names.includes('TOPUP_MINIMUM') && names.includes('DRAIN_MS'), names.join(' '))
+  const ask = `const { isSetting } = await import('${CHECKOUT}/bin/test.mjs')
+    console.log(process.argv[1].split(' ').filter((name) => !isSetting(name)).join(' '))`
+  const asked = spawnSync(process.execPath, ['--input-type=module', '-e', ask, names.join(' ')], { encoding: 'utf8' })
+  // How much is said, and where the pages lie, are for whoever runs the tests to choose.
+  assert.deepEqual(new Set(asked.stdout.trim().split(' ')), new Set(['LOG_LEVEL', 'WEB_DIST']), asked.stderr)
+})
+
 test('programs that are not those of PostgreSQL 15 are refused with what to do', () => {
   const ask = `const { ensurePostgres15 } = await import('${CHECKOUT}/bin/postgres15.mjs')
     await ensurePostgres15().then((folder) => console.log(folder), (error) => console.log(error.constructor.name, error.message))`
