@@ -135,15 +135,14 @@ export function createKeys(settings: {
           detail: `This API key expired at ${row.expires_at!.toISOString()}. Make another one in Settings.`,
         }
       }
-      const from = plainAddress(address)
-      if (row.addresses.length > 0 && !isAmong(from, row.addresses)) {
+      if (row.addresses.length > 0 && !isAmong(address, row.addresses)) {
         return {
           code: 'forbidden',
-          detail: `This API key may not be used from ${from}: it names the addresses it works from. Use it from one of those, or make a key that names this one too; nothing was done.`,
-          extra: { address: from },
+          detail: `This API key may not be used from ${address}: it names the addresses it works from. Use it from one of those, or make a key that names this one too; nothing was done.`,
+          extra: { address },
         }
       }
-      if (used) uses.note(row.id, { at: clock.now(), address: from })
+      if (used) uses.note(row.id, { at: clock.now(), address })
       const { account_id, username, role, time_zone } = row
       return {
         account: { account_id, username, role, time_zone },
@@ -389,12 +388,6 @@ function listOf(allowed: readonly string[]): BlockList {
     if (network) list.addSubnet(network.address, network.bits, network.family)
   }
   return list
-}
-
-/** An IPv4 client of a socket that speaks both is written as IPv6; people know it by its own address. */
-function plainAddress(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
-  return mapped ? mapped[1]! : address
 }
 
 function isOver(expiresAt: Date | null, clock: WireClock): boolean {

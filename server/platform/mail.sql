@@ -1,5 +1,5 @@
 -- Writes a letter into the outbox, in the transaction of its cause. False: a letter of the same cause is there already. As the owner,
--- so that the sign-in library's role can write one too, and neither role can change the words of a letter afterwards.
+-- so that the role of sign-ins can write one too, and neither role can change the words of a letter afterwards.
 create or replace function mail_post(
   p_id uuid, p_account_id bigint, p_to text, p_subject text, p_text text, p_html text, p_can_switch_off boolean, p_once_key text
 ) returns boolean
