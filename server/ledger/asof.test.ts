@@ -52,18 +52,18 @@ test('whatever happened, an account as of an instant is what it was then', async
     for (const account of accounts) await ledger.open(pool, account)
     const luck = chance(SEED + stream)
     const steps = drawStream(SEED + stream, { accounts, strangers: [99n], commands: COMMANDS_PER_STREAM, alone: true })
-    const seen: { instant: Date; then: Awaited<ReturnType<typeof present>>[] }[] = []
+    const seen: { instant: Date; was: Awaited<ReturnType<typeof present>>[] }[] = []
     for (const step of steps) {
       if (step.does !== 'apply') continue
       // Nonsense may be refused by an exception; then it did not happen.
       for (const list of step.lists) await ledger.submitGroup(list).catch(() => {})
-      const then = await Promise.all(accounts.map(present))
+      const was = await Promise.all(accounts.map(present))
       await advanceHouseClock(pool, luck.whole(1, 1000))
-      seen.push({ instant: await houseNow(pool), then })
+      seen.push({ instant: await houseNow(pool), was })
     }
-    for (const { instant, then } of seen) {
+    for (const { instant, was } of seen) {
       const told = await Promise.all(accounts.map((account) => past(account, instant)))
-      assert.deepEqual(told, then, `SEED=${SEED} stream ${stream}, as of ${instant.toISOString()}`)
+      assert.deepEqual(told, was, `SEED=${SEED} stream ${stream}, as of ${instant.toISOString()}`)
       compared += accounts.length
     }
     // At the very instant of each row, and just before it.
