@@ -1,5 +1,4 @@
 /** COPY, both ways. `pg` carries its messages and leaves it to whoever needs them to make something of them. */
-import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type pg from 'pg'
 
@@ -66,8 +65,7 @@ export function copyIn(client: pg.Client, statement: string, pieces: Iterable<Bu
         // The database has refused a row: the rest is of no use to it.
         if (over) return
         connection.sendCopyFromChunk(piece)
-        if (connection.stream.writableNeedDrain)
-          await Promise.race([once(connection.stream, 'drain'), once(connection.stream, 'close')])
+        if (connection.stream.writableNeedDrain) await drained(connection.stream)
       }
       connection.endCopyFrom()
     }
@@ -87,6 +85,17 @@ export function copyIn(client: pg.Client, statement: string, pieces: Iterable<Bu
         reject(broken ? broken.error : error)
       },
     })
+  })
+}
+
+/** Or there is nobody to wait for any more. */
+function drained(stream: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      stream.off('drain', go).off('close', go)
+      resolve()
+    }
+    stream.on('drain', go).on('close', go)
   })
 }
 

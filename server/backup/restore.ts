@@ -19,7 +19,7 @@ import { createProgress, figuresOf, linesIn, printTable, quote, quoted, settleTe
 
 if (import.meta.main) {
   try {
-    await run(process.argv[2], process.env)
+    await restoreBackup(process.argv[2], process.env, (sentence) => process.stdout.write(`${sentence}\n`))
   } catch (error) {
     const sentence = inWords(error)
     if (sentence === null) throw error
@@ -28,17 +28,29 @@ if (import.meta.main) {
   }
 }
 
-async function run(source: string | undefined, env: Record<string, string | undefined>): Promise<void> {
+type Say = (sentence: string) => void
+
+/** Restores the file `source` (`-`: standard input) into the database of `env`; throws what keeps it from that, mostly as a sentence. */
+export async function restoreBackup(
+  source: string | undefined,
+  env: Record<string, string | undefined>,
+  say: Say,
+): Promise<void> {
   if (!source) throw new CannotRestore('Say what to restore: npm run restore -- FILE (or - for standard input).')
   const { header, frames, close } = openBackup(source)
   try {
-    await load(header, frames, env)
+    await load(header, frames, env, say)
   } finally {
     close()
   }
 }
 
-async function load(header: Header, frames: Iterable<Frame>, env: Record<string, string | undefined>): Promise<void> {
+async function load(
+  header: Header,
+  frames: Iterable<Frame>,
+  env: Record<string, string | undefined>,
+  say: Say,
+): Promise<void> {
   const serverUrl = env['DATABASE_URL']
   if (!serverUrl) throw new CannotRestore('DATABASE_URL is missing: set it to an empty database.')
   say(`Restoring ${printHeader(header)}.`)
@@ -49,7 +61,7 @@ async function load(header: Header, frames: Iterable<Frame>, env: Record<string,
     queues,
     restore: {
       migrations: header.migrations.map(({ name }) => name),
-      fill: (client) => fill(client, header, frames),
+      fill: (client) => fill(client, header, frames, say),
     },
   })
   say(
@@ -57,7 +69,7 @@ async function load(header: Header, frames: Iterable<Frame>, env: Record<string,
   )
 }
 
-async function fill(client: pg.Client, header: Header, frames: Iterable<Frame>): Promise<void> {
+async function fill(client: pg.Client, header: Header, frames: Iterable<Frame>, say: Say): Promise<void> {
   await settleText(client)
   const ours = new Set((await tablesOf(client)).map(printTable))
   await client.query('begin')
@@ -128,15 +140,13 @@ function wrong(what: string): CannotRestore {
   return new CannotRestore(`What came of this backup is not what it says of itself: ${what}. Nothing of it was kept.`)
 }
 
-function say(sentence: string): void {
-  process.stdout.write(`${sentence}\n`)
-}
-
 /** What the operator must do, where it is not a bug. */
 function inWords(error: unknown): string | null {
   if (error instanceof CannotRestore || error instanceof CannotMigrate) return error.message
-  const { code, message } = error as { code?: string; message: string }
-  if (/^(E[A-Z]+|08...|57P0.|28...|3D000|42501|53100)$/.test(code ?? '') || /Connection terminated/.test(message))
-    return `The database cannot be used (${message}): check DATABASE_URL and that it runs.`
+  const { code = '', message } = error as { code?: string; message: string }
+  if (/^(22|23)...$/.test(code))
+    return `The rows of this backup break a rule of their tables (${message}). Nothing of them was kept; make another empty database for the next attempt.`
+  if (/^(E[A-Z]+|08...|57P0.|28...|3D000|42501|53...)$/.test(code) || /Connection terminated/.test(message))
+    return `The database cannot be used (${message}): check DATABASE_URL and that it runs. Where the restore had begun, make another empty database for the next attempt.`
   return null
 }

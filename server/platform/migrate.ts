@@ -47,6 +47,8 @@ export async function migrate(settings: {
   restore?: Restore
 }): Promise<void> {
   const client = new pg.Client({ connectionString: settings.ownerUrl, application_name: 'mobilesms_migrate' })
+  // When the connection breaks, what is being asked fails and says so.
+  client.on('error', () => {})
   await client.connect()
   try {
     await checkDatabase(client)
