@@ -399,9 +399,12 @@ function addressOf(c: Context<Env>, trustProxy: number): string {
   return isIP(client) === 0 ? direct : client
 }
 
-/** The same client is one address, whether the socket that took the connection speaks IPv4 or both. */
+/** The same client is one address, whether the socket that took the connection speaks IPv4 or both, and whatever port a proxy adds. */
 function plainAddress(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, '')
+  return address
+    .replace(/^\[([^\]]+)\](:\d+)?$/, '$1')
+    .replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1')
+    .replace(/^::ffff:(?=\d+\.)/i, '')
 }
 
 /** What is asked without TLS. The proxy says so; whoever asks us directly is a program beside us, and gets no cookie it could keep. */

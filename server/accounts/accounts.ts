@@ -73,13 +73,23 @@ export function createAccounts(settings: {
   overrides?: AccountsOverrides
 }) {
   const { authDatabase, clock, database, publicUrl } = settings
-  const keys = createKeys(settings)
   const own = createSettings(settings)
   const throttle = createThrottle({ db: authDatabase.pool })
   const passwords = createPasswords(settings.overrides?.passwordWork)
   const browsers = createBrowsers(settings)
   const sessions = createSessions(settings)
   const letters = lettersOf(settings)
+  const keys = createKeys({
+    ...settings,
+    async tellOwner(tx, accountId, key) {
+      const { rows } = await tx.query<{ username: string; email: string }>(
+        'select username, mail_address_of(id) as email from accounts where id = $1',
+        [accountId.toString()],
+      )
+      const { username, email } = rows[0]!
+      await settings.mail.send(tx, { to: email, letter: letters.keyMade(username, key), accountId })
+    },
+  })
   const joining = createJoining({ ...settings, browsers, letters, passwords, sessions, throttle })
   const entrance = createSignIn({
     ...settings,

@@ -493,7 +493,7 @@ export function createJoining(settings: {
     if (!(await mayWriteTo(signUp.email))) return
     const letter = owner
       ? letters.alreadyHere(owner.username)
-      : letters.confirm(signUp.username, await makeLink(tx, 'sign_up', { signUpId: signUp.id!, email: signUp.email }))
+      : letters.confirm(await makeLink(tx, 'sign_up', { signUpId: signUp.id!, email: signUp.email }))
     await mail.send(tx, { to: signUp.email, letter })
   }
 

@@ -386,6 +386,7 @@ test('that three keys were used a hundred times is written in one statement, lat
     announce,
     clock: wireClock,
     log: openLog({ level: 'silent' }),
+    tellOwner: async () => {},
   })
   const begun = performance.now()
   for (let i = 0; i < 100; i++) await keys.holderOf(made[i % 3]!.key, `192.0.2.${i}`)
@@ -397,6 +398,14 @@ test('that three keys were used a hundred times is written in one statement, lat
   assert.deepEqual(last.sort(), ['192.0.2.97', '192.0.2.98', '192.0.2.99'])
 })
 
+test('the owner is told of each key that is made, by its name and first letters and never by the key', async () => {
+  const tom = await person('tom')
+  const made = await tom.makes({ ...whole, name: 'Server in Oslo' })
+  const mail = await world.mail('tom@sandbox.example', /API key was made/)
+  assert.match(mail.text, /"Server in Oslo", which begins with msk_/)
+  assert.ok(!mail.text.includes(made.key) && !mail.html.includes(made.key))
+})
+
 test('what waits to be written is written when the server stops, and a refused use is none', async () => {
   const ray = await person('ray')
   const [used, refusedKey] = [await ray.makes(), await ray.makes({ ...whole, addresses: ['192.0.2.1'] })]
@@ -405,6 +414,7 @@ test('what waits to be written is written when the server stops, and a refused u
     announce,
     clock: wireClock,
     log: openLog({ level: 'silent' }),
+    tellOwner: async () => {},
   })
   assert.ok('key' in (await keys.holderOf(used.key, '198.51.100.3')))
   assert.ok('code' in (await keys.holderOf(refusedKey.key, '198.51.100.3')))
@@ -419,7 +429,13 @@ test('an older use does not cover a newer one that another process wrote', async
   const made = await sam.makes()
   const clocks = [new Date('2031-01-01T00:00:02Z'), new Date('2031-01-01T00:00:01Z')]
   const [later, earlier] = clocks.map((now) =>
-    createKeys({ database: world.db.database, announce, clock: { now: () => now }, log: openLog({ level: 'silent' }) }),
+    createKeys({
+      database: world.db.database,
+      announce,
+      clock: { now: () => now },
+      log: openLog({ level: 'silent' }),
+      tellOwner: async () => {},
+    }),
   )
   await earlier!.holderOf(made.key, '192.0.2.1')
   await later!.holderOf(made.key, '192.0.2.2')
@@ -449,7 +465,13 @@ test('addresses are read as people write them', () => {
 
 test('the look-up of a key is one statement over two rows', async (t) => {
   const { database } = world.server.parts
-  const keys = createKeys({ database, announce, clock: wireClock, log: openLog({ level: 'silent' }) })
+  const keys = createKeys({
+    database,
+    announce,
+    clock: wireClock,
+    log: openLog({ level: 'silent' }),
+    tellOwner: async () => {},
+  })
   const { key } = await (await person('tom')).makes({ ...whole, addresses: ['192.0.2.0/24', '2001:db8::/32'] })
   const rounds = 300
   await keys.holderOf(key, '192.0.2.7')

@@ -10,7 +10,7 @@ import { micros, printAmount, type Usd } from '../../contract/money.ts'
 import type { Announce } from '../platform/announce.ts'
 import type { Refused } from '../platform/answer.ts'
 import { pause, type WireClock } from '../platform/clock.ts'
-import type { Database, Row } from '../platform/db.ts'
+import type { Database, Queryable, Row } from '../platform/db.ts'
 import { newId, newSecret, printId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import type { Role } from './accounts.ts'
@@ -75,6 +75,8 @@ export function createKeys(settings: {
   announce: Pick<Announce, 'publish'>
   clock: WireClock
   log: Log
+  /** Tells the owner, in the transaction that makes the key. */
+  tellOwner: (tx: Queryable, accountId: bigint, key: { name: string; prefix: string }) => Promise<void>
 }) {
   const { announce, database, clock, log } = settings
   const uses = createUses(database, log)
@@ -240,6 +242,7 @@ export function createKeys(settings: {
             clock.now(),
           ],
         )
+        await settings.tellOwner(tx, accountId, { name: wish.name, prefix: made.rows[0]!.prefix })
         return { ok: true, key: onWire(made.rows[0]!), secret }
       })
     },

@@ -35,11 +35,11 @@ export function lettersOf({ brandName, publicUrl, supportEmail }: House) {
   const forgotten = `${publicUrl}/password/forgotten`
 
   return {
-    /** To somebody who wants to join. */
-    confirm: (username: string, token: string): Letter => ({
+    /** To somebody who wants to join. Without the name: a stranger chose it, and mail programs make links of names with dots. */
+    confirm: (token: string): Letter => ({
       subject: `Confirm your e-mail for ${brandName}`,
       blocks: [
-        `Somebody, we hope you, wants to open the account ${username} with this address. It opens when you confirm that the address is yours.`,
+        `Somebody, we hope you, wants to open an account with this address. It opens when you confirm that the address is yours.`,
         { button: 'Confirm my address', href: linkTo(publicUrl, 'sign_up', token) },
         'The link works once, within 24 hours.',
         'If it was not you, do nothing: without the link there is no account.',
@@ -76,6 +76,17 @@ export function lettersOf({ brandName, publicUrl, supportEmail }: House) {
         `The account ${username} has a new password. ${endedInWords(ended)} API keys work as before: if somebody else had the old password, revoke those that you do not know in Settings, ${publicUrl}/settings/keys.`,
         notYou,
         { button: 'Choose a new password', href: forgotten },
+      ],
+      why: whyAccount(username),
+    }),
+
+    /** Whoever makes a key keeps a way in that no new password closes: the owner hears of it. */
+    keyMade: (username: string, key: { name: string; prefix: string }): Letter => ({
+      subject: 'An API key was made for your account',
+      blocks: [
+        `The account ${username} has a new API key, "${key.name}", which begins with ${key.prefix}. A program that has it may do what the key allows until it ends or is revoked, also after a new password.`,
+        { button: 'See the keys', href: `${publicUrl}/settings/keys` },
+        `If this was not you, revoke the key there, choose a new password (${forgotten}), and write to ${supportEmail}.`,
       ],
       why: whyAccount(username),
     }),

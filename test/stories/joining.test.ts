@@ -37,7 +37,8 @@ test('a stranger becomes a customer by proving his e-mail, and not before', asyn
 
   const mail = await world.mail('Ana@Example.com')
   assert.match(mail.subject, /^Confirm your e-mail for MobileSMS$/)
-  assert.match(mail.text, /the account ana with this address/)
+  assert.match(mail.text, /wants to open an account with this address/)
+  assert.doesNotMatch(mail.text, /\bana\b/, 'a stranger chose the name')
   const token = tokenOf(mail, '/join/confirm')
   const joined = await ana.post<Me>('/api/auth/sign-up/confirm', { token })
   assert.equal(joined.status, 200)
