@@ -28,8 +28,9 @@ import { CannotRestore, createWriter, type Frame, readBackup } from '../server/b
 import { restoreBackup } from '../server/backup/restore.ts'
 import { queues } from '../server/jobs.ts'
 import { auditLedger } from '../server/ledger/audit/audit.ts'
+import { openDatabase } from '../server/platform/db.ts'
 import { CannotMigrate, migrate } from '../server/platform/migrate.ts'
-import { clusterUrl } from './database.ts'
+import { clusterUrl, operatorsDatabase } from './database.ts'
 import { until } from './until.ts'
 import { startWorld, type World } from './world.ts'
 
@@ -443,6 +444,28 @@ test('a backup of an older version is restored and brought to this one', async (
   )
   assert.equal(rows[0]!['offset_seconds'], '86400')
   assert.equal(rows[0]!['migrations'], readdirSync(join(CHECKOUT, 'db/migrations')).length)
+})
+
+test('the two logins that operators have: the owner copies and restores, and the server then runs as what it is given', async () => {
+  const db = await operatorsDatabase()
+  try {
+    await restoreBackup(file, { DATABASE_URL: db.serverUrl, MIGRATION_DATABASE_URL: db.ownerUrl }, () => {})
+    const target = join(place, 'owners.backup')
+    const copied = await begin([BACKUP, target], { DATABASE_URL: db.serverUrl, MIGRATION_DATABASE_URL: db.ownerUrl })
+      .ended
+    assert.equal(copied.code, 0, copied.said)
+    assert.equal(troubleWith(target), null)
+    const server = openDatabase({ url: db.serverUrl, role: 'mobilesms_app', connectionsMax: 1, onIdleError: () => {} })
+    try {
+      const { rows } = await server.pool.query('select count(*)::int as n from orders')
+      assert.ok(rows[0].n > 0)
+      await assert.rejects(server.pool.query('delete from transfers'), /permission denied/)
+    } finally {
+      await server.close()
+    }
+  } finally {
+    await db.close()
+  }
 })
 
 test('a backup that is not what it says of itself is taken back', async () => {
