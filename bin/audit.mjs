@@ -3,7 +3,7 @@
  * used where it runs, and started for the purpose where it does not.
  */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { endWith, keepLock, runInSight, withCrew } from './crew.mjs'
 import { checkout, dataFolder } from './folders.mjs'
 import { holdData } from './hold.mjs'
@@ -20,11 +20,19 @@ export async function audit(args) {
     const databaseUrl = given || (await embeddedUrl('audit'))
     const sealFile = process.env['SEAL_FILE'] || (given ? '' : join(dataFolder(process.env), 'seals.log'))
     const env = { ...childEnvironment(process.env), DATABASE_URL: databaseUrl, SEAL_FILE: sealFile }
-    return runInSight(pinnedNode, [join(checkout, 'server', 'ledger', 'audit', 'audit.ts'), ...args], {
+    return runInSight(pinnedNode, [join(checkout, 'server', 'ledger', 'audit', 'audit.ts'), ...args.map(fromHere)], {
       cwd: checkout,
       env,
     })
   })
+}
+
+/**
+ * A file as the person meant it, from where he stands; options as they are.
+ * @param {string} arg
+ */
+function fromHere(arg) {
+  return arg.startsWith('-') ? arg : resolve(process.env['INIT_CWD'] ?? process.cwd(), arg)
 }
 
 /** @param {string} verb what it is needed for */

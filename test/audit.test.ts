@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -276,6 +276,8 @@ test('seals that were rewritten in the database are found by the file outside, w
     assert.match(seen.said, /DIFFERS: the rows and their seals are those of the file outside/)
     assert.match(seen.said, new RegExp(`"what":"changed","transfer":"${rows[0].id}"`))
 
+    await writeFile(`${file}.empty`, '')
+    assert.match((await run('--seals', `${file}.empty`)).said, /lacks the last 1\./)
     const nowhere = await run('--seals', `${file}.not`)
     assert.equal(nowhere.code, 2)
     assert.match(nowhere.said, /could not run/)

@@ -298,8 +298,11 @@ async function main(): Promise<void> {
     console.log(
       `${accounts} accounts, ${transfers} transfers, ${open_holds} open holds, ${seals} seals; ${checks.length} checks.`,
     )
-    if (sealFile !== null) console.log(`Seals compared with ${sealFile}.`)
-    else if (usual !== null)
+    if (sealFile !== null) {
+      const { lines } = await readSealFile(sealFile)
+      const lacks = Math.max(0, Number(seals) - lines.length)
+      console.log(`Seals compared with ${sealFile}${lacks > 0 ? `, which lacks the last ${lacks}` : ''}.`)
+    } else if (usual !== null)
       console.log(`There is no file of seals at ${usual}: whether they were rewritten is not known.`)
     else
       console.log('No file of seals is named (SEAL_FILE, or --seals FILE): whether they were rewritten is not known.')
