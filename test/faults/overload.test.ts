@@ -21,7 +21,7 @@ const AT_ONCE = 48
 const CAPACITY_MS = 3_000
 const BEYOND_PER_SECOND = 1_000
 /** A machine that serves few because it is busy with other things is not asked for many times what it can. */
-const BEYOND_TIMES_MAX = 2
+const BEYOND_TIMES_MAX = 4
 const OVERLOAD_MS = 10_000
 const STEP_MS = 10
 const SMS_EVERY_MS = 100
