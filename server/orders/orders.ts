@@ -500,7 +500,8 @@ export function createOrders(parts: {
         where id in (select id from inbox
                       where source like 'sms:%' and handled_at is null and ($2::text is null or subject = $2)
                       order by attempts, id       -- what could never be decided keeps nobody else waiting
-                      limit $1)
+                      limit $1
+                        for update skip locked)   -- another worker has it in hand, and counts the attempt
        returning id, source, external_id, body, attempts`,
       [UNHANDLED_SMS_PER_SWEEP_MAX, phoneNumber],
     )
