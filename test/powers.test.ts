@@ -161,10 +161,10 @@ async function rowsOf(accountId: bigint): Promise<Record<string, string>> {
   ]
   const stored: Record<string, string> = {}
   for (const { table, key } of own) {
-    // Letters go out and keys are used by themselves meanwhile.
+    // Letters go out, and forget their words, and keys are used by themselves meanwhile.
     const { rows } = await pool.query<{ digest: string }>(
       `select md5(coalesce(string_agg(row::text, ' ' order by row::text), '')) as digest
-         from (select to_jsonb(t) - array['attempts', 'next_attempt_at', 'sent_at', 'last_error', 'last_used_at', 'last_used_address', 'last_seen_at'] as row
+         from (select to_jsonb(t) - array['attempts', 'next_attempt_at', 'sent_at', 'failed_at', 'last_error', 'body_text', 'body_html', 'last_used_at', 'last_used_address', 'last_seen_at'] as row
                  from "${table}" t where "${key}" = $1) r`,
       [accountId.toString()],
     )

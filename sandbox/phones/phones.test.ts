@@ -69,6 +69,9 @@ const sent = (world: World) =>
     .filter((call) => call.path === '/webhooks/sms/generic')
     .map((call) => JSON.parse(call.body) as { id: string; to: string; from: string; text: string })
 
+/** How many messages, each once however often it was carried. */
+const messages = (world: World) => new Set(sent(world).map((sms) => sms.id)).size
+
 const connected = (world: World) => until(async () => (await world.read('/phones'))['connected'])
 
 test('an SMS is signed over its very bytes, and the server’s answer comes back', async () => {
@@ -195,7 +198,7 @@ test('each new waiting order gets one code by itself, after the seconds that wer
   world.pass(60_000)
   await new Promise((resolve) => setTimeout(resolve, 400))
   // One that was on its way at the restart may come again, as itself.
-  assert.equal(new Set(sent(world).map((sms) => sms.id)).size, 2)
+  assert.equal(messages(world), 2)
   await world.stop()
 })
 
@@ -259,11 +262,12 @@ test('an order that asks for another code gets one by itself, once for each time
   await connected(world)
   world.pass(10_000)
   await new Promise((resolve) => setTimeout(resolve, 400))
-  assert.equal(sent(world).length, 1)
+  // One that was on its way at the restart may come again, as itself.
+  assert.equal(messages(world), 1)
   demo.place('ord_1', { ...received, another_code_requested_at: '2026-11-23T14:05:00.000Z' })
   await until(planned)
   world.pass(3_000)
-  await until(() => sent(world).length === 2)
+  await until(() => messages(world) === 2)
   await world.stop()
 })
 
