@@ -501,7 +501,7 @@ export function createOrders(parts: {
                       where source like 'sms:%' and handled_at is null and ($2::text is null or subject = $2)
                       order by attempts, id       -- what could never be decided keeps nobody else waiting
                       limit $1
-                        for update skip locked)   -- another worker has it in hand, and counts the attempt
+                        for update)               -- in this order, so that two who sweep at once wait in no circle
        returning id, source, external_id, body, attempts`,
       [UNHANDLED_SMS_PER_SWEEP_MAX, phoneNumber],
     )
