@@ -184,7 +184,7 @@ export function ordersRoutes(table: Routes, orders: Orders): void {
       policy: 'order',
       summary: 'Cancel an order',
       description:
-        'Possible from `cancel_from` on while no code has arrived. The whole hold returns. Cancelling twice changes nothing.',
+        'Possible from `cancel_from` on while no code has arrived. The whole hold returns. Asked again, it changes nothing: the same Idempotency-Key answers as the first time, any other asking `already_closed`.',
       params: { id: orderId },
       idempotent: true,
       answers: { 200: orderSchema },

@@ -8,7 +8,7 @@ import { isOnItsWay } from '../topup/outcome.ts'
 import { TopupOnItsWay } from '../topup/TopupOnItsWay.tsx'
 import { Button, linkClass } from '../ui/Button.tsx'
 import { EdgeText } from '../ui/Edge.tsx'
-import { Field, Select } from '../ui/Field.tsx'
+import { DayFields, Select } from '../ui/Field.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { useZone } from '../ui/Time.tsx'
 import { zoneWords } from '../ui/times.ts'
@@ -93,18 +93,7 @@ function Filters({ search }: { search: BillingSearch }) {
             onChange={(event) => set({ type: event.currentTarget.value })}
           />
         </div>
-        <Field
-          label="From"
-          type="date"
-          value={search.from ?? ''}
-          onChange={(event) => set({ from: event.currentTarget.value })}
-        />
-        <Field
-          label="To"
-          type="date"
-          value={search.to ?? ''}
-          onChange={(event) => set({ to: event.currentTarget.value })}
-        />
+        <DayFields from={search.from} to={search.to} set={set} />
         {!search.type && (
           <label className="flex min-h-row items-center gap-8 text-label max-sm:col-span-2">
             <input

@@ -9,7 +9,7 @@ import { Button, linkClass, rowLinkClass } from '../ui/Button.tsx'
 import { Code } from '../ui/Code.tsx'
 import { useNow } from '../ui/clock.ts'
 import { EdgeText } from '../ui/Edge.tsx'
-import { Field, Select } from '../ui/Field.tsx'
+import { DayFields, Field, Select } from '../ui/Field.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
 import { Time, useZone } from '../ui/Time.tsx'
@@ -206,18 +206,7 @@ function Filters({ search }: { search: OrdersSearch }) {
           onChange={(event) => set({ country: event.currentTarget.value })}
         />
         <div className="contents sm:flex sm:gap-12">
-          <Field
-            label="From"
-            type="date"
-            value={search.from ?? ''}
-            onChange={(event) => set({ from: event.currentTarget.value })}
-          />
-          <Field
-            label="To"
-            type="date"
-            value={search.to ?? ''}
-            onChange={(event) => set({ to: event.currentTarget.value })}
-          />
+          <DayFields from={search.from} to={search.to} set={set} />
         </div>
       </search>
     </EdgeText>

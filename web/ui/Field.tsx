@@ -14,6 +14,29 @@ export const box = `h-row ${frame}`
 
 type Frame = { label: ReactNode; hint?: ReactNode; problem?: ReactNode }
 
+/** The days of a filter, both included; a day that is cleared is an empty text. */
+export function DayFields({
+  from,
+  to,
+  set,
+}: {
+  from: string | undefined
+  to: string | undefined
+  set: (change: { from: string } | { to: string }) => void
+}) {
+  return (
+    <>
+      <Field
+        label="From"
+        type="date"
+        value={from ?? ''}
+        onChange={(event) => set({ from: event.currentTarget.value })}
+      />
+      <Field label="To" type="date" value={to ?? ''} onChange={(event) => set({ to: event.currentTarget.value })} />
+    </>
+  )
+}
+
 /** A label, something to type in, a hint; a refusal stands under it. */
 export function Field({ label, hint, problem, ...input }: Frame & InputHTMLAttributes<HTMLInputElement>) {
   const made = useId()
