@@ -6,6 +6,8 @@
  *   npm start                  the product and its outside world
  *   npm test                   every check and test; `npm test -- <path or pattern>`: these tests only
  *   npm run check              types, lint, format, unused code, architecture
+ *   npm run canaries           plants known bugs, and says which of them the tests find; `-- <part of a name>`: these only
+ *   npm run mutants            changes the ledger in hundreds of small ways, and says which of them its tests find
  *   npm run audit              proves the ledger of the configured database
  *   npm run backup -- FILE     copies the configured database into a file, while it is used
  *   npm run restore -- FILE    fills an empty database from it

@@ -56,10 +56,7 @@ export function isSetting(name) {
 export async function test(wanted) {
   checkPlatform()
   return withCrew(async () => {
-    const folder = join(dataFolder({ ...process.env, DATA_DIR: undefined }), 'test')
-    const held = await holdData(folder, { verb: 'test' })
-    if (!held.ok) throw new Refusal(`The tests already run in process ${held.holder.pid}: wait for it to end.`)
-    keepLock(held.lock)
+    const folder = await holdTests()
     keepLock(await preparePackages('test'))
     const all = wanted.length === 0
     // With everything, the architecture has been checked among the checks.
@@ -92,6 +89,8 @@ export async function test(wanted) {
       await run(`node tests by themselves (${measured.length} files)`, () => nodeTests(measured, {}, 1))
     if (usual.length > 0) await run(`node tests (${usual.length} files)`, () => nodeTests(usual))
 
+    if (all) await run('canaries', () => node([join('test', 'canaries', 'canaries.ts')]))
+
     let chromium = ''
     if (inBrowser.length > 0 || files.some((file) => isIn(file, onlyOnPostgres15))) {
       const find = async () => {
@@ -119,6 +118,15 @@ export async function test(wanted) {
   })
 }
 
+/** One at a time in a checkout. @returns {Promise<string>} the folder of the tests' own data */
+export async function holdTests() {
+  const folder = join(dataFolder({ ...process.env, DATA_DIR: undefined }), 'test')
+  const held = await holdData(folder, { verb: 'test' })
+  if (!held.ok) throw new Refusal(`The tests already run in process ${held.holder.pid}: wait for it to end.`)
+  keepLock(held.lock)
+  return folder
+}
+
 /** @param {() => Promise<void>} work */
 async function unlessRefused(work) {
   try {
@@ -137,7 +145,7 @@ function isIn(file, places) {
 }
 
 /** A cluster that no earlier run has touched. @param {string} folder @param {string} [programs] */
-async function freshDatabase(folder, programs) {
+export async function freshDatabase(folder, programs) {
   begin('Database', 'starting')
   await stopLeftBehind(folder)
   rmSync(join(folder, 'postgres'), { recursive: true, force: true })
@@ -165,7 +173,7 @@ function freshFolder(folder) {
   return files
 }
 
-function testEnvironment() {
+export function testEnvironment() {
   return Object.fromEntries(Object.entries(childEnvironment(process.env)).filter(([name]) => !isSetting(name)))
 }
 

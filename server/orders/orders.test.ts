@@ -694,6 +694,35 @@ test('an order that cannot be ended keeps no other one from ending, and is told 
   assert.equal((await orders.get(ana, brokenId))!.status, 'expired')
 })
 
+test('an expiry that had to wait for a code finds the order charged, and ends it so', async () => {
+  const [phone] = await stock('ES', 1)
+  const orders = room()
+  const ana = await customer('5.00')
+  await onlyOffer('ES', phone!)
+  const placed = await orders.place(request(ana, 'ES'))
+  assert.ok(placed.ok && placed.order.phone_number === phone)
+  const orderId = readId('ord', placed.order.id)!
+  await owner.query('begin')
+  const { rows } = await owner.query(
+    `select answer from sms_accept(array[$1::uuid], array['sms:generic'], array['last moment'], array[$2], array['Telegram'],
+                                   array['Telegram code 48213'], array['48213'], array['{}'], 0)`,
+    [newId(), phone],
+  )
+  assert.equal(rows[0].answer, 'charged')
+  await advanceHouseClock(db.database.pool, 1201)
+  const expiring = orders.expireDue()
+  await until(async () => {
+    const { rowCount } = await db.database.pool.query(
+      'select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()',
+    )
+    return rowCount! > 0
+  })
+  await owner.query('commit')
+  await expiring
+  assert.equal((await orders.get(ana, orderId))!.status, 'finished')
+  assert.equal((await ledger.balance(db.database.pool, ana))!.available, usd('3.80'))
+})
+
 test('a code for which nothing can be taken any more is no charged code', async () => {
   const [phone] = await stock('ES', 1)
   const orders = room()
