@@ -1,11 +1,29 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTurnstile } from './admission.ts'
-import { pause } from './clock.ts'
 
 const stays = () => false
-const turnstile = (more: Partial<Parameters<typeof createTurnstile>[0]> = {}) =>
-  createTurnstile({ name: 'test', insideMax: 2, waitingMax: 3, patienceMs: 200, hurryMs: 20, ...more })
+
+/** A turnstile, and its time, which passes only as the test says: a slow machine changes nothing. */
+function turnstile(more: Partial<Parameters<typeof createTurnstile>[0]> = {}) {
+  let now = 0
+  const to = createTurnstile({
+    name: 'test',
+    insideMax: 2,
+    waitingMax: 3,
+    patienceMs: 200,
+    hurryMs: 20,
+    clock: () => now,
+    ...more,
+  })
+  return {
+    ...to,
+    now: () => now,
+    pass: (milliseconds: number) => {
+      now += milliseconds
+    },
+  }
+}
 
 test('as many as it takes are let in at once; the next ones wait their turn, in order', async () => {
   const to = turnstile({ patienceMs: 10_000 })
@@ -41,9 +59,9 @@ test('a line that begins while those inside are slow is a burst, too: it has onl
   const to = turnstile({ insideMax: 1, patienceMs, hurryMs: 5 })
   assert.equal(to.enter(stays), true)
   // Nobody came and nobody left for longer than a burst may take.
-  await pause(patienceMs + 100)
+  to.pass(patienceMs + 100)
   const first = to.enter(stays)
-  await pause(20)
+  to.pass(20)
   const second = to.enter(stays)
   to.leave()
   assert.equal(await first, true)
@@ -53,23 +71,21 @@ test('a line that begins while those inside are slow is a burst, too: it has onl
 
 test('a burst that nobody follows is served to its end, however long that takes', async () => {
   const to = turnstile({ insideMax: 1, waitingMax: 100, patienceMs: 20, hurryMs: 5 })
-  const outcomes = await Promise.all(
-    Array.from({ length: 30 }, async () => {
-      const isIn = await to.enter(stays)
-      if (!isIn) return false
-      await pause(5)
-      to.leave()
-      return true
-    }),
-  )
-  assert.deepEqual(new Set(outcomes), new Set([true]))
+  const outcomes = Promise.all(Array.from({ length: 30 }, async () => to.enter(stays)))
+  for (let served = 0; served < 29; served++) {
+    to.pass(5)
+    to.leave()
+  }
+  assert.deepEqual(new Set(await outcomes), new Set([true]))
 })
 
 test('nobody waits for ever, also while nobody leaves', async () => {
   const to = turnstile()
   assert.equal(to.enter(stays), true)
   assert.equal(to.enter(stays), true)
-  assert.equal(await to.enter(stays), false)
+  const first = to.enter(stays)
+  to.pass(5_001)
+  assert.equal(await first, false)
   const next = to.enter(stays)
   to.leave()
   assert.equal(await next, true)
@@ -77,30 +93,32 @@ test('nobody waits for ever, also while nobody leaves', async () => {
 
 test('while the line does not end nobody waits long; when it has ended, one may wait again', async () => {
   const to = turnstile({ insideMax: 1, waitingMax: 1_000, patienceMs: 300, hurryMs: 20 })
-  let over = false
   // More come than can be served: one every 2 ms, and each takes 10.
   const waits: { since: number; waited: number; isIn: boolean }[] = []
-  const begun = performance.now()
-  const coming = (async () => {
-    const all: Promise<void>[] = []
-    while (!over) {
-      const since = performance.now()
-      all.push(
+  const leaveAt: number[] = []
+  const coming: Promise<void>[] = []
+  while (to.now() < 1_000 || leaveAt.length > 0) {
+    if (to.now() < 1_000 && to.now() % 2 === 0) {
+      const since = to.now()
+      const entering = to.enter(stays)
+      coming.push(
         (async () => {
-          const isIn = await to.enter(stays)
-          waits.push({ since: since - begun, waited: performance.now() - since, isIn })
-          if (!isIn) return
-          await pause(10)
-          to.leave()
+          const isIn = await entering
+          waits.push({ since, waited: to.now() - since, isIn })
+          if (isIn) leaveAt.push(to.now() + 10)
         })(),
       )
-      await pause(2)
     }
-    await Promise.all(all)
-  })()
-  await pause(1_000)
-  over = true
-  await coming
+    // Whoever was told something has heard it.
+    await new Promise((resolve) => setImmediate(resolve))
+    to.pass(1)
+    while (leaveAt.length > 0 && leaveAt[0]! <= to.now()) {
+      leaveAt.shift()
+      to.leave()
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await Promise.all(coming)
   const later = waits.filter(({ since, isIn }) => since > 500 && isIn)
   assert.ok(later.length > 10)
   const median = later.map(({ waited }) => waited).sort((a, b) => a - b)[later.length >> 1]!
@@ -108,7 +126,7 @@ test('while the line does not end nobody waits long; when it has ended, one may 
   assert.ok(waits.some(({ isIn }) => !isIn))
   assert.equal(to.enter(stays), true)
   const burst = to.enter(stays)
-  await pause(50)
+  to.pass(50)
   to.leave()
   assert.equal(await burst, true, 'longer than the hurry, and let in')
 })

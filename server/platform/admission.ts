@@ -34,8 +34,10 @@ export function createTurnstile(settings: {
   patienceMs: number
   /** Under overload, whoever has waited longer goes when somebody comes. Unit: milliseconds. */
   hurryMs: number
+  /** Tests move it by hand. Unit: milliseconds. */
+  clock?: () => number
 }) {
-  const { insideMax, waitingMax, patienceMs, hurryMs } = settings
+  const { insideMax, waitingMax, patienceMs, hurryMs, clock = () => performance.now() } = settings
   const label = { turnstile: settings.name }
   const insideGauge = requestsInside.labels(label)
   const waitingGauge = requestsWaiting.labels(label)
@@ -46,13 +48,13 @@ export function createTurnstile(settings: {
   shedCounter.inc(0)
   let inside = 0
   const line: { since: number; isGone: () => boolean; go: (in_: boolean) => void }[] = []
-  let emptyAt = performance.now()
+  let emptyAt = clock()
   let looking = false
-  let second = { begun: performance.now(), served: 0, shed: 0 }
+  let second = { begun: clock(), served: 0, shed: 0 }
   let secondBefore = { served: 0, shed: 0 }
 
   function countSecond(what: 'served' | 'shed'): void {
-    const now = performance.now()
+    const now = clock()
     if (now - second.begun >= SECOND_MS) {
       secondBefore = now - second.begun < 2 * SECOND_MS ? second : { served: 0, shed: 0 }
       second = { begun: now, served: 0, shed: 0 }
@@ -68,7 +70,7 @@ export function createTurnstile(settings: {
 
   /** Lets in whoever has room, and sends away who has waited for too long or has left. */
   function moveUp(comes: boolean): void {
-    const now = performance.now()
+    const now = clock()
     const isOverload = now - emptyAt > patienceMs
     while (inside < insideMax) {
       const next = isOverload ? line.pop() : line.shift()
@@ -108,13 +110,13 @@ export function createTurnstile(settings: {
       if (line.length === 0 && inside < insideMax) {
         inside++
         insideGauge.set(inside)
-        emptyAt = performance.now()
+        emptyAt = clock()
         return true
       }
       if (line.length >= waitingMax) return sendAway()
-      if (line.length === 0) emptyAt = performance.now()
+      if (line.length === 0) emptyAt = clock()
       return new Promise((go) => {
-        line.push({ since: performance.now(), isGone, go })
+        line.push({ since: clock(), isGone, go })
         moveUp(true)
       })
     },
