@@ -13,7 +13,8 @@ const log = openLog({ level: 'silent' })
 let world: World
 
 before(async () => {
-  world = await startWorld()
+  // Without ticks beside: what is planted here for a look must not be tidied away before it.
+  world = await startWorld({ env: { ROLE: 'web' } })
 })
 after(() => world?.stop())
 

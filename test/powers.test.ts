@@ -29,7 +29,8 @@ let ana: Awaited<ReturnType<World['customer']>>
 let bob: Awaited<ReturnType<World['customer']>>
 
 before(async () => {
-  world = await startWorld()
+  // Without ticks beside: what they write in their own time would look like the work of whoever asked just then.
+  world = await startWorld({ env: { ROLE: 'web' } })
   routes = world.server.routes!
   ana = await world.customer({ name: 'ana', credit: '20.00' })
   bob = await world.customer({ name: 'bob', credit: '20.00' })
@@ -161,10 +162,10 @@ async function rowsOf(accountId: bigint): Promise<Record<string, string>> {
   ]
   const stored: Record<string, string> = {}
   for (const { table, key } of own) {
-    // Letters go out, and forget their words, and keys are used by themselves meanwhile.
+    // Keys and browsers are used by themselves meanwhile.
     const { rows } = await pool.query<{ digest: string }>(
       `select md5(coalesce(string_agg(row::text, ' ' order by row::text), '')) as digest
-         from (select to_jsonb(t) - array['attempts', 'next_attempt_at', 'sent_at', 'failed_at', 'last_error', 'body_text', 'body_html', 'last_used_at', 'last_used_address', 'last_seen_at'] as row
+         from (select to_jsonb(t) - array['last_used_at', 'last_used_address', 'last_seen_at'] as row
                  from "${table}" t where "${key}" = $1) r`,
       [accountId.toString()],
     )

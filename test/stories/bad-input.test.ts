@@ -17,36 +17,40 @@ let ana: Customer
 let ben: Customer
 /** Ben's waiting order, which is none of Ana's business. */
 let his: Order
-let tables: string[]
+let tables: { name: string; moves: boolean }[]
 
 before(async () => {
-  world = await startWorld()
+  // Nothing is done here in its own time: what the ticks write would look like the work of whatever was asked just then.
+  world = await startWorld({ env: { ROLE: 'web' } })
   await world.control('/stripe/webhooks', { mode: 'off' })
   ana = await world.customer({ name: 'ana', credit: '5.00' })
   ben = await world.customer({ name: 'ben', credit: '5.00' })
   his = await ben.order()
-  const { rows } = await world.db.database.pool.query(
+  const { rows } = await world.db.database.pool.query<{ name: string; moves: boolean }>(
     // The platform's totals stand for the deltas and sums that they are made of: those are put together in their own time.
-    `select table_name as name from information_schema.tables
-      where table_schema = 'public' and (table_type = 'BASE TABLE' or table_name = 'platform_totals')
-        and table_name not in ('platform_deltas', 'platform_sums')`,
+    `select t.table_name as name, bool_or(c.column_name = any ($1)) as moves
+       from information_schema.tables t join information_schema.columns c using (table_schema, table_name)
+      where t.table_schema = 'public' and (t.table_type = 'BASE TABLE' or t.table_name = 'platform_totals')
+        and t.table_name not in ('platform_deltas', 'platform_sums')
+      group by 1`,
+    [IN_ITS_OWN_TIME],
   )
-  tables = rows.map(({ name }) => name)
+  tables = rows
 })
 after(() => world?.proveAndStop())
 
-/** When a key was used last, and how far a letter has come: written whatever was asked. */
-const IN_ITS_OWN_TIME =
-  'last_used_at,last_used_address,attempts,next_attempt_at,sent_at,failed_at,last_error,body_text,body_html'
+/** When a key was used last: written whatever was asked. */
+const IN_ITS_OWN_TIME = ['last_used_at', 'last_used_address']
 
 /** Everything that is stored, in our house and at the bank, as figures that change with any of it. */
 async function everything(): Promise<unknown> {
-  const sums = tables.map(
-    (table) =>
-      `select '${table}' as name, count(*), sum(hashtextextended((to_jsonb(t) - '{${IN_ITS_OWN_TIME}}'::text[])::text, 0)) as content from ${table} t`,
-  )
+  // Only where it must be is a row taken apart: there are thousands of offers, and this is asked after every question.
+  const sums = tables.map(({ name, moves }) => {
+    const row = moves ? `(to_jsonb(t) - '{${IN_ITS_OWN_TIME}}'::text[])::text` : 't::text'
+    return `select '${name}' as name, count(*), sum(hashtextextended(${row}, 0)) as content from ${name} t`
+  })
   const [{ rows }, jobs, bank] = await Promise.all([
-    world.db.database.pool.query(sums.join(' union all ')),
+    world.db.database.pool.query({ name: 'everything', text: sums.join(' union all ') }),
     world.db.database.pool.query('select count(*) from pgboss.job'),
     world.control('/stripe/books'),
   ])
