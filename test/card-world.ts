@@ -68,9 +68,15 @@ export async function startCardWorld() {
   /** Another payments room over the same database, as a second process has one; or with another card company. */
   function room(
     card: CardCompany = stripe,
-    settings: { claimSeconds?: number; acceptAttempted?: boolean; webhookSecrets?: string[]; livemode?: boolean } = {},
+    settings: {
+      acceptAttempted?: boolean
+      webhookSecrets?: string[]
+      livemode?: boolean
+      /** It dies in the middle of what it does: nobody waits for its end. */
+      dies?: boolean
+    } = {},
   ): Payments {
-    const { webhookSecrets = SECRETS, livemode = false, ...more } = settings
+    const { webhookSecrets = SECRETS, livemode = false, dies = false, ...more } = settings
     const payments = createPayments({
       database: db.database,
       ledger,
@@ -91,7 +97,7 @@ export async function startCardWorld() {
         ...more,
       },
     })
-    rooms.push(payments)
+    if (!dies) rooms.push(payments)
     return payments
   }
 
@@ -229,6 +235,10 @@ export async function startCardWorld() {
       await db.database.pool.query(
         'update topups set next_look_at = now() where next_look_at is not null and next_look_at <= now() + interval $$61 s$$',
       )
+    },
+    /** As when what was claimed by somebody who died has been silent for its time. */
+    async claimsRunOut(): Promise<void> {
+      await db.database.pool.query('update topups set claimed_until = now() where claimed_until > now()')
     },
     async houseTimePasses(seconds: number): Promise<void> {
       await db.database.pool.query('select house_clock_advance($1)', [seconds])

@@ -76,8 +76,6 @@ export function createPayments(dependencies: {
     stripe: { secretKey: string; webhookSecrets: readonly string[]; apiUrl: string | null }
     /** Also accept cards whose bank does not take part in the confirmation. Default: no. */
     acceptAttempted?: boolean
-    /** How long a look at a payment may be silent before another takes over. Unit: seconds. */
-    claimSeconds?: number
   }
   /** The card company, when it is not the one of the settings. */
   card?: CardCompany
@@ -90,7 +88,6 @@ export function createPayments(dependencies: {
     livemode: settings.livemode,
     acceptAttempted: settings.acceptAttempted ?? false,
     receipt: createReceipts({ ...dependencies, publicUrl: settings.publicUrl }),
-    ...(settings.claimSeconds === undefined ? {} : { claimSeconds: settings.claimSeconds }),
   })
 
   /**

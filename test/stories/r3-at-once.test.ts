@@ -205,12 +205,13 @@ for (const [point, dyingAt] of [
   test(`killed ${point}: another process takes over when the claim has run out`, async () => {
     const { ana, topup } = await paidTopup()
     const dead = dying(dyingAt)
-    void world.room(dead.card, { claimSeconds: 1 }).settle(readId('top', topup.id)!)
+    void world.room(dead.card, { dies: true }).settle(readId('top', topup.id)!)
     await dead.died
-    const back = await until(async () => {
-      const seen = await ana.comesBack(topup)
-      return seen.status === 'credited' && seen
-    })
+    await world.payments.sweep()
+    assert.notEqual((await ana.looksAt(topup)).status, 'credited', 'not before')
+    await world.claimsRunOut()
+    const back = await ana.comesBack(topup)
+    assert.equal(back.status, 'credited')
     assert.equal(await ana.has(), '10.00, on its way 0.00')
     assert.equal(back.reason, null)
   })
@@ -225,14 +226,13 @@ for (const [point, dyingAt] of [
     const topup = await ana.startsTopup('10.00')
     await world.pay(topup, cards.notEnrolled)
     const dead = dying(dyingAt)
-    void world.room(dead.card, { claimSeconds: 1 }).settle(readId('top', topup.id)!)
+    void world.room(dead.card, { dies: true }).settle(readId('top', topup.id)!)
     await dead.died
     assert.equal((await ana.looksAt(topup)).status, 'refused')
-    await until(async () => {
-      await world.aMinuteLater()
-      await world.payments.sweep()
-      return (await world.row(topup))['release_due'] === false
-    })
+    await world.claimsRunOut()
+    await world.aMinuteLater()
+    await world.payments.sweep()
+    assert.equal((await world.row(topup))['release_due'], false)
   })
 }
 
@@ -254,26 +254,22 @@ test('an error right after the credit costs nothing and leaves nothing to look f
 test('a look that was taken over writes nothing when it wakes up', async () => {
   const { ana, topup } = await paidTopup()
   const gate = door()
-  const zombie = world.room(
-    {
-      ...world.stripe,
-      async readSession(id) {
-        const answer = await world.stripe.readSession(id)
-        gate.reached()
-        await gate.opened
-        // What it saw long ago, made worse: were it believed, the payment would be let go.
-        if (answer.ok) Object.assign(answer.value.payment_intent as object, { amount: 1 })
-        return answer
-      },
+  const zombie = world.room({
+    ...world.stripe,
+    async readSession(id) {
+      const answer = await world.stripe.readSession(id)
+      gate.reached()
+      await gate.opened
+      // What it saw long ago, made worse: were it believed, the payment would be let go.
+      if (answer.ok) Object.assign(answer.value.payment_intent as object, { amount: 1 })
+      return answer
     },
-    { claimSeconds: 1 },
-  )
+  })
   const waking = zombie.settle(readId('top', topup.id)!)
   await gate.standing
-  const seen = await until(async () => {
-    const back = await ana.comesBack(topup)
-    return back.status === 'credited' && back
-  })
+  await world.claimsRunOut()
+  const seen = await ana.comesBack(topup)
+  assert.equal(seen.status, 'credited')
   gate.open()
   await waking
   assert.deepEqual(await ana.looksAt(topup), seen)
@@ -285,13 +281,14 @@ test('killed after the payment page was opened: the same key repeats the same ca
   const ana = await world.customer()
   const sessions = (await world.bankBooks()).sessions.length
   const dead = dying({ createSession: 'after' })
-  void world.room(dead.card, { claimSeconds: 1 }).start({
+  void world.room(dead.card, { dies: true }).start({
     accountId: ana.accountId,
     method: 'card',
     amount: '10.00',
     idempotencyKey: 'again',
   })
   await dead.died
+  await world.claimsRunOut()
   const topup = await ana.startsTopup('10.00', { 'idempotency-key': 'again' })
   const books = await world.bankBooks()
   assert.equal(books.sessions.length, sessions + 1)
@@ -322,19 +319,21 @@ test('a payment page that nobody was given is closed by the sweeper, and its key
   const ana = await world.customer()
   const headers = { 'idempotency-key': 'late' }
   const dead = dying({ createSession: 'after' })
-  world.serve(world.room(dead.card, { claimSeconds: 1 }))
-  void ana.call('/topups', { method: 'card', amount: '10.00' }, headers)
+  void world.room(dead.card, { dies: true }).start({
+    accountId: ana.accountId,
+    method: 'card',
+    amount: '10.00',
+    idempotencyKey: 'late',
+  })
   await dead.died
-  world.serve(world.payments)
+  await world.claimsRunOut()
   const { rows } = await world.db.database.pool.query(
     `update topups set asked_at = now() - interval '11 minutes', next_look_at = now() where account_id = $1 returning id`,
     [ana.accountId],
   )
-  const { body: first } = await until(async () => {
-    await world.payments.sweep()
-    const seen = await ana.call(`/topups/top_${rows[0].id.replaceAll('-', '')}`)
-    return seen.body.status === 'expired' && seen
-  })
+  await world.payments.sweep()
+  const { body: first } = await ana.call(`/topups/top_${rows[0].id.replaceAll('-', '')}`)
+  assert.equal(first.status, 'expired')
   assert.equal(first.checkout_url, null)
   const closed = (await world.bankBooks()).sessions.find(({ metadata }) => metadata.topup_id === first.id)
   assert.equal(closed!.status, 'expired')

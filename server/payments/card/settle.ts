@@ -37,7 +37,7 @@ export type Settled = {
   fresh: boolean
 }
 
-/** A claim is renewed with every step, and a step makes one call; a call that takes longer is taken over, which does no harm. */
+/** How long a look may be silent before it counts as dead. A claim is renewed with every step, and a step makes one call; a call that takes longer is taken over, which does no harm. */
 const CLAIM_SECONDS = 30
 /** Reading, acting, reading again because Stripe knew better. */
 const STEPS_MAX = 4
@@ -68,11 +68,8 @@ export function createSettle(settings: {
   acceptAttempted: boolean
   /** Writes the receipt of a top-up that was just credited, in the same transaction. Never throws for a reason of its own. */
   receipt: (tx: pg.PoolClient, topup: TopupRow) => Promise<void>
-  /** How long a look may be silent before it counts as dead; tests shorten it. Unit: seconds. */
-  claimSeconds?: number
 }) {
   const { database, ledger, announce, card } = settings
-  const claimSeconds = settings.claimSeconds ?? CLAIM_SECONDS
   const underWay = new Set<Promise<void>>()
 
   /**
@@ -111,7 +108,7 @@ export function createSettle(settings: {
         where id = $1
           and (claimed_until is null or claimed_until <= now())
        returning ${TOPUP_COLUMNS}`,
-      [topupId, claimSeconds],
+      [topupId, CLAIM_SECONDS],
     )
     return rows[0] ? readRow(rows[0]) : null
   }
@@ -355,7 +352,7 @@ export function createSettle(settings: {
     const row = await database.transaction(async (tx) => {
       const { rowCount } = await tx.query(
         `update topups set claimed_until = now() + make_interval(secs => $3) where id = $1 and look = $2`,
-        [mine.id, mine.look, claimSeconds],
+        [mine.id, mine.look, CLAIM_SECONDS],
       )
       if (rowCount === 0) throw new TakenOver()
       await work(tx)
