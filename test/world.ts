@@ -289,11 +289,18 @@ export async function startWorld(
     /**
      * Waits for a mail to this address and answers the newest; with `subject` the newest of those that match.
      * To be sure that it is not an older one: `world.control('/mail/clear', {})` before what should send it.
+     * What a server here would do within the next seconds it does at once, unless the mail is to come `byItself`.
      */
-    mail(to: string, subject = /./): Promise<StoredMail> {
-      return until(async () => {
+    mail(to: string, subject = /./, { byItself = options.asProcess ?? false } = {}): Promise<StoredMail> {
+      const look = async () => {
         const { body } = await call<{ items: StoredMail[] }>(`${sandbox.url}/mail?to=${encodeURIComponent(to)}`)
         return body.items.find((mail) => subject.test(mail.subject))
+      }
+      return until(async () => {
+        const there = await look()
+        if (there || byItself) return there
+        await server.parts.queue.runTicks()
+        return look()
       })
     },
 
