@@ -71,11 +71,11 @@ export function createMail(settings: {
   smtp: SmtpSettings
   from: { name: string; address: string }
   letterhead: Letterhead
-  /** How long a claimed letter may be silent before it is sent again; tests shorten it. Unit: seconds. */
-  claimSeconds?: number
+  /** How long a turn waits for what it has begun; tests wait longer, or less. Unit: milliseconds. */
+  turnMsMax?: number
 }) {
   const { database, log, smtp, from, letterhead } = settings
-  const claimSeconds = settings.claimSeconds ?? CLAIM_SECONDS
+  const turnMsMax = settings.turnMsMax ?? TURN_MS_MAX
   const transport = createTransport({
     pool: true,
     host: smtp.host,
@@ -103,7 +103,7 @@ export function createMail(settings: {
    * hangs keeps those it has and no others.
    */
   async function sendDue(signal: AbortSignal): Promise<void> {
-    const end = performance.now() + TURN_MS_MAX
+    const end = performance.now() + turnMsMax
     while (!signal.aborted && !stopping.signal.aborted && performance.now() < end) {
       const free = AT_ONCE_MAX - underWay.size
       const claimed = free > 0 ? await claim(free) : []
@@ -132,7 +132,7 @@ export function createMail(settings: {
           from due
          where m.id = due.id
         returning m.id, m.to_address, m.subject, m.body_text, m.body_html, m.can_switch_off, m.created_at, m.attempts`,
-      values: [lettersMax, claimSeconds],
+      values: [lettersMax, CLAIM_SECONDS],
     })
     return rows
   }
