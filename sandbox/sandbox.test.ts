@@ -22,7 +22,13 @@ after(() => {
 /** The program itself, as the launcher starts it. */
 async function program(environment: Record<string, string>) {
   const child = fork(join(import.meta.dirname, 'main.ts'), {
-    env: { PATH: process.env['PATH'] ?? '', SANDBOX_AUTO_SMS_SECONDS: '0', SANDBOX_SMTP_PORT: '0', ...environment },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
+      SANDBOX_AUTO_SMS_SECONDS: '0',
+      SANDBOX_SMTP_PORT: '0',
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   let errors = ''

@@ -18,7 +18,12 @@ const create = (...args: string[]) => run(['create', ...args])
 /** Runs the program; `input` is what stands in its standard input. */
 function run(args: string[], input = '', env: Record<string, string> = {}): Promise<{ code: number; said: string }> {
   const program = spawn(process.execPath, [join(import.meta.dirname, 'staff.ts'), ...args], {
-    env: { DATABASE_URL: world.db.url, PUBLIC_URL: world.server.publicUrl, ...env },
+    env: {
+      DATABASE_URL: world.db.url,
+      PUBLIC_URL: world.server.publicUrl,
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
+      ...env,
+    },
   })
   let said = ''
   for (const stream of [program.stdout, program.stderr])

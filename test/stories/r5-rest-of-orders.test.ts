@@ -134,7 +134,7 @@ test('another code is free: the order says that it waits for one until it comes'
 })
 
 test('the phone network of the sandbox sends the demo customer another code when he asks for one', async () => {
-  const own = await startWorld({ autoSmsSeconds: 1 })
+  const own = await startWorld({ autoSmsSeconds: 0.2 })
   try {
     const demo = await own.demo()
     await own.giveCredit(demo.accountId, usd('5.00'))
