@@ -288,8 +288,11 @@ test('a cancel and an order under the same Idempotency-Key do not lock each othe
   const cancelled = orders.cancel({ accountId: ana, orderId, idempotencyKey: 'both' })
   await until(
     async () =>
-      (await owner.query(`select from pg_stat_activity where query like '%orders_close%' and wait_event_type = 'Lock'`))
-        .rowCount,
+      (
+        await owner.query(
+          `select from pg_stat_activity where datname = current_database() and query like '%orders_close%' and wait_event_type = 'Lock'`,
+        )
+      ).rowCount,
   )
   await other.query(
     `insert into idempotency_keys (account_id, key, fingerprint, subject) values ($1, 'both', 'x', $2)`,
@@ -487,7 +490,7 @@ test("the limit of open orders is the ledger's to keep: what the first look did 
   await owner.query('begin')
   await owner.query('update ledger_accounts set open_holds[1] = 20 where id = $1', [ana])
   const placing = orders.place(request(ana, 'ES'))
-  await pause(200)
+  await untilSomebodyWaits()
   await owner.query('commit')
   const refused = await placing
   await owner.query('update ledger_accounts set open_holds[1] = 0 where id = $1', [ana])
@@ -628,7 +631,7 @@ test('a number that changes hands while its message waits for the order is looke
   await owner.query('select from orders where id = $1 for update', [orderId])
   const sms = { source: 'generic', externalId: newId(), to: phone!, from: 'Telegram', text: 'Telegram code 48213' }
   const accepting = orders.accept({ ...sms, body: JSON.stringify(sms) })
-  await pause(200)
+  await untilSomebodyWaits()
   await owner.query('update numbers set order_id = null where phone_number = $1', [phone])
   await owner.query('commit')
   assert.equal(await accepting, 'nobody')
@@ -668,7 +671,12 @@ test('when the database drops every connection, the next order goes through a ne
   await owner.query(
     'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
   )
-  await pause(50)
+  await until(async () => {
+    const { rowCount } = await owner.query(
+      `select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'`,
+    )
+    return rowCount === 0
+  })
   const second = await orders.place(request(ana, 'ES'))
   assert.ok(second.ok)
   await orders.cancel({ accountId: ana, orderId: readId('ord', second.order.id)!, idempotencyKey: null })
@@ -890,6 +898,22 @@ test('2,000 random races of SMS, duplicate, cancel, finish, another code and exp
   assert.equal(owned, BigInt(customers.length) * usd('1000.00') - BigInt(charged) * usd('1.20'))
   assert.ok(figures.every((balance) => balance.held === 0n))
 })
+
+/** Until a statement of the room waits for a row. By a connection of its own: within a transaction one sees the same all the time. */
+async function untilSomebodyWaits(): Promise<void> {
+  const looking = new pg.Client({ connectionString: db.url })
+  await looking.connect()
+  try {
+    await until(async () => {
+      const { rowCount } = await looking.query(
+        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      return rowCount
+    })
+  } finally {
+    await looking.end()
+  }
+}
 
 /** A small generator with a seed, so that a failing run can be repeated (SEED=…). */
 function mulberry(seed: number): () => number {

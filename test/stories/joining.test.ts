@@ -311,7 +311,8 @@ async function whileReset<Result>(username: string, begun: () => Promise<Result>
 async function untilWaiting(statements: number): Promise<void> {
   await until(async () => {
     const { rowCount } = await owner.query(
-      `select from pg_stat_activity where application_name in ('mobilesms_app', 'mobilesms_auth') and wait_event_type = 'Lock'`,
+      `select from pg_stat_activity
+        where datname = current_database() and application_name in ('mobilesms_app', 'mobilesms_auth') and wait_event_type = 'Lock'`,
     )
     return rowCount === statements
   })
