@@ -11,8 +11,12 @@ import { likelihoodOfOneSource, median, smallestNoticed } from '../../test/stati
 import { startWorld, type World } from '../../test/world.ts'
 
 const KNOWN = 50
-/** One source is called two this seldom; then everything is measured once more, and must be called two again. */
+/**
+ * One source is called two this seldom; then everything is measured anew, and must be called two each time. By chance alone one of the
+ * five tests here fails in one of 200,000 runs.
+ */
 const LEVEL = 0.01
+const ROUNDS_MAX = 3
 
 /** Few at once make little noise; who is kept waiting on purpose can be many. */
 type Size = { samples: number; atOnce: number }
@@ -99,7 +103,7 @@ async function cannotBeToldApart(
         `(medians), p = ${likelihood.toFixed(4)}; a difference of ${smallestNoticed(times.known, times.unknown, LEVEL, 100).toFixed(2)} ms would be noticed`,
     )
     if (likelihood > LEVEL) return
-    assert.equal(round, 1, 'known and unknown names can be told apart by how long the answer takes')
+    assert.ok(round < ROUNDS_MAX, 'known and unknown names can be told apart by how long the answer takes')
   }
 }
 

@@ -8,6 +8,9 @@ export type WireAnswer = { status: number; ms: number; headers: string; body: st
 
 type Line = { socket: Socket; asked: { begun: number; resolve: (answer: WireAnswer) => void } | null; received: Buffer }
 
+/** What stands in an answer that was never asked for, because all sockets are taken. */
+export const NO_SOCKET = 'all sockets are taken'
+
 const HEADERS_END = Buffer.from('\r\n\r\n')
 const CHUNKS_END = Buffer.from('0\r\n\r\n')
 
@@ -46,7 +49,7 @@ export function openWireClient(target: { host: string; port: number; socketsMax:
     ask(method: string, path: string, headers: Record<string, string>, body = ''): Promise<WireAnswer> {
       const begun = performance.now()
       const line = free.pop() ?? (lines.size < target.socketsMax ? open() : null)
-      if (!line) return Promise.resolve({ status: 0, ms: 0, headers: '', body: 'all sockets are taken' })
+      if (!line) return Promise.resolve({ status: 0, ms: 0, headers: '', body: NO_SOCKET })
       const head = Object.entries({ host: target.host, 'content-length': String(Buffer.byteLength(body)), ...headers })
         .map(([name, value]) => `${name}: ${value}\r\n`)
         .join('')
