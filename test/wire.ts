@@ -1,15 +1,17 @@
-/** A wire to PostgreSQL that can be cut: before a call has gone out, after it was carried out, or so that nobody notices. */
+/** A wire to PostgreSQL that can be cut: before a call has gone out, after it was carried out, for good then, or so that nobody notices. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-export type Next = 'carry' | 'cut_before' | 'cut_after' | 'silence'
+export type Next = 'carry' | 'cut_before' | 'cut_after' | 'cut_after_for_good' | 'silence'
 
 export async function openWire(databaseUrl: string) {
   let next: Next = 'carry'
+  let isGone = false
   const open = new Set<Socket>()
   const url = new URL(databaseUrl)
   const target = { port: Number(url.port), host: url.hostname }
   const server = createServer((client) => {
+    if (isGone) return void client.destroy()
     const there = connect(target)
     let silent = false
     for (const socket of [client, there]) {
@@ -29,7 +31,8 @@ export async function openWire(databaseUrl: string) {
     })
     there.on('data', (data) => {
       // What PostgreSQL says to a call that commits by itself, it says after the commit.
-      if (next === 'cut_after') {
+      if (next === 'cut_after' || next === 'cut_after_for_good') {
+        isGone = next === 'cut_after_for_good'
         next = 'carry'
         client.destroy()
       } else if (next === 'silence' || silent) {

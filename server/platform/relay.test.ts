@@ -91,7 +91,7 @@ test('ten thousand announcements at once take no memory: the others are told to 
 test('a connection that is cut comes back: its pages read everything anew, and what was announced meanwhile is told', async () => {
   const [here, there] = [await process(), await process()]
   await cutAllConnections()
-  await until(async () => !here.relay.isOpen() && !there.relay.isOpen())
+  await Promise.all([here, there].map(({ relay }) => until(async () => !relay.isOpen())))
   const id = newId()
   here.announce.publish({ what: 'order', accountId: 3n, id })
   // Nobody is there to hear it for the moment: memory stays bounded then, too.
