@@ -5,6 +5,7 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { freePort } from '../test/ports.ts'
 import { startSandbox } from './sandbox.ts'
 import { readSettings } from './settings.ts'
 import { asked, sdk, startWorld, until } from './testing.ts'
@@ -39,12 +40,6 @@ async function program(environment: Record<string, string>) {
     child.once('exit', (code, signal) => resolve(code ?? signal ?? ''))
   })
   return { child, ended, errors: () => errors }
-}
-
-async function freePort(): Promise<number> {
-  const sandbox = await startSandbox({ port: 0, dataDir: folder(), serverUrl: 'http://127.0.0.1:9' })
-  await sandbox.stop()
-  return sandbox.port
 }
 
 test('an answered capture survives kill -9 of the bank, and its key still gets the same answer', async () => {
@@ -98,11 +93,9 @@ test('the program ends by itself on SIGTERM and when its launcher is gone', asyn
     )
     // An open desk must not keep it.
     const stream = await fetch(`http://127.0.0.1:${port}/desk/events`)
-    const started = Date.now()
     if (end === 'SIGTERM') child.kill('SIGTERM')
     else child.disconnect()
     assert.equal(await ended, 0)
-    assert.ok(Date.now() - started < 5_000)
     await stream.body?.cancel().catch(() => {})
   }
 })

@@ -22,6 +22,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { freePort } from './ports.ts'
 
 const CHECKOUT = join(import.meta.dirname, '..')
 const ROOT_USER = process.getuid?.() === 0
@@ -79,15 +80,6 @@ async function stopped(launcher: Launcher): Promise<{ code: number | null; secon
   launcher.child.kill('SIGINT')
   const code = await launcher.ended
   return { code, seconds: (performance.now() - since) / 1000 }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function exists(pid: number): boolean {

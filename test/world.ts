@@ -7,8 +7,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Balance, HistoryRow, Order, Page, Topup } from '../contract/contract.ts'
@@ -29,6 +27,7 @@ import { type Log, openLog } from '../server/platform/log.ts'
 import type { Route } from '../server/platform/route.ts'
 import { freshDatabase } from './database.ts'
 import { expectAsDeclared } from './declared.ts'
+import { freePort } from './ports.ts'
 import { until } from './until.ts'
 
 const AUTH_SECRET = 'the-secret-of-a-test-world-0123456789'
@@ -562,15 +561,6 @@ async function answerOf<Body>(answer: Response): Promise<Answer<Body>> {
 export function signSms(body: string, { secret = SMS_SECRET, at = wireClock.now() }: Signing = {}): string {
   const stamp = Math.floor(at.getTime() / 1000)
   return `t=${stamp},v1=${createHmac('sha256', secret).update(`${stamp}.${body}`).digest('hex')}`
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Keeps what it is told, and remembers errors as alarms. */
