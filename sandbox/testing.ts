@@ -160,15 +160,18 @@ export function asked(amount = 1_000): Stripe.Checkout.SessionCreateParams {
   }
 }
 
-/** Waits until something has become true; 5 seconds at most. */
+/** Long enough for a machine that does other things too; a test that waits for nothing fails by it. */
+const PATIENCE_MS = 30_000
+
+/** Waits until something has become true. */
 export async function until<Result>(
   look: () => Result | Promise<Result>,
 ): Promise<Exclude<NonNullable<Result>, false>> {
-  const end = Date.now() + 5_000
+  const end = Date.now() + PATIENCE_MS
   for (;;) {
     const seen = await look()
     if (seen) return seen as Exclude<NonNullable<Result>, false>
-    if (Date.now() > end) throw new Error(`Did not become true within 5 seconds: ${look}`)
+    if (Date.now() > end) throw new Error(`Did not become true within ${PATIENCE_MS} ms: ${look}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
