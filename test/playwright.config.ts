@@ -19,12 +19,13 @@ export default defineConfig({
   retries: 0,
   workers: 2,
   fullyParallel: true,
-  timeout: 90_000,
-  expect: { timeout: 15_000 },
+  // Longer than a machine that is four times as slow needs: whoever waits for nothing fails by these, and nobody else.
+  timeout: 240_000,
+  expect: { timeout: 30_000 },
   use: {
     screenshot: 'only-on-failure',
-    actionTimeout: 15_000,
-    navigationTimeout: 15_000,
+    actionTimeout: 30_000,
+    navigationTimeout: 30_000,
     locale: 'en-GB',
     viewport: { width: 1440, height: 900 },
     contextOptions: { reducedMotion: 'reduce' },

@@ -8,7 +8,7 @@ import { expect, inspect, test } from './browser.ts'
 import { signIn, topUp } from './person.ts'
 
 const run = promisify(execFile)
-const COMMAND_MS_MAX = 10_000
+const COMMAND_MS_MAX = 30_000
 
 async function openSettings(page: Page, section = 'Profile'): Promise<void> {
   await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Settings' }).click()

@@ -11,7 +11,7 @@ import { expect, inspect, test } from './browser.ts'
 import { expectBalance, expectRow, goTo, order, rowsOf, topUp } from './person.ts'
 
 const run = promisify(execFile)
-const COMMAND_MS_MAX = 10_000
+const COMMAND_MS_MAX = 30_000
 const stranger = { username: 'ada.byron', email: 'ada@strangers.example', password: 'engines weave algebra' }
 const later = 'looms and flowers, 1843'
 
