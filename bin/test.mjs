@@ -68,12 +68,7 @@ export async function test(wanted) {
     const old = files.filter((file) => isIn(file, alsoOnPostgres15) || isIn(file, onlyOnPostgres15))
     const measured = files.filter((file) => isIn(file, byThemselves))
     const usual = files.filter((file) => !isIn(file, onlyOnPostgres15) && !isIn(file, byThemselves))
-    const env = {
-      ...testEnvironment(),
-      TEST_DATABASE_URL: await freshDatabase(folder),
-      WEB_DIST: webFolder,
-      MOBILESMS_TEST_DATA: freshFolder(folder),
-    }
+    const env = { ...(await openTests(folder)), WEB_DIST: webFolder }
     /** @type {Step[]} */
     const steps = []
     const run = async (/** @type {string} */ name, /** @type {() => Promise<boolean>} */ work) =>
@@ -125,6 +120,15 @@ export async function holdTests() {
   if (!held.ok) throw new Refusal(`The tests already run in process ${held.holder.pid}: wait for it to end.`)
   keepLock(held.lock)
   return folder
+}
+
+/** A PostgreSQL and an empty folder for them, as their environment. @param {string} folder that is held */
+export async function openTests(folder) {
+  return {
+    ...testEnvironment(),
+    TEST_DATABASE_URL: await freshDatabase(folder),
+    MOBILESMS_TEST_DATA: freshFolder(folder),
+  }
 }
 
 /** @param {() => Promise<void>} work */

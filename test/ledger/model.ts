@@ -65,6 +65,8 @@ export function createModel(given?: Books) {
 
   /** Carries a group out, all or nothing, or a single command. `unseen`: ids of others that were not there yet. */
   function apply(commands: Command[], unseen: ReadonlySet<string> = new Set()): string[] {
+    // Refused, a single one has changed nothing.
+    if (commands.length === 1) return [carryOut(commands[0]!, commands[0]!.accountId, unseen)]
     const before = copy()
     let failed = false
     const words = commands.map((command) => {
@@ -247,7 +249,7 @@ function amountOf(command: Command): Usd | undefined {
 }
 
 /** A capture without an amount asks for the whole hold, whatever that is. */
-function compare(known: Movement, command: Command): string {
+export function compare(known: Movement, command: Command): string {
   const amount = amountOf(command)
   const differs = [
     ...(known.accountId === command.accountId ? [] : ['account']),

@@ -318,7 +318,7 @@ function* subsets(ids: string[]): Generator<ReadonlySet<string>> {
   for (let mask = 0; mask < 2 ** ids.length; mask++) yield new Set(ids.filter((_, bit) => mask & (1 << bit)))
 }
 
-function print(outcome: Outcome): string {
+export function print(outcome: Outcome): string {
   return outcome.done || !outcome.differs ? outcome.result : `${outcome.result}: ${outcome.differs.join(', ')}`
 }
 
@@ -328,7 +328,7 @@ function differs(what: unknown, model: string, ledger: string): string | null {
   return `The model says "${model}", the ledger "${ledger}", to ${text}`
 }
 
-function firstDifference(model: string[], ledger: string[]): string | null {
+export function firstDifference(model: string[], ledger: string[]): string | null {
   const missing = model.find((line) => !ledger.includes(line))
   const surplus = ledger.find((line) => !model.includes(line))
   if (missing === undefined && surplus === undefined) return null
@@ -336,7 +336,7 @@ function firstDifference(model: string[], ledger: string[]): string | null {
 }
 
 /** All that must be the same in the end, a line each. */
-function booksOf(model: Model, accounts: bigint[]): string[] {
+export function booksOf(model: Model, accounts: bigint[]): string[] {
   const books = model.books()
   return [
     ...accounts.map((id) => {
@@ -360,7 +360,12 @@ function booksOf(model: Model, accounts: bigint[]): string[] {
   ]
 }
 
-async function readBooks(db: TestDatabase, accounts: bigint[], before: Totals, after: Totals): Promise<string[]> {
+export async function readBooks(
+  db: Pick<TestDatabase, 'database'>,
+  accounts: bigint[],
+  before: Totals,
+  after: Totals,
+): Promise<string[]> {
   const read = async (statement: string) => (await db.database.pool.query(statement, [accounts])).rows
   const rows = await read('select * from ledger_accounts where id = any ($1)')
   const transfers = await read('select * from transfers where account_id = any ($1)')
@@ -401,9 +406,9 @@ async function readBooks(db: TestDatabase, accounts: bigint[], before: Totals, a
   ]
 }
 
-type Totals = Map<string, { debits: bigint; credits: bigint; entries: bigint }>
+export type Totals = Map<string, { debits: bigint; credits: bigint; entries: bigint }>
 
-async function readTotals(db: TestDatabase): Promise<Totals> {
+export async function readTotals(db: Pick<TestDatabase, 'database'>): Promise<Totals> {
   const { rows } = await db.database.pool.query('select * from platform_totals')
   return new Map(
     rows.map((row) => [
