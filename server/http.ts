@@ -38,6 +38,7 @@ import { WEBHOOK_BODY_BYTES_MAX } from './platform/limits.ts'
 import type { Log } from './platform/log.ts'
 import { type Metrics, requestSeconds } from './platform/metrics.ts'
 import { createRouteTable } from './platform/route.ts'
+import { isPassing } from './platform/trouble.ts'
 import { createStatus, LOOK_SECONDS } from './status.ts'
 
 type Env = { Variables: RequestVariables; Bindings: Partial<HttpBindings> }
@@ -494,7 +495,7 @@ function answerError(error: Error, c: Context, log: Log): Response {
         'The connection to the database broke before it answered, so whether this was done is not known yet. Repeat it with the same Idempotency-Key, which tells and does nothing twice; without a key, look at your list first.',
     })
   }
-  if (isUnavailable(error)) {
+  if (isPassing(error)) {
     log.warn({ err: error, request }, 'A request could not be answered for the moment')
     return answerRefusal(c, {
       code: 'temporarily_unavailable',
@@ -507,21 +508,4 @@ function answerError(error: Error, c: Context, log: Log): Response {
     code: 'internal_error',
     detail: `Something went wrong on our side. Try again; if it stays, tell us the request number ${request}.`,
   })
-}
-
-/** Trouble that passes: a database that is away, restarting, or out of connections, a lock waited for too long. */
-function isUnavailable(error: unknown, depth = 0): boolean {
-  if (!(error instanceof Error) || depth > 5) return false
-  const { code } = error as { code?: unknown }
-  if (typeof code === 'string' && /^(08|40|53|57)...$|^55P03$|^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code)) {
-    return true
-  }
-  // pg says these without a code.
-  if (
-    /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error)/.test(
-      error.message,
-    )
-  )
-    return true
-  return isUnavailable(error.cause, depth + 1)
 }

@@ -28,6 +28,7 @@ import { createMetrics } from './platform/metrics.ts'
 import { CannotMigrate, migrate } from './platform/migrate.ts'
 import { openQueue } from './platform/queue.ts'
 import { openRelay } from './platform/relay.ts'
+import { whyNoWrites } from './platform/trouble.ts'
 
 const CONNECTIONS_MAX = 24
 const AUTH_CONNECTIONS_MAX = 6
@@ -208,6 +209,8 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
       async notReady() {
         if (draining) return ['The server is stopping.']
         try {
+          if ([database, authDatabase].some((one) => one.noWrites() === 'full')) return [noWritesInWords.full]
+          if (await isReadOnly(database)) return [noWritesInWords.read_only]
           const { rows } = await database.pool.query<{ name: string }>('select name from migrations')
           const applied = new Set(rows.map((row) => row.name))
           const current = rows.length === migrations.length && migrations.every((name) => applied.has(name))
@@ -278,6 +281,18 @@ function onlyForOperators(answer: (request: Request, env: object) => Response | 
   }
 }
 
+const noWritesInWords = {
+  full: 'The database refuses changes: its disk is full, or fails.',
+  read_only: 'The database takes no changes: it is read-only.',
+}
+
+async function isReadOnly(database: Database): Promise<boolean> {
+  const { rows } = await database.pool.query<{ is: boolean }>(
+    "select current_setting('transaction_read_only')::boolean as is",
+  )
+  return rows[0]!.is
+}
+
 /** The role that a pool asks for is what keeps it from the ledger's tables; a pooler in between may have swallowed it. */
 async function checkLeastPower(database: Database): Promise<void> {
   const { rows } = await database.pool.query<{ role: string }>('select current_user as role')
@@ -331,6 +346,8 @@ async function prepareDatabase(config: Config): Promise<void> {
     const where = `${hostname}:${port || 5432}${pathname}`
     if (code && /^(E[A-Z]+|08...|57P0.)$/.test(code))
       throw new CannotStart(`The database at ${where} does not answer: start it, or correct DATABASE_URL.`)
+    const why = whyNoWrites(error)
+    if (why) throw new CannotStart(`The start cannot write to the database at ${where}. ${noWritesInWords[why]}`)
     if (code && /^(28...|3D000)$/.test(code))
       throw new CannotStart(`The database at ${where} refuses this login (${message}): correct DATABASE_URL.`)
     throw error

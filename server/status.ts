@@ -26,7 +26,15 @@ export function createStatus({ database, log }: { database: Database; log: Log }
         mailHealth(pool, LATELY_SECONDS),
       ])
       const looked_at = now.toISOString()
-      const pages: Health = { state: 'works', detail: 'The server and its database answer.', last_worked_at: looked_at }
+      const pages: Health =
+        database.noWrites() === null
+          ? { state: 'works', detail: 'The server and its database answer.', last_worked_at: looked_at }
+          : {
+              state: 'trouble',
+              detail:
+                'The database takes no changes at the moment, so nothing can be ordered or paid. What was done before is kept, and can be read.',
+              last_worked_at: null,
+            }
       return status(looked_at, { pages, cards, sms, mail })
     } catch (error) {
       log.warn({ err: error }, 'The state of the house could not be looked at')

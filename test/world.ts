@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Balance, HistoryRow, Order, Page, Topup } from '../contract/contract.ts'
@@ -73,6 +73,8 @@ export async function startWorld(
     autoSmsSeconds?: number
     /** The server runs in a process of its own, which `world.server.kill()` ends as kill -9 does. */
     asProcess?: boolean
+    /** A file for what a process of its own writes, instead of `world.server.said()`. */
+    logTo?: string
     /** Another way to the database than the straight one, for the server; the world's own hands take that. */
     databaseUrl?: (straight: string) => Promise<string>
     /** How a server in this process deals with passwords; light, unless told. */
@@ -109,7 +111,7 @@ export async function startWorld(
     ...options.env,
   }
   const server = options.asProcess
-    ? serverProcess(env, port)
+    ? serverProcess(env, port, options.logTo)
     : serverHere(env, log, said, { ...lightly, ...options.accounts })
   try {
     await server.start()
@@ -446,7 +448,7 @@ function serverHere(env: Record<string, string>, log: Log, said: () => string, a
 }
 
 /** The server as `npm start` runs it, without the launcher. */
-function serverProcess(env: Record<string, string>, port: number): Server {
+function serverProcess(env: Record<string, string>, port: number, logTo?: string): Server {
   const url = `http://127.0.0.1:${port}`
   let child: ChildProcess | null = null
   let said = ''
@@ -469,11 +471,11 @@ function serverProcess(env: Record<string, string>, port: number): Server {
     async start(): Promise<void> {
       const started = spawn(process.execPath, [join(import.meta.dirname, '../server/main.ts')], {
         env: { ...process.env, ...env },
-        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+        stdio: logTo ? ['ignore', openSync(logTo, 'a'), 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe', 'ipc'],
       })
       child = started
-      for (const stream of [started.stdout!, started.stderr!]) {
-        stream.setEncoding('utf8').on('data', (text: string) => {
+      for (const stream of [started.stdout, started.stderr]) {
+        stream?.setEncoding('utf8').on('data', (text: string) => {
           said += text
           if (said.length > 2 * LOG_CHARACTERS_MAX) said = said.slice(-LOG_CHARACTERS_MAX)
         })

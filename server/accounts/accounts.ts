@@ -12,6 +12,7 @@ import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/mail.ts'
 import type { Tick } from '../platform/queue.ts'
 import type { Policy, RouteTable } from '../platform/route.ts'
+import { isPassing } from '../platform/trouble.ts'
 import { createBrowsers } from './browsers.ts'
 import { createJoining, loginOf } from './joining.ts'
 import { createKeys, type KeyOfCaller } from './keys.ts'
@@ -128,7 +129,12 @@ export function createAccounts(settings: {
     })
     const row = rows[0]
     if (!row) return null
-    if (used && row.use_to_be_written) await sessions.noteUse(row.session_id)
+    // Who only reads shall read also while nothing can be written.
+    if (used && row.use_to_be_written)
+      await sessions.noteUse(row.session_id).catch((error: unknown) => {
+        if (!isPassing(error)) throw error
+        settings.log.warn({ err: error }, 'That a session was used could not be written')
+      })
     const caller = callerOf(row.account_id === null ? await openAccount(row.user_id) : row)
     const session = { id: row.session_id, userId: row.user_id, passwordAt: row.password_at }
     return { ...caller, via: 'session', key: null, session }

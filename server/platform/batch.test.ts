@@ -184,6 +184,52 @@ test('when nobody can be asked what became of a call, its callers are told just 
   await between.close()
 })
 
+/** A batcher whose calls fail as they are told, and then answer. */
+function failing(...failures: object[]) {
+  const connection = { query: async () => {}, release() {} } as unknown as pg.PoolClient
+  const repeated: boolean[] = []
+  const work = createBatcher<Item, Answer>({
+    name: 'work',
+    database: { ...db.database, connect: async () => connection },
+    lanes: 1,
+    log,
+    laneOf: (item) => item.customer,
+    async run(_, batch, isRepeated) {
+      repeated.push(isRepeated)
+      const failure = failures.shift()
+      if (failure) throw Object.assign(new Error('as it was told'), failure)
+      return batch.map(() => 'ok')
+    },
+  })
+  return { work, repeated }
+}
+
+test('while PostgreSQL takes no changes, everybody is told at once, and nobody is asked for again', async () => {
+  for (const code of ['53100', '58030', '25006']) {
+    const { work, repeated } = failing({ code, severity: 'ERROR' })
+    const outcomes = await Promise.allSettled(items(20).map((item) => work.submit(item)))
+    for (const outcome of outcomes) assert.ok(outcome.status === 'rejected' && outcome.reason instanceof Overloaded)
+    assert.deepEqual(repeated, [false], code)
+    assert.equal(await work.submit(items(1)[0]!), 'ok')
+    await work.close()
+  }
+})
+
+test("PostgreSQL's last word, before it goes down, does not say that nothing was done", async () => {
+  const panic = { code: '53100', severity: 'PANIC' }
+  const panicInGerman = { code: '53100', severity: 'PANIK' }
+  const full = { code: '53100', severity: 'ERROR' }
+  for (const last of [panic, panicInGerman]) {
+    const asked = failing(last, full)
+    assert.equal(await asked.work.submit(items(1)[0]!), 'ok')
+    assert.deepEqual(asked.repeated, [false, true, true])
+    await asked.work.close()
+  }
+  const unanswered = failing(panic, full, full, full, full)
+  await assert.rejects(unanswered.work.submit(items(1)[0]!), OutcomeUnknown)
+  await unanswered.work.close()
+})
+
 test('one item that cannot pass is found among 128, and only its caller is told', async () => {
   const calls: { items: Item[]; repeated: boolean }[] = []
   const work = batcher({}, calls)

@@ -8,6 +8,8 @@
  * - the connection broke under it: nobody knows whether it was carried out. The same call is repeated until an answer comes or the
  *   patience ends; then the caller is told just that (`OutcomeUnknown`), never that it failed.
  * - the server is busy (deadlock, out of memory): nothing was done; the call is repeated.
+ * - the server takes no changes (its disk is full, it is read-only): nothing was done, and asking at once is of no use. Everybody in it is
+ *   told, and the lane is free for whoever comes when it does again.
  * - a lock or a statement took too long: one item's trouble. The batch is split in eight until the item stands alone; that one is set
  *   aside, on a connection of its own, and the others go on.
  * - anything else is poison: repeated once, then halved until the item that cannot pass stands alone, and is told.
@@ -20,6 +22,7 @@ import { pause } from './clock.ts'
 import type { Database } from './db.ts'
 import type { Log } from './log.ts'
 import { batchItems, batchQueue, batchSeconds, batchTrouble } from './metrics.ts'
+import { isLastWord, whyNoWrites } from './trouble.ts'
 
 export type Batcher<Item, Answer> = {
   submit(item: Item): Promise<Answer>
@@ -47,6 +50,8 @@ const LOOK_AHEAD_ITEMS_MAX = 4 * BATCH_ITEMS_MAX
 /** How long a call is repeated when the database is away, before the caller is told. */
 const RETRY_DELAYS_MS = [0, 50, 250, 1_000, 2_000]
 const RETRY_AFTER_SECONDS_MAX = 30
+/** A full disk takes a person to mend. */
+const NO_WRITES_SECONDS = 10
 /**
  * A lane waits this long for a row: commits take milliseconds, and everybody in the batch waits with it. Who is set aside has the
  * pool's own, longer time.
@@ -71,7 +76,7 @@ type Waiting<Item, Answer> = {
   /** It was in a call whose outcome is not known. */
   unsure: boolean
 }
-type Failure = { trouble: 'away' | 'busy' | 'lock' | 'poison'; error: unknown }
+type Failure = { trouble: 'away' | 'busy' | 'lock' | 'no_writes' | 'poison'; error: unknown }
 
 export function createBatcher<Item, Answer>(settings: {
   name: string
@@ -242,7 +247,9 @@ export function createBatcher<Item, Answer>(settings: {
           back.push(...later.filter((waiting) => settings.laneOf(waiting.item) === key))
           parts[n] = later.filter((waiting) => settings.laneOf(waiting.item) !== key)
         }
-      } else if (failure.trouble === 'away' || failure.trouble === 'busy' || part.length === 1) {
+      } else if (failure.trouble !== 'lock' && failure.trouble !== 'poison') {
+        giveUp(part, failure)
+      } else if (part.length === 1) {
         giveUp(part, failure)
       } else {
         trouble('split')
@@ -282,6 +289,8 @@ export function createBatcher<Item, Answer>(settings: {
           lane.connection = null
         }
         if (failure.trouble === 'lock' || (failure.trouble === 'poison' && again)) return failure
+        // Of what may have been done already, only an answer will tell.
+        if (failure.trouble === 'no_writes' && !part.some((waiting) => waiting.unsure)) return failure
         trouble('repeated')
         log.warn({ err: error, batcher: name, items: part.length }, 'A batch failed and is tried again')
       }
@@ -347,7 +356,8 @@ export function createBatcher<Item, Answer>(settings: {
     if (part.every((waiting) => !waiting.unsure) && failure?.trouble !== 'poison') {
       trouble('failed', part.length)
       log.warn({ err: cause, batcher: name, items: part.length }, 'Items could not be carried out; nothing was done')
-      tell(part, new Overloaded(`${name} could not carry it out`, { cause, retryAfterSeconds: 2 }))
+      const retryAfterSeconds = failure?.trouble === 'no_writes' ? NO_WRITES_SECONDS : 2
+      tell(part, new Overloaded(`${name} could not carry it out`, { cause, retryAfterSeconds }))
       return
     }
     log.error({ err: cause, batcher: name, items: part.length }, 'A batch could not be carried out')
@@ -388,7 +398,8 @@ class CallLost extends Error {}
 /** SQLSTATEs by class: 08 connection, 57P shutdown; 40 deadlock, 53 resources; 55P03 lock timeout, 57014 statement timeout. */
 function troubleOf(error: unknown): Failure['trouble'] {
   const code = codeOf(error)
-  if (/^(08|57P)/.test(code)) return 'away'
+  if (/^(08|57P)/.test(code) || isLastWord(error)) return 'away'
+  if (whyNoWrites(error) !== null) return 'no_writes'
   if (/^(40|53)/.test(code)) return 'busy'
   if (code === '55P03' || code === '57014') return 'lock'
   return 'poison'
@@ -397,7 +408,7 @@ function troubleOf(error: unknown): Failure['trouble'] {
 /** Nobody said what became of the call. PostgreSQL's own word does: nothing, its transaction is rolled back. */
 function isLost(error: unknown): boolean {
   const code = codeOf(error)
-  return !/^[0-9A-Z]{5}$/.test(code) || /^(08|57P)/.test(code)
+  return !/^[0-9A-Z]{5}$/.test(code) || /^(08|57P)/.test(code) || isLastWord(error)
 }
 
 /** Node's connection errors have no SQLSTATE: they count as class 08. */

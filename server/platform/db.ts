@@ -4,9 +4,12 @@
  * Every pool runs as a role of its own (`-c role=…`), whatever login the URL names: `mobilesms_app` may read and write the rooms'
  * tables but only execute the ledger's functions; `mobilesms_auth` sees the schema of passwords, sessions and links and nothing else.
  */
+
+import type { EventEmitter } from 'node:events'
 import type { Selectable } from 'kysely'
 import pg from 'pg'
 import type { DB } from '../../db/types.d.ts'
+import { type NoWrites, noWritesBy } from './trouble.ts'
 
 export type Role = 'mobilesms_app' | 'mobilesms_auth'
 
@@ -21,6 +24,8 @@ export type Database = {
   connect(): Promise<pg.PoolClient>
   /** Runs `work` in one transaction (READ COMMITTED, which the ledger requires), rolled back when it throws. */
   transaction<T>(work: (tx: pg.PoolClient) => Promise<T>): Promise<T>
+  /** Why PostgreSQL lately refused a change, whoever wanted it; null: it refused none within the last 10 seconds. */
+  noWrites(): NoWrites | null
   close(): Promise<void>
 }
 
@@ -34,6 +39,8 @@ const CONNECT_TIMEOUT_MS = 5_000
 const ANSWER_MS_MAX = STATEMENT_TIMEOUT_MS + 5_000
 /** What stands between us and PostgreSQL may forget a connection that says nothing. Unit: milliseconds. */
 const KEEP_ALIVE_AFTER_MS = 30_000
+/** Whether there is room again only shows when somebody writes. Until then, who asks whether this serves is told no for so long. */
+const NO_WRITES_MS = 10_000
 
 export function openDatabase(settings: {
   url: string
@@ -62,9 +69,19 @@ export function openDatabase(settings: {
   pool.on('error', settings.onIdleError)
   // A connection that breaks while checked out reports it to whoever runs a statement on it; without a listener the
   // 'error' event would end the process.
-  pool.on('connect', (client) => client.on('error', () => {}))
+  let refused: { why: NoWrites; at: number } | null = null
+  pool.on('connect', (client) => {
+    client.on('error', () => {})
+    // What PostgreSQL itself says, before anybody makes something else of it; also inside a transaction that is then given up.
+    const { connection } = client as unknown as { connection: EventEmitter }
+    connection.on('errorMessage', ({ code }: { code?: string }) => {
+      const why = noWritesBy(code)
+      if (why) refused = { why, at: performance.now() }
+    })
+  })
   return {
     pool,
+    noWrites: () => (refused && performance.now() - refused.at < NO_WRITES_MS ? refused.why : null),
     connect: () => pool.connect(),
     async transaction(work) {
       const client = await pool.connect()
