@@ -3,6 +3,7 @@
  */
 import { audit } from './audit.mjs'
 import { backup } from './backup.mjs'
+import { bench } from './bench.mjs'
 import { check } from './check.mjs'
 import { database } from './database.mjs'
 import { faults } from './faults.mjs'
@@ -14,7 +15,7 @@ import { start } from './start.mjs'
 import { test } from './test.mjs'
 
 /** @type {Record<string, (args: string[]) => Promise<number>>} each returns the exit code */
-const verbs = { start, test, check, canaries, mutants, faults, audit, backup, restore, staff, database }
+const verbs = { start, test, check, canaries, mutants, faults, bench, audit, backup, restore, staff, database }
 
 /**
  * @param {string | undefined} verb

@@ -80,6 +80,7 @@ export function repairLinks(folder = packageFolder) {
  * @param {string} wish.folder the data folder
  * @param {number} [wish.connectionsMax]
  * @param {string} [wish.programs] the folder with the programs of another PostgreSQL
+ * @param {Record<string, string>} [wish.more] settings of PostgreSQL besides ours
  * @param {{ deathsMax: number, pauseSeconds: number[], fullDiskPauseSeconds: number }} [wish.revival]
  * @param {(sentence: string) => void} [wish.tell] that it died, and that it is back
  * @param {(sentence: string) => void} wish.onLost the database died and does not come back
@@ -89,6 +90,7 @@ export async function startCluster({
   folder,
   connectionsMax = 100,
   programs: given,
+  more = {},
   revival = usualRevival,
   tell = warn,
   onLost,
@@ -128,7 +130,7 @@ export async function startCluster({
     for (let attempt = 1; ; attempt++) {
       if (stopping) throw new Refusal('PostgreSQL was stopped while it started.')
       const from = statSync(log.file).size
-      const postmaster = spawn(join(programs, 'postgres'), ['-D', data, ...settings(port, connectionsMax)], {
+      const postmaster = spawn(join(programs, 'postgres'), ['-D', data, ...settings(port, connectionsMax, more)], {
         ...as(user),
         // A group of its own: the terminal's Ctrl-C would stop the database before the requests in flight are answered.
         detached: true,
@@ -301,8 +303,8 @@ async function ready(pid, data, over) {
   return { error: `not ready after ${startSecondsMax} seconds` }
 }
 
-/** @param {number} port @param {number} connectionsMax */
-function settings(port, connectionsMax) {
+/** @param {number} port @param {number} connectionsMax @param {Record<string, string>} more */
+function settings(port, connectionsMax, more) {
   return Object.entries({
     listen_addresses: '127.0.0.1',
     port,
@@ -316,6 +318,7 @@ function settings(port, connectionsMax) {
     log_min_messages: 'warning',
     log_line_prefix: '%m [%p] %d ',
     log_checkpoints: 'off',
+    ...more,
   }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 }
 

@@ -12,6 +12,7 @@
  *   npm run audit              proves the ledger of the configured database
  *   npm run backup -- FILE     copies the configured database into a file, while it is used
  *   npm run restore -- FILE    fills an empty database from it
+ *   npm run bench              the figures of the benchmarks; `-- --json` for machines
  *   npm run staff -- create    makes a login for a member of staff
  *   node bin/run.mjs database  for work by hand: a PostgreSQL that stays, and its TEST_DATABASE_URL
  */
