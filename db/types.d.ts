@@ -136,7 +136,9 @@ export interface LedgerAccounts {
   held: Generated<Int8>;
   id: Int8;
   last_at: Generated<Timestamp>;
-  open_holds: Generated<number[]>;
+  open_disputes: Generated<number>;
+  open_orders: Generated<number>;
+  open_topup_refunds: Generated<number>;
   owed: Generated<Int8>;
   suspended: Generated<boolean>;
   transfer_count: Generated<Int8>;
@@ -198,6 +200,7 @@ export interface OpenHolds {
   code: number;
   expires_at: Timestamp;
   hold_id: string;
+  kind: TransferKind;
   on_expiry: string;
 }
 

@@ -29,7 +29,8 @@ export const platformAccounts = {
 export type PlatformAccount = keyof typeof platformAccounts
 
 /**
- * Why something moved. The codes of holds are 1 to 16: the account's row counts its open holds by them.
+ * Why something moved. The codes of holds are 1 to 3: the account's row counts its open holds by them, each in a column of its
+ * own (apply.sql).
  */
 export const causes = {
   /** The price of an order: held, and captured when its code arrives. */

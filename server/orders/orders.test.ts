@@ -488,12 +488,12 @@ test("the limit of open orders is the ledger's to keep: what the first look did 
   const orders = room()
   const ana = await customer('5.00')
   await owner.query('begin')
-  await owner.query('update ledger_accounts set open_holds[1] = 20 where id = $1', [ana])
+  await owner.query('update ledger_accounts set open_orders = 20 where id = $1', [ana])
   const placing = orders.place(request(ana, 'ES'))
   await untilSomebodyWaits()
   await owner.query('commit')
   const refused = await placing
-  await owner.query('update ledger_accounts set open_holds[1] = 0 where id = $1', [ana])
+  await owner.query('update ledger_accounts set open_orders = 0 where id = $1', [ana])
   assert.equal(!refused.ok && refused.code, 'too_many_open_orders')
   const { rows } = await owner.query(
     `select m.order_id, f.free_from <= house_now() as free from numbers m join offers f on f.number_id = m.id where m.phone_number = $1`,

@@ -51,7 +51,7 @@ begin
          array_agg(coalesce(o.id, k.subject, q.id) order by q.i),
          array_agg(p.price order by q.i),
          array_agg(greatest(0, l.credits - l.debits - l.held - l.frozen) order by q.i),
-         array_agg(l.open_holds[c_order] order by q.i),
+         array_agg(l.open_orders order by q.i),
          array_agg(array_position(p_account, q.account) order by q.i),
          array_agg(array_position(p_api_key, q.api_key) order by q.i)
     into v_answer, v_order, v_price, v_available, v_open, v_account, v_api_key

@@ -41,7 +41,7 @@ export type Books = {
 export type Figures = { available: bigint; held: bigint; frozen: bigint; owed: bigint }
 export type Model = ReturnType<typeof createModel>
 
-const HOLD_CODE_MAX = 16
+const HOLD_CODE_MAX = 3
 const OVERDUE_MS = 15 * 60_000
 
 export function createModel(given?: Books) {

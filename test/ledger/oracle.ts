@@ -343,7 +343,7 @@ export function booksOf(model: Model, accounts: bigint[]): string[] {
       const { credits, debits, suspended, transfers } = books.accounts.get(id)!
       const { held, frozen, owed } = model.figures(id)
       const open = Object.entries(causes)
-        .filter(([code, number]) => number <= 16 && model.openHolds(id, code as keyof typeof causes) > 0)
+        .filter(([code, number]) => number <= 3 && model.openHolds(id, code as keyof typeof causes) > 0)
         .map(([code]) => `${code} ${model.openHolds(id, code as keyof typeof causes)}`)
       return line('account', [id, credits, debits, held, frozen, owed, suspended, transfers, ...open])
     }),
@@ -373,7 +373,7 @@ export async function readBooks(
   const contra = new Map<number, string>(Object.entries(platformAccounts).map(([word, number]) => [number, word]))
   return [
     ...rows.map((a) => {
-      const holds = (a.open_holds as number[]).flatMap((n, i) => (n === 0 ? [] : [`${causeOf(i + 1)} ${n}`]))
+      const holds = [a.open_orders, a.open_topup_refunds, a.open_disputes].flatMap((n, i) => (n === 0 ? [] : [`${causeOf(i + 1)} ${n}`]))
       return line('account', [
         a.id,
         a.credits,

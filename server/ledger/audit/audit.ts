@@ -93,13 +93,13 @@ const ledgerChecks: Record<string, string> = {
       full join (select h.* from transfers h
                   where h.kind in ('hold', 'clawback_hold') and not exists (select from transfers r where r.hold_id = h.id)) h
         on h.id = o.hold_id
-     where o.hold_id is null or h.id is null or (o.account_id, o.code, o.amount) <> (h.account_id, h.code, h.amount)
+     where o.hold_id is null or h.id is null or (o.account_id, o.kind, o.code, o.amount) <> (h.account_id, h.kind, h.code, h.amount)
      order by h.seq`,
 
   "an account's count of open holds is right for each cause": `
     select a.id as account, c.code, c.counted, coalesce(o.n, 0) as open
       from ledger_accounts a
-     cross join lateral unnest(a.open_holds) with ordinality c(counted, code)
+     cross join lateral (values (a.open_orders, 1), (a.open_topup_refunds, 2), (a.open_disputes, 3)) c(counted, code)
       left join (select account_id, code, count(*) as n from open_holds group by account_id, code) o on o.account_id = a.id and o.code = c.code
      where c.counted <> coalesce(o.n, 0)
      order by 1, 2`,
