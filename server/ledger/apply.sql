@@ -285,27 +285,27 @@ begin
     end if;
   end loop;
 
-  if not ('ok' = any (res)) then return res; end if;
-
-  -- 3. Write. First the accounts, which must be as they were when we looked.
+  -- 3. Write. First the accounts, which must be as they were when we looked; also those of which everything was refused, so that
+  --    what was answered stays true until the commit.
   update ledger_accounts a
      set credits = v.credits, debits = v.debits, held = v.held, frozen = v.frozen,
          owed = greatest(0, v.debits + v.held + v.frozen - v.credits),
          transfer_count = v.count,
-         last_at = v.now,
+         last_at = case when v.count = v.before then a.last_at else v.now end,
          open_orders = v.orders, open_topup_refunds = v.refunds, open_disputes = v.disputes
     from (select *
-            from unnest(a_id, a_credits, a_debits, a_held, a_frozen, a_count, a_before, a_now,
+            from unnest(a_id, a_credits, a_debits, a_held, a_frozen, a_suspended, a_count, a_before, a_now,
                         a_open[1 : m], a_open[m + 1 : 2 * m], a_open[2 * m + 1 : 3 * m])
-                 u(id, credits, debits, held, frozen, count, before, now, orders, refunds, disputes)
-           where count <> before              -- who got nothing but refusals is not written
+                 u(id, credits, debits, held, frozen, suspended, count, before, now, orders, refunds, disputes)
            order by id) v
    where a.id = v.id
-     and a.transfer_count = v.before;
+     and (a.transfer_count, a.suspended) = (v.before, v.suspended);
   get diagnostics d = row_count;
-  if d < (select count(*) from unnest(a_count, a_before) u(count, before) where count <> before) then
+  if d < m then
     raise exception 'an account changed meanwhile' using errcode = 'LEDGR';
   end if;
+
+  if not ('ok' = any (res)) then return res; end if;
 
   -- After this point nothing is refused any more: what still fails is a bug, and takes the whole transaction with it.
   insert into transfers (id, account_id, number, kind, code, contra, amount, returned, hold_id, reference,
