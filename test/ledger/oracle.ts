@@ -373,7 +373,9 @@ export async function readBooks(
   const contra = new Map<number, string>(Object.entries(platformAccounts).map(([word, number]) => [number, word]))
   return [
     ...rows.map((a) => {
-      const holds = [a.open_orders, a.open_topup_refunds, a.open_disputes].flatMap((n, i) => (n === 0 ? [] : [`${causeOf(i + 1)} ${n}`]))
+      const holds = [a.open_orders, a.open_topup_refunds, a.open_disputes].flatMap((n, i) =>
+        n === 0 ? [] : [`${causeOf(i + 1)} ${n}`],
+      )
       return line('account', [
         a.id,
         a.credits,
