@@ -62,7 +62,7 @@ export function copyCheckout() {
           cwd: folder,
           // A group of its own, so that what it starts ends with it.
           detached: true,
-          env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...env },
+          env: { ...process.env, NODE_TEST_CONTEXT: undefined, NODE_COMPILE_CACHE: join(folder, '.compiled'), ...env },
           stdio: ['ignore', 'pipe', 'pipe'],
         },
       )

@@ -581,6 +581,54 @@ test('running numbers have no gap, and each row says what was there after it', a
   )
 })
 
+test('a history is narrowed by what moved and by when it happened, and each row says everything', async () => {
+  const ana = await customer('10.00')
+  const on = (day: number) => new Date(`2026-03-0${day}T00:00:00Z`)
+  const holdId = newId()
+  const claim = { ...hold(ana, '12.00'), kind: 'clawback_hold', code: 'dispute', contra: 'disputes' } as Command
+  const done: Command[] = [
+    { ...hold(ana, '3.00', holdId), happenedAt: on(1) },
+    { ...base(ana), kind: 'capture', code: 'order', contra: 'revenue', holdId, amount: usd('1.00'), happenedAt: on(2) },
+    { ...base(ana), kind: 'credit', code: 'order_refund', contra: 'revenue', amount: usd('1.00'), happenedAt: on(3) },
+    { ...claim, happenedAt: on(4) },
+  ]
+  for (const command of done) assert.equal((await ledger.submit(command)).result, 'ok')
+  const numbers = async (page: Partial<Parameters<Ledger['history']>[2]>) =>
+    (await ledger.history(db.database.pool, ana, { limit: 10, ...page })).map((row) => Number(row.number))
+  assert.deepEqual(await numbers({}), [5, 4, 3, 2, 1])
+  assert.deepEqual(await numbers({ movements: [{ kind: 'hold', code: 'order' }] }), [2])
+  assert.deepEqual(
+    await numbers({
+      movements: [
+        { kind: 'capture', code: 'order' },
+        { kind: 'credit', code: 'gift' },
+      ],
+    }),
+    [3, 1],
+  )
+  assert.deepEqual(await numbers({ movements: [] }), [])
+  assert.deepEqual(await numbers({ from: on(2), to: on(4) }), [4, 3])
+  assert.deepEqual(await numbers({ to: on(2) }), [2])
+  assert.deepEqual(await numbers({ from: on(3), before: 5n }), [4, 1])
+  const [row] = await ledger.history(db.database.pool, ana, { limit: 1 })
+  const { id, reference } = done[3]!
+  assert.deepEqual(row, {
+    id,
+    number: 5n,
+    kind: 'clawback_hold',
+    code: 'dispute',
+    reference,
+    amount: usd('12.00'),
+    returned: 0n,
+    availableAfter: 0n,
+    heldAfter: 0n,
+    frozenAfter: usd('12.00'),
+    owedAfter: usd('2.00'),
+    happenedAt: on(4),
+  })
+  assert.equal(await ledger.balance(db.database.pool, 888_888_888n), null)
+})
+
 test('a deadline can be moved while the hold is open, and not after', async () => {
   const ana = await customer('10.00')
   const holdId = newId()

@@ -47,10 +47,15 @@ type Answered = {
 }
 
 /**
- * A database with tickets. `lanes`: of each batcher; `ledgers`: how many batchers there are, as in several processes. Each step of a
+ * A database with tickets. `prepare`: SQL that is run in it first, as the owner; `create`: another ledger than ours. `lanes`: of each batcher; `ledgers`: how many batchers there are, as in several processes. Each step of a
  * stream goes through one of them; `ledgers` × `lanes` connections work at a time.
  */
-export async function openOracle(settings: { ledgers: number; lanes: number; prepare?: string }) {
+export async function openOracle(settings: {
+  ledgers: number
+  lanes: number
+  prepare?: string
+  create?: typeof createLedger
+}) {
   const connections = settings.ledgers * settings.lanes
   const db = await freshDatabase({ connectionsMax: 3 * connections + 4 })
   const owner = new pg.Pool({ connectionString: db.url, max: connections })
@@ -62,7 +67,7 @@ export async function openOracle(settings: { ledgers: number; lanes: number; pre
   if (settings.prepare) await owner.query(settings.prepare)
   const tickets = countTickets(db.database)
   const ledgers = Array.from({ length: settings.ledgers }, () =>
-    createLedger({ database: tickets.database, log, lanes: settings.lanes }),
+    (settings.create ?? createLedger)({ database: tickets.database, log, lanes: settings.lanes }),
   )
   let nextAccount = 1n
 

@@ -1,0 +1,529 @@
+/**
+ * Books with a bit of everything, and what a bug or a hand with the power of the owner could do to them. Each damage says which checks
+ * of the audit find it: these, and no others.
+ */
+import assert from 'node:assert/strict'
+import pg from 'pg'
+import { usd } from '../contract/money.ts'
+import type { HoldCause } from '../server/ledger/chart.ts'
+import { bookHouseEntry } from '../server/ledger/house.ts'
+import { type Command, createLedger } from '../server/ledger/ledger.ts'
+import { createOrders } from '../server/orders/orders.ts'
+import { createAnnounce } from '../server/platform/announce.ts'
+import { derivedId, newId, readId } from '../server/platform/ids.ts'
+import { openLog } from '../server/platform/log.ts'
+import { freshDatabase } from './database.ts'
+
+const log = openLog({ level: 'silent' })
+
+/** The checks of the audit, by what it calls them. */
+const checks = {
+  counters: "an account's counters are the sums of its transfers",
+  owed: 'what is owed is exactly what clawbacks took beyond what was there',
+  numbers: 'running numbers go 1, 2, 3 … without a gap',
+  times: 'rows are recorded in the order of their numbers',
+  after: 'each row says what was there after it',
+  resolves: 'a capture or a void resolves one hold of the same account, whole',
+  twice: 'no hold is resolved twice',
+  open: 'the open holds are the holds that nothing resolved',
+  counted: "an account's count of open holds is right for each cause",
+  platform: "a platform account's total is the sum of what moved it",
+  zero: 'everything together is zero',
+  order: "an order's hold stands as the order does: waiting, captured by its code, or given back",
+  hold: 'a hold for an order has its order',
+  code: 'a price was taken exactly when a code was accepted before the end',
+  number: 'a number is with one live order at most, and knows it',
+  message: 'a message is shown to the customer of its order, and its inbox row is the evidence',
+  topup: 'a top-up was credited once, exactly when it says so, with its amount',
+  ways: 'orders and card top-ups move money in their own ways only, against their own platform account',
+}
+
+export type AuditWorld = Awaited<ReturnType<typeof openAuditWorld>>
+/** `found`: by which checks. */
+export type Damage = { does: string; found: string[] }
+
+export async function openAuditWorld() {
+  const TOPUP = newId()
+  const REFUSED = newId()
+  const db = await freshDatabase()
+  const owner = new pg.Client({ connectionString: db.url })
+  await owner.connect()
+  const ledger = createLedger({ database: db.database, log })
+  const orders = createOrders({
+    database: db.database,
+    ledger,
+    announce: createAnnounce(),
+    log,
+    settings: { lifetimeSeconds: 1200, cancelAfterSeconds: 0, restSeconds: 0, openMax: 20 },
+  })
+  await owner.query(`
+    insert into services (code, name, sender_pattern) values ('telegram', 'Telegram', '^telegram$');
+    insert into countries (code, name, dial_code) values ('GB', 'United Kingdom', '+44');
+    insert into prices (service, country, price, valid_from) values ('telegram', 'GB', 1200000, now());
+    insert into numbers (phone_number, country) select '+4477009000' || n, 'GB' from generate_series(10, 19) n;
+    insert into offers (number_id, service, country) select id, 'telegram', 'GB' from numbers;
+    select ledger_open(1), ledger_open(2);`)
+  await owner.query(
+    `insert into topups (id, account_id, amount, status, session_call, payment_intent_id, charge_id, created_at, expires_at, credited_at)
+     values ($1, 1, 10000000, 'credited', '{}', 'pi', 'ch', now(), now(), now())`,
+    [TOPUP],
+  )
+  await owner.query(
+    `insert into topups (id, account_id, amount, status, reason, session_call, created_at, expires_at, ended_at)
+     values ($1, 1, 10000000, 'refused', 'declined', '{}', now(), now(), now())`,
+    [REFUSED],
+  )
+  const credit = { id: derivedId(TOPUP, 'credit'), kind: 'credit', accountId: 1n, reference: TOPUP } as const
+  await ledger.submit({ ...credit, code: 'topup_card', contra: 'card_clearing', amount: usd('10.00') })
+  const charged = await place()
+  const cancelled = await place()
+  const waiting = await place()
+  const { phone_number: to } = (await orders.get(1n, charged))!
+  const sms = { source: 'generic', externalId: newId(), to, from: 'Telegram', text: 'Telegram code 48213' }
+  assert.equal(await orders.accept({ ...sms, body: JSON.stringify(sms) }), 'charged')
+  assert.ok((await orders.cancel({ accountId: 1n, orderId: cancelled, idempotencyKey: null })).ok)
+
+  // Account 2 has known all other kinds of movement: he owes something, and two claims against him are open.
+  const moves = async (commands: Record<string, unknown>[]) => {
+    const all = commands.map((command) => ({ id: newId(), accountId: 2n, reference: newId(), ...command }) as Command)
+    for (const command of all) assert.equal((await ledger.submit(command)).result, 'ok')
+    return all.map(({ id }) => id)
+  }
+  const claim = (kind: 'hold' | 'clawback_hold', code: HoldCause, amount: string) =>
+    ({
+      kind,
+      code,
+      contra: 'disputes',
+      amount: usd(amount),
+      expiresAt: new Date('2100-01-01'),
+      onExpiry: 'alarm',
+    }) as const
+  const [, , partly, won, lost] = await moves([
+    { kind: 'credit', code: 'gift', contra: 'goodwill', amount: usd('9.00') },
+    { kind: 'debit', code: 'adjustment', contra: 'goodwill', amount: usd('1.00') },
+    claim('hold', 'topup_refund', '2.00'),
+    claim('clawback_hold', 'dispute', '3.00'),
+    claim('clawback_hold', 'dispute', '2.50'),
+  ])
+  await moves([
+    { kind: 'capture', code: 'topup_refund', contra: 'refunds', holdId: partly!, amount: usd('0.50') },
+    { kind: 'void', code: 'dispute', contra: 'disputes', holdId: won! },
+    { kind: 'capture', code: 'dispute', contra: 'disputes', holdId: lost! },
+    { kind: 'clawback_debit', code: 'reversal', contra: 'disputes', amount: usd('4.00') },
+    claim('hold', 'topup_refund', '0.75'),
+    claim('clawback_hold', 'dispute', '1.25'),
+    claim('clawback_hold', 'dispute', '2.00'),
+  ])
+  const fee = { debit: 'card_fees', credit: 'card_clearing', amount: usd('0.59'), code: 'fee' } as const
+  assert.equal(await bookHouseEntry(owner, { ...fee, id: newId(), reference: newId() }), 'ok')
+
+  const damages: Record<string, Damage> = {
+    'an amount is changed': {
+      does: 'update transfers set amount = amount + 1 where number = 1',
+      found: [checks.counters, checks.after, checks.platform, checks.topup],
+    },
+    'an amount is changed, and every figure with it': {
+      does: `
+      update transfers set amount = amount + 1 where number = 1;
+      update transfers set available_after = available_after + 1;
+      update ledger_accounts set credits = credits + 1 where id = 1;
+      update platform_deltas set debits = debits + 1 where platform = 1`,
+      found: [checks.counters, checks.after, checks.platform, checks.zero, checks.topup],
+    },
+    'the last transfer is deleted': {
+      does: 'delete from transfers where number = (select max(number) from transfers)',
+      found: [checks.counters, checks.open],
+    },
+    'a sum of deltas is changed': {
+      does: 'select ledger_compact(1000); update platform_sums set debits = debits + 1 where platform = 1',
+      found: [checks.platform, checks.zero],
+    },
+    'a sum of deltas is dropped': {
+      does: 'select ledger_compact(1000); delete from platform_sums where platform = 3',
+      found: [checks.platform, checks.zero],
+    },
+    'deltas are summed up and kept': {
+      does: 'create temp table kept on commit drop as table platform_deltas; select ledger_compact(1000); insert into platform_deltas table kept',
+      found: [checks.platform, checks.zero],
+    },
+    'a delta is dropped': {
+      does: 'delete from platform_deltas where platform = 3',
+      found: [checks.platform, checks.zero],
+    },
+    'two rows change places': {
+      does: `
+      drop index transfers_history;
+      update transfers set number = 5 - number where number in (2, 3)`,
+      found: [checks.times, checks.after],
+    },
+    'a hold is resolved twice': {
+      does: `
+      drop index transfers_resolves;
+      insert into transfers
+      select gen_random_uuid(), nextval('transfer_seq'), account_id, 99, kind, code, contra, amount, returned, hold_id, reference,
+             available_after, held_after, frozen_after, owed_after, happened_at, recorded_at
+        from transfers where kind = 'capture' and account_id = 1`,
+      found: [checks.counters, checks.numbers, checks.times, checks.after, checks.twice, checks.platform],
+    },
+    'an open hold is forgotten': { does: 'delete from open_holds', found: [checks.open, checks.counted] },
+    'an account disappears with all its rows': {
+      does: `
+      delete from transfers; delete from ledger_accounts where id = 1; delete from open_holds; delete from platform_deltas`,
+      found: [checks.counters, checks.counted, checks.platform, checks.zero, checks.order, checks.topup],
+    },
+    'a top-up is credited twice': { does: movement('credit', 1, 1, 30, TOPUP), found: [checks.topup] },
+    'a top-up is credited to somebody else, too': { does: movement('credit', 2, 1, 30, TOPUP), found: [checks.topup] },
+    'a top-up nobody paid is credited': { does: movement('credit', 2, 1, 30, newId()), found: [checks.topup] },
+    'a refused top-up is credited': { does: movement('credit', 1, 1, 30, REFUSED), found: [checks.topup] },
+    'a credited top-up says that it is not': {
+      does: `update topups set status = 'expired', credited_at = null, ended_at = now()`,
+      found: [checks.topup],
+    },
+    'a top-up is credited against another account of the platform': {
+      does: `
+      update transfers set contra = 3 where number = 1; update platform_deltas set platform = 3 where platform = 1`,
+      found: [checks.platform, checks.ways],
+    },
+    'an order is charged once more, beside its hold': {
+      does: movement('debit', 1, 3, 1, charged),
+      found: [checks.ways],
+    },
+    'a price is earned by another account of the platform': {
+      does: `
+      update transfers set contra = 5 where kind = 'capture'; update platform_deltas set platform = 5 where platform = 3`,
+      found: [checks.platform, checks.ways],
+    },
+    'a capture names another cause': {
+      does: `update transfers set reference = '${waiting}' where kind = 'capture' and reference = '${charged}'`,
+      found: [checks.order],
+    },
+    'a release is called something else': {
+      does: `update transfers set code = 42 where kind = 'void'`,
+      found: [checks.ways],
+    },
+    'an order is given to somebody else': {
+      does: `update orders set account_id = 2 where id = '${charged}'`,
+      found: [checks.order, checks.message],
+    },
+    'an order costs more than was held': {
+      does: `update orders set price = price + 10000 where id = '${waiting}'`,
+      found: [checks.order],
+    },
+    'an order whose money is held is deleted': {
+      does: `delete from orders where id = '${waiting}'`,
+      found: [checks.hold, checks.number],
+    },
+    'an order that ended is deleted': { does: `delete from orders where id = '${cancelled}'`, found: [checks.hold] },
+    'a code was never there': { does: 'delete from messages', found: [checks.code] },
+    'a code came too late': { does: 'update messages set late = true', found: [checks.code] },
+    'a code came at another time than the order says': {
+      does: `update orders set received_at = given_at - interval '1 day' where id = '${charged}'`,
+      found: [checks.code],
+    },
+    'a message is shown to somebody else': { does: 'update messages set account_id = 2', found: [checks.message] },
+    'the evidence of a message is gone': {
+      does: 'alter table messages drop constraint messages_inbox_id_fkey; delete from inbox',
+      found: [checks.message],
+    },
+    'a message had been sent to another number': {
+      does: `update inbox set subject = '+447700900019'`,
+      found: [checks.message],
+    },
+    'a number is free while its order waits': {
+      does: `update numbers set order_id = null where order_id = '${waiting}'`,
+      found: [checks.number],
+    },
+    'a number is kept by an order that ended': {
+      does: `update numbers set order_id = '${cancelled}' where last_order_id = '${cancelled}'`,
+      found: [checks.number],
+    },
+    'a figure of an account is raised, and what it owes with it': {
+      does: `
+      update ledger_accounts set frozen = frozen + 1, owed = owed + 1 where id = 2`,
+      found: [checks.counters],
+    },
+    'a debt is forgotten': {
+      does: `
+      alter table ledger_accounts drop constraint owed_is_exact, drop constraint nothing_spent_twice;
+      update ledger_accounts set owed = 0 where id = 2`,
+      found: [checks.owed],
+    },
+    'a debt is made up': {
+      does: `
+      alter table ledger_accounts drop constraint owed_is_exact;
+      update ledger_accounts set owed = 1 where id = 1`,
+      found: [checks.owed],
+    },
+    'a counter is below zero, and another makes up for it': {
+      does: `
+      alter table ledger_accounts drop constraint no_negative_counter;
+      update ledger_accounts set credits = credits - 100000000, debits = debits - 100000000 where id = 1`,
+      found: [checks.counters, checks.owed],
+    },
+    'nothing is counted, but all is there': {
+      does: `update ledger_accounts set transfer_count = transfer_count + 1 where id = 2`,
+      found: [checks.counters],
+    },
+    'a transfer of nobody': {
+      does: `update transfers set account_id = 3 where account_id = 2`,
+      found: [checks.counters, checks.open],
+    },
+    'a row says more available': {
+      does: `update transfers set available_after = available_after + 1 where account_id = 1 and number = 2`,
+      found: [checks.after],
+    },
+    'a row says more held': {
+      does: `update transfers set held_after = held_after + 1 where account_id = 1 and number = 2`,
+      found: [checks.after],
+    },
+    'a row says more frozen': {
+      does: `update transfers set frozen_after = frozen_after + 1 where account_id = 2 and number = 4`,
+      found: [checks.after],
+    },
+    'a row says more owed': {
+      does: `update transfers set owed_after = owed_after + 1 where account_id = 2 and number = 9`,
+      found: [checks.after],
+    },
+    'the numbers of an account begin with another': {
+      does: `update transfers set number = number + 1000 where account_id = 2`,
+      found: [checks.numbers],
+    },
+    'a row was recorded before the one before it': {
+      does: `
+      update transfers set recorded_at = recorded_at - interval '1 day' where account_id = 1 and number = 3`,
+      found: [checks.times],
+    },
+    'the rest of a capture is another one': {
+      does: `update transfers set returned = returned + 1 where kind = 'capture' and account_id = 2`,
+      found: [checks.resolves],
+    },
+    'a void gives back what nobody held': {
+      does: `update transfers set hold_id = gen_random_uuid() where kind = 'void' and account_id = 2`,
+      found: [checks.counters, checks.after, checks.resolves, checks.open],
+    },
+    "a void names another one's hold": {
+      does: `
+      update transfers set hold_id = (select hold_id from open_holds where account_id = 2 and amount = 750000)
+       where kind = 'void' and account_id = 1`,
+      found: [checks.counters, checks.after, checks.resolves, checks.open, checks.order, checks.ways],
+    },
+    'a void names a credit': {
+      does: `
+      update transfers set hold_id = (select id from transfers where account_id = 2 and number = 1) where kind = 'void' and account_id = 2`,
+      found: [checks.counters, checks.after, checks.resolves, checks.open],
+    },
+    'a hold comes after its capture': {
+      does: `
+      update transfers set number = 100 where account_id = 2 and number = 5`,
+      found: [checks.numbers, checks.times, checks.after, checks.resolves],
+    },
+    'an open hold has another amount': {
+      does: `update open_holds set amount = amount + 1 where amount = 750000`,
+      found: [checks.open],
+    },
+    'an open hold has another cause': {
+      does: `update open_holds set code = 3 where amount = 750000`,
+      found: [checks.open, checks.counted],
+    },
+    "an open hold is somebody else's": {
+      does: `update open_holds set account_id = 1 where amount = 750000`,
+      found: [checks.open, checks.counted],
+    },
+    'a hold is open that nobody made': {
+      does: `insert into open_holds values (gen_random_uuid(), 2, 2, 1, house_now() + interval '1 day', 'void')`,
+      found: [checks.open, checks.counted],
+    },
+    'a claim is open that was won': {
+      does: `
+      insert into open_holds select id, account_id, code, amount, house_now() + interval '1 day', 'alarm' from transfers
+       where account_id = 2 and number = 4`,
+      found: [checks.open, checks.counted],
+    },
+    'the count of open holds is another one': {
+      does: `update ledger_accounts set open_holds[3] = open_holds[3] - 1 where id = 2`,
+      found: [checks.counted],
+    },
+    'a total has more credits': {
+      does: `update platform_deltas set credits = credits + 1 where platform = 3 and code = 1`,
+      found: [checks.platform, checks.zero],
+    },
+    'a total has another number of entries': {
+      does: `update platform_deltas set entries = entries + 1 where platform = 3 and code = 1`,
+      found: [checks.platform],
+    },
+    'a total of nothing': { does: `insert into platform_sums values (9, 62, 0, 0, 0)`, found: [checks.platform] },
+    'a total stands under another cause': {
+      does: `update platform_deltas set code = 41 where platform = 3 and code = 1`,
+      found: [checks.platform],
+    },
+    'a total stands under another account': {
+      does: `select ledger_compact(1000); update platform_sums set platform = 10 where platform = 6 and code = 41`,
+      found: [checks.platform],
+    },
+    'a movement of the house is deleted': { does: `delete from house_entries`, found: [checks.platform] },
+    'both totals of a movement are raised': {
+      does: `
+      update platform_deltas set debits = debits + 1, credits = credits + 1 where platform = 3 and code = 1`,
+      found: [checks.platform],
+    },
+    'an order says it waits, and was charged': {
+      does: `update orders set status = 'waiting', received_at = null, ended_at = null where id = '${charged}'`,
+      found: [checks.order, checks.code],
+    },
+    'an order says it has its code, and waits': {
+      does: `update orders set status = 'received', received_at = given_at where id = '${waiting}'`,
+      found: [checks.order, checks.code],
+    },
+    'an order says it expired, and waits': {
+      does: `update orders set status = 'expired', ended_at = given_at where id = '${waiting}'`,
+      found: [checks.order, checks.number],
+    },
+    'an order says it was given back, and was charged': {
+      does: `
+      update orders set status = 'cancelled', received_at = null, ended_at = given_at where id = '${charged}'`,
+      found: [checks.order, checks.code, checks.number],
+    },
+    'an order names the hold of nobody': {
+      does: `update orders set hold_id = gen_random_uuid() where id = '${waiting}'`,
+      found: [checks.order, checks.hold],
+    },
+    'the hold of an order is for something else': {
+      does: `
+      update transfers set reference = gen_random_uuid() where kind = 'hold' and reference = '${waiting}'`,
+      found: [checks.order],
+    },
+    'a code came when the time was over': {
+      does: `update orders set expires_at = received_at where id = '${charged}'`,
+      found: [checks.code],
+    },
+    'a message came at another time than its inbox row says': {
+      does: `update inbox set received_at = received_at - interval '1 second'`,
+      found: [checks.message],
+    },
+    'a top-up is of another amount': {
+      does: `update topups set amount = amount + 1000000 where id = '${TOPUP}'`,
+      found: [checks.topup],
+    },
+    'a top-up is credited as a gift': {
+      does: `update transfers set code = 41 where code = 30; update platform_deltas set code = 41 where code = 30; update platform_sums set code = 41 where code = 30`,
+      found: [checks.topup],
+    },
+    'a top-up is debited': {
+      does: `
+      update transfers set code = 30, contra = 1 where account_id = 2 and number = 2;
+      update platform_deltas set code = 30, platform = 1 where platform = 6 and code = 42`,
+      found: [checks.ways],
+    },
+    'a release is of no order': {
+      does: `
+      update transfers set code = 20 where kind = 'void' and account_id = 2`,
+      found: [checks.ways],
+    },
+    'a release of an order is one of a dispute': {
+      does: `update transfers set code = 3 where kind = 'void' and account_id = 1`,
+      found: [checks.ways],
+    },
+    'a price was taken by a release': {
+      does: `update transfers set code = 21 where kind = 'capture' and account_id = 1`,
+      found: [checks.platform, checks.ways],
+    },
+    'a hold of an order stands against another account of the platform': {
+      does: `
+      update transfers set contra = 4 where kind = 'hold' and reference = '${waiting}'`,
+      found: [checks.ways],
+    },
+    'a movement of the house is changed': {
+      does: `
+      select ledger_book(gen_random_uuid(), 8::smallint, 1::smallint, 5, 61::smallint, gen_random_uuid(), null);
+      update house_entries set amount = 6`,
+      found: [checks.platform],
+    },
+  }
+
+  const delays: Record<string, string> = {
+    'an order waits beyond its end': `update orders set expires_at = house_now() - interval '16 minutes' where id = '${waiting}'`,
+    'a hold is open beyond its deadline': `update open_holds set expires_at = house_now() - interval '21 minutes' where amount = 750000`,
+    'a message was never decided': `insert into inbox (source, external_id, subject, body, received_at) values ('sms:generic', 'x', '+447700900010', '{}', house_now() - interval '16 minutes')`,
+    'nobody looks at a payment': `update topups set next_look_at = now() - interval '16 minutes' where id = '${REFUSED}'`,
+    'an order that has its code is not finished': `
+      update inbox set received_at = received_at - interval '1 hour';
+      update messages set received_at = received_at - interval '1 hour';
+      update orders set received_at = received_at - interval '1 hour', expires_at = house_now() - interval '16 minutes' where id = '${charged}'`,
+    'rows are not sealed': `update transfers set recorded_at = house_now() - interval '61 minutes' where account_id = 1 and number = 1`,
+    'movements of the house are not sealed': `update house_entries set recorded_at = house_now() - interval '61 minutes'`,
+    'a letter is not sent': `insert into mail_outbox (id, to_address, subject, body_text, body_html, can_switch_off, next_attempt_at)
+       values (gen_random_uuid(), 'ana@example.com', 's', 't', 'h', true, now() - interval '16 minutes')`,
+  }
+
+  /** What is late, and not so late that anybody should be called. */
+  const inTime: Record<string, string> = {
+    'an order': `update orders set expires_at = house_now() - interval '14 minutes' where id = '${waiting}'`,
+    'a hold': `update open_holds set expires_at = house_now() - interval '19 minutes'`,
+    'a message': `insert into inbox (source, external_id, subject, body, received_at) values ('sms:generic', 'x', '+447700900010', '{}', house_now() - interval '14 minutes')`,
+    'a message that was decided long ago': `insert into inbox (source, external_id, subject, body, received_at, handled_at) values ('sms:generic', 'x', '+447700900010', '{}', house_now() - interval '1 day', house_now() - interval '1 day')`,
+    'a seal': `update transfers set recorded_at = house_now() - interval '59 minutes'`,
+    'a look at a payment': `update topups set next_look_at = now() - interval '14 minutes' where id = '${REFUSED}'`,
+    'a letter': `insert into mail_outbox (id, to_address, subject, body_text, body_html, can_switch_off, next_attempt_at)
+      values (gen_random_uuid(), 'ana@example.com', 's', 't', 'h', true, now() - interval '14 minutes')`,
+  }
+
+  return {
+    db,
+    owner,
+    ledger,
+    /** An order of account 1 that waits. */
+    waiting,
+    damages,
+    delays,
+    inTime,
+    insideTheTransaction,
+    inside,
+    async close(): Promise<void> {
+      await orders.close()
+      await ledger.close()
+      await owner.end()
+      await db.close()
+    },
+  }
+
+  /** Does the damage, looks, and takes it back. */
+  async function inside<Result>(
+    does: string,
+    look: (connect: () => Promise<pg.PoolClient>) => Promise<Result>,
+  ): Promise<Result> {
+    await owner.query('begin')
+    try {
+      await owner.query(does)
+      return await look(insideTheTransaction)
+    } finally {
+      await owner.query('rollback')
+    }
+  }
+
+  async function place(): Promise<string> {
+    const placed = await orders.place({
+      accountId: 1n,
+      service: 'telegram',
+      country: 'GB',
+      maxPrice: null,
+      idempotencyKey: null,
+      key: null,
+    })
+    assert.ok(placed.ok)
+    return readId('ord', placed.order.id)!
+  }
+
+  /** The audit's own transaction is this one, which sees the damage. */
+  async function insideTheTransaction(): Promise<pg.PoolClient> {
+    const query = (text: string) => (/^(begin|rollback)/.test(text) ? { rows: [] } : owner.query(text))
+    return { query, release() {} } as unknown as pg.PoolClient
+  }
+}
+
+/** One movement more, by the ledger's own function: its sums stay right. */
+function movement(kind: 'credit' | 'debit', account: number, contra: number, code: number, reference: string): string {
+  return `select ledger_apply(array[gen_random_uuid()], array['${kind}']::transfer_kind[], array[${account}]::bigint[],
+    array[${contra}]::smallint[], array[${code === 30 ? 10_000_000 : 1_200_000}]::bigint[], array[null]::uuid[], array[${code}]::smallint[],
+    array['${reference}']::uuid[], array[null]::timestamptz[], array[null]::timestamptz[], array[null]::text[], array[null]::int[],
+    array[null]::int[])`
+}

@@ -1,0 +1,395 @@
+/**
+ * Mutation testing of the ledger: every file is changed in hundreds of small ways (operators.ts), one at a time, and the tests that are
+ * about it are run until one fails. What no test notices is either explained (survivors.ts) or a test that is missing.
+ *
+ *   npm run mutants [-- --only FILE …] [--sample NUMBER --seed NUMBER] [--report FILE] [--again]
+ *
+ * SQL is planted into a database of its own, played streams there, and only what is still alive meets the slower tests. TypeScript is
+ * checked by the compiler first, and tested in a copy of the checkout. `--again` believes the last run in what it caught of files that
+ * have not changed since, and judges the rest anew: for writing the tests that are missing. Exits 1 when fewer than nine of ten are caught, when a survivor
+ * has no reason, or when a reason has no survivor any more.
+ */
+import { createHash } from 'node:crypto'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { auditLedger } from '../../server/ledger/audit/audit.ts'
+import { type AuditWorld, openAuditWorld } from '../audit-world.ts'
+import { type Copy, copyCheckout } from '../copy.ts'
+import { type Oracle, openOracle } from '../ledger/oracle.ts'
+import { chance, SEED } from '../random.ts'
+import { notViable } from './compiler.ts'
+import { type Mutant, mutantsOf, mutate } from './operators.ts'
+import { survivors } from './survivors.ts'
+
+type Tests = { file: string; env?: Record<string, string> }[]
+type Outcome = { what: 'caught' | 'survived' | 'not viable'; how: string }
+type Judged = Mutant & Outcome & { seconds: number }
+type Game = ReturnType<typeof openGame>
+
+const ROOT = join(import.meta.dirname, '../..')
+const REPORT = join(ROOT, 'test-results', 'mutants.txt')
+const CAUGHT_SHARE_MIN = 0.9
+/** As many as the machine that this is made for has processors. */
+const LANES = 2
+const STREAMS = 6
+const COMMANDS_PER_STREAM = 120
+const ASKING_SECONDS_MAX = 30
+const NOT_OVER = `not over within ${ASKING_SECONDS_MAX} s`
+const TEST_SECONDS_MAX = 60
+
+const ledger = { file: 'server/ledger/ledger.test.ts' }
+const asOf = { file: 'server/ledger/asof.test.ts' }
+const chart = { file: 'server/ledger/chart.test.ts' }
+const figures = { file: 'server/ledger/figures.test.ts' }
+const seals = { file: 'server/ledger/seal.test.ts', env: { SEAL_ROWS: '2000' } }
+const invariants = { file: 'test/ledger/invariants.test.ts' }
+const properties = { file: 'test/ledger/properties.test.ts' }
+const streams = { file: 'test/ledger/streams.test.ts', env: { ORACLE_RUNS: '2' } }
+const audit = { file: 'test/audit.test.ts' }
+
+/** By which tests each file is judged, the quickest to fail first; `first`: what is asked before them, from here. */
+const judges: Record<string, { first: 'streams' | 'damages' | null; tests: Tests }> = {
+  'server/ledger/house.ts': { first: null, tests: [ledger, invariants] },
+  'server/ledger/house.sql': { first: 'streams', tests: [ledger, invariants] },
+  'server/ledger/compact.sql': { first: 'streams', tests: [ledger] },
+  'server/ledger/chart.ts': { first: null, tests: [chart] },
+  'server/ledger/asof.sql': { first: null, tests: [asOf] },
+  'server/ledger/figures.ts': { first: null, tests: [figures] },
+  'server/ledger/apply.sql': { first: 'streams', tests: [ledger, invariants, properties, streams] },
+  'server/ledger/ledger.ts': { first: 'streams', tests: [ledger, asOf, invariants, streams] },
+  'server/ledger/audit/audit.ts': { first: 'damages', tests: [audit] },
+  'server/ledger/seal.sql': { first: null, tests: [seals] },
+  'server/ledger/seal.ts': { first: null, tests: [seals] },
+  'server/ledger/audit/seals.ts': { first: null, tests: [seals] },
+}
+
+/** What PostgreSQL says of a statement that nobody could have written: it would have failed at its first use. */
+const NOT_WRITTEN_LIKE_THIS =
+  /syntax error|(?:function|operator|column|relation|type) .* does not exist|is ambiguous|must appear in the GROUP BY|invalid input value for enum|could not determine|is of type .* but (?:expression|default)|cannot be cast|subquery must return|argument of .* must be|operator is not unique|cannot be matched|structure of query does not match|must be type|malformed array literal/
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', multiple: true, default: [] },
+      sample: { type: 'string' },
+      seed: { type: 'string', default: String(SEED) },
+      report: { type: 'string', default: REPORT },
+      again: { type: 'boolean', default: false },
+    },
+  })
+  const files = Object.keys(judges).filter(
+    (file) => values.only.length === 0 || values.only.some((want) => file.endsWith(want)),
+  )
+  if (files.length === 0) throw new Error(`No file of the ledger is called ${values.only.join(' or ')}`)
+  const every = files.flatMap((file) => mutantsOf(file, readFileSync(join(ROOT, file), 'utf8')))
+  const drawn = values.sample ? sampled(every, Number(values.sample), Number(values.seed)) : every
+  console.log(
+    `${every.length} mutants of ${files.length} files${drawn === every ? '' : `; ${drawn.length} of them, seed ${values.seed}`}`,
+  )
+
+  const begun = performance.now()
+  const copies = Array.from({ length: LANES }, copyCheckout)
+  let judged: Judged[]
+  try {
+    judged = await judgeAll(drawn, copies, notesOf(values.report, values.again))
+  } finally {
+    for (const copy of copies) copy.close()
+  }
+  const minutes = ((performance.now() - begun) / 60_000).toFixed(1)
+  process.exitCode = report(judged, { every, whole: drawn === every, minutes, path: values.report })
+}
+
+/** A draw that everybody can repeat, in the order of the files. */
+function sampled(every: Mutant[], size: number, seed: number): Mutant[] {
+  const luck = chance(seed)
+  const chosen = new Set(
+    every
+      .map((mutant) => ({ mutant, place: luck.next() }))
+      .sort((a, b) => a.place - b.place)
+      .slice(0, size)
+      .map(({ mutant }) => mutant),
+  )
+  return every.filter((mutant) => chosen.has(mutant))
+}
+
+async function judgeAll(mutants: Mutant[], copies: Copy[], notes: Notes): Promise<Judged[]> {
+  const judged: Judged[] = []
+  const queue: Mutant[] = []
+  for (const file of new Set(mutants.map((mutant) => mutant.file))) {
+    const own = mutants.filter((mutant) => {
+      if (mutant.file !== file) return false
+      const known = notes.known(mutant)
+      if (known) judged.push({ ...mutant, ...known })
+      return !known
+    })
+    const wrong = file.endsWith('.ts') ? notViable(copies[0]!.folder, own) : new Map<Mutant, string>()
+    for (const mutant of own) {
+      const why = wrong.get(mutant)
+      if (why === undefined) queue.push(mutant)
+      else judged.push(notes.note({ ...mutant, what: 'not viable', how: why, seconds: 0 }))
+    }
+  }
+  console.log(`${queue.length} to judge; the others do not compile, or are known`)
+  const begun = performance.now()
+  let next = 0
+  await Promise.all(
+    copies.map(async (copy) => {
+      const game = openGame()
+      try {
+        while (next < queue.length) {
+          const mutant = queue[next++]!
+          const since = performance.now()
+          const outcome = await judge(mutant, copy, game)
+          judged.push(notes.note({ ...mutant, ...outcome, seconds: (performance.now() - since) / 1000 }))
+          if (outcome.what === 'survived')
+            console.log(`  survived  ${mutant.file}:${mutant.line} ${mutant.operator}: ${mutant.id}`)
+          if (next % 50 === 0)
+            console.log(`  ${next} of ${queue.length}, ${((performance.now() - begun) / 60_000).toFixed(1)} min`)
+        }
+      } finally {
+        await game.close()
+      }
+    }),
+  )
+  return judged
+}
+
+type Notes = ReturnType<typeof notesOf>
+
+/** What was judged, noted as it comes, beside the report. */
+function notesOf(report: string, again: boolean) {
+  const path = `${report}.notes`
+  const key = (mutant: Mutant) =>
+    createHash('sha256')
+      .update(mutate(readFileSync(join(ROOT, mutant.file), 'utf8'), mutant))
+      .digest('hex')
+  const known = new Map<string, Outcome & { seconds: number }>()
+  if (again && existsSync(path)) {
+    for (const line of readFileSync(path, 'utf8').trim().split('\n')) {
+      const { of, ...outcome } = JSON.parse(line) as Outcome & { of: string; seconds: number }
+      if (outcome.what !== 'survived') known.set(of, outcome)
+    }
+  } else rmSync(path, { force: true })
+  mkdirSync(dirname(report), { recursive: true })
+  return {
+    known: (mutant: Mutant) => known.get(key(mutant)),
+    note(judged: Judged): Judged {
+      const { what, how, seconds } = judged
+      appendFileSync(path, `${JSON.stringify({ of: key(judged), what, how, seconds })}\n`)
+      return judged
+    },
+  }
+}
+
+async function judge(mutant: Mutant, copy: Copy, game: Game): Promise<Outcome> {
+  const { first, tests } = judges[mutant.file]!
+  const text = mutate(readFileSync(join(ROOT, mutant.file), 'utf8'), mutant)
+  if (mutant.file.endsWith('.sql')) {
+    const difference = await game.plantSql(text, mutant.file, first === 'streams')
+    if (difference !== null) return caughtBy(difference, 'streams')
+    const sql = join(copy.folder, 'planted.sql')
+    writeFileSync(sql, text)
+    return judgeByTests(tests, copy, { TEST_DATABASE_SQL: sql })
+  }
+  if (first !== null) {
+    const difference = await game.plantModule(text, mutant, copy, first)
+    if (difference !== null) return caughtBy(difference, first)
+  }
+  copy.write(mutant.file, text)
+  try {
+    return await judgeByTests(tests, copy, {})
+  } finally {
+    copy.restore()
+  }
+}
+
+async function judgeByTests(tests: Tests, copy: Copy, env: Record<string, string>): Promise<Outcome> {
+  for (const { file, env: more } of tests) {
+    const { failed } = await copy.test(file, { env: { ...env, ...more }, secondsMax: TEST_SECONDS_MAX })
+    if (failed) return caughtBy(failed.why, `${file}: ${failed.test}`)
+  }
+  return { what: 'survived', how: '' }
+}
+
+function caughtBy(why: string, test: string): Outcome {
+  const [line = ''] = why.split('\n')
+  if (NOT_WRITTEN_LIKE_THIS.test(why)) return { what: 'not viable', how: line.slice(0, 200) }
+  return { what: 'caught', how: `${test}: ${line.slice(0, 120)}` }
+}
+
+/** Databases in which one mutant after the other is planted, and what is asked of it there. */
+function openGame() {
+  let oracle: Oracle | null = null
+  let world: AuditWorld | null = null
+
+  /** What was found; null: nothing. Without `played` it is only planted, to see whether PostgreSQL takes it. */
+  async function plantSql(text: string, file: string, played: boolean): Promise<string | null> {
+    oracle ??= await openOracle({ ledgers: 1, lanes: 1 })
+    const { owner } = oracle
+    try {
+      await owner.query(text)
+    } catch (error) {
+      return `syntax error: ${(error as Error).message}`
+    }
+    let found: string | null = null
+    if (played) {
+      found = await inTime(streamsOf(oracle))
+      if (found === NOT_OVER) {
+        // What never ends is ended by the database's own limit; the next one gets another database.
+        oracle = null
+        return found
+      }
+      await owner.query(`
+        set session_replication_role = replica;
+        truncate seals, transfers, house_entries, ledger_accounts, open_holds, platform_deltas, platform_sums;
+        set session_replication_role = default`)
+    }
+    await owner.query(readFileSync(join(ROOT, file), 'utf8'))
+    return found
+  }
+
+  /** A module beside the one that it is a mutant of, loaded into this process. */
+  async function plantModule(
+    text: string,
+    mutant: Mutant,
+    copy: Copy,
+    asked: 'streams' | 'damages',
+  ): Promise<string | null> {
+    const path = join(copy.folder, mutant.file.replace(/\.ts$/, `.mutant${mutant.start}-${mutant.end}-${planted++}.ts`))
+    writeFileSync(path, text)
+    try {
+      const module = await import(path)
+      if (asked === 'damages') {
+        world ??= await openAuditWorld()
+        const found = await inTime(damagesOf(world, module))
+        if (found !== null) {
+          // A connection may be in the middle of something.
+          void world.close().catch(() => {})
+          world = null
+        }
+        return found
+      }
+      const own = await openOracle({ ledgers: 1, lanes: 1, create: module.createLedger })
+      const found = await inTime(streamsOf(own))
+      if (found !== NOT_OVER) await own.close()
+      return found
+    } catch (error) {
+      return (error as Error).message
+    } finally {
+      rmSync(path)
+    }
+  }
+
+  return {
+    plantSql,
+    plantModule,
+    async close() {
+      await oracle?.close()
+      await world?.close()
+    },
+  }
+}
+
+let planted = 0
+
+async function inTime(asking: Promise<string | null>): Promise<string | null> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve(NOT_OVER), ASKING_SECONDS_MAX * 1000)
+  })
+  try {
+    return await Promise.race([asking, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function damagesOf(
+  world: AuditWorld,
+  module: typeof import('../../server/ledger/audit/audit.ts'),
+): Promise<string | null> {
+  try {
+    const { pool } = world.db.database
+    for (const found of [await module.auditLedger(pool), await module.findOverdue(pool)])
+      if (found.length > 0) return `what nobody touched: ${found[0]!.check}`
+    for (const [damage, { does, found }] of Object.entries(world.damages)) {
+      const differences = await world.inside(does, (connect) => module.auditLedger({ connect }))
+      const seen = [...new Set(differences.map(({ check }) => check))]
+      if (seen.join() !== found.join()) return `${damage}: found by ${seen.join(', ') || 'nothing'}`
+    }
+    for (const [delay, does] of Object.entries(world.delays)) {
+      const overdue = await world.inside(does, (connect) => module.findOverdue({ connect }))
+      if (overdue.length !== 1) return `${delay}: ${overdue.length} overdue`
+    }
+    for (const [what, does] of Object.entries(world.inTime)) {
+      const overdue = await world.inside(does, (connect) => module.findOverdue({ connect }))
+      if (overdue.length > 0) return `${what}: overdue`
+    }
+    return null
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+async function streamsOf(oracle: Oracle): Promise<string | null> {
+  try {
+    for (let stream = 0; stream < STREAMS; stream++) {
+      const { difference } = await oracle.play(SEED + stream, COMMANDS_PER_STREAM)
+      if (difference !== null) return difference
+    }
+    const [first] = await auditLedger(oracle.db.database.pool, 'ledger')
+    return first ? `the audit: ${first.check}` : null
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+/** Returns the exit code. */
+function report(judged: Judged[], run: { every: Mutant[]; whole: boolean; minutes: string; path: string }): number {
+  const lines: string[] = []
+  const say = (text: string) => {
+    lines.push(text)
+    console.log(text)
+  }
+  const files = [...new Set(judged.map(({ file }) => file))]
+  const count = (list: Judged[], what: Outcome['what']) => list.filter((one) => one.what === what).length
+  say(`${'file'.padEnd(32)} mutants  caught  survived  not viable   share`)
+  for (const name of [...files, 'all']) {
+    const own = name === 'all' ? judged : judged.filter(({ file }) => file === name)
+    const [caught, survived, broken] = [count(own, 'caught'), count(own, 'survived'), count(own, 'not viable')]
+    const share = caught + survived === 0 ? '-' : `${((100 * caught) / (caught + survived)).toFixed(1)} %`
+    const columns = [own.length, caught, survived, broken].map((n, index) => String(n).padStart([7, 8, 10, 12][index]!))
+    say(
+      `${(name === 'all' ? name : name.slice('server/ledger/'.length)).padEnd(32)} ${columns.join('')} ${share.padStart(7)}`,
+    )
+  }
+  const reasons = new Map(
+    Object.entries(survivors).flatMap(([file, list]) => list.map(([mutant, why]) => [`${file}: ${mutant}`, why])),
+  )
+  const unexplained = judged.filter((one) => one.what === 'survived' && !reasons.has(`${one.file}: ${one.id}`))
+  const there = new Set(run.every.map(({ file, id }) => `${file}: ${id}`))
+  const caught = new Set(judged.filter((one) => one.what !== 'survived').map(({ file, id }) => `${file}: ${id}`))
+  const stale = [...reasons.keys()].filter(
+    (key) => (files.includes(key.slice(0, key.indexOf(': '))) && !there.has(key)) || caught.has(key),
+  )
+  for (const { file, line, operator, id } of unexplained) say(`NO REASON  ${file}:${line} ${operator}: ${id}`)
+  for (const key of stale) say(`NO SURVIVOR ANY MORE  ${key}`)
+  const score = count(judged, 'caught') / Math.max(1, count(judged, 'caught') + count(judged, 'survived'))
+  const enough = score >= CAUGHT_SHARE_MIN
+  say(
+    `Mutants: ${(100 * score).toFixed(1)} % caught${enough ? '' : `, and ${100 * CAUGHT_SHARE_MIN} % is wanted`}; ` +
+      `${unexplained.length} survivors without a reason; ${run.minutes} min${run.whole ? '' : ' (a sample)'}`,
+  )
+  for (const { file, line, operator, id, what, how, seconds } of judged.toSorted((a, b) =>
+    a.file === b.file ? a.start - b.start : a.file < b.file ? -1 : 1,
+  ))
+    lines.push(
+      `${what.padEnd(10)} ${seconds.toFixed(1).padStart(5)} s  ${file}:${line} ${operator}: ${id}${how ? `\n              ${how}` : ''}${what === 'survived' ? `\n              ${reasons.get(`${file}: ${id}`) ?? '?'}` : ''}`,
+    )
+  writeFileSync(run.path, `${lines.join('\n')}\n`)
+  console.log(`Each one, and what caught it: ${run.path}`)
+  return enough && unexplained.length === 0 && stale.length === 0 ? 0 : 1
+}
+
+await main()
