@@ -349,25 +349,39 @@ async function applyCommands(tx: Queryable, commands: Command[], groups: (number
     text: `select ledger_apply($1::uuid[], $2::transfer_kind[], $3::bigint[], $4::smallint[], $5::bigint[], $6::uuid[], $7::smallint[],
                                $8::uuid[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::int[], $13::int[]) as results`,
     values: [
-      commands.map((command) => command.id),
-      commands.map((command) => command.kind),
-      commands.map((command) => command.accountId),
-      commands.map((command) => platformAccounts[command.contra]),
-      commands.map((command) => ('amount' in command ? (command.amount ?? null) : null)),
-      commands.map((command) => ('holdId' in command ? command.holdId : null)),
-      commands.map((command) => causes[command.code]),
-      commands.map((command) => command.reference),
-      commands.map((command) => command.happenedAt ?? null),
-      commands.map((command) => ('expiresAt' in command ? command.expiresAt : null)),
-      commands.map((command) => ('onExpiry' in command ? command.onExpiry : null)),
-      commands.map((command) => ('openMax' in command ? (command.openMax ?? null) : null)),
-      groups,
+      column(commands, (command) => command.id),
+      column(commands, (command) => command.kind),
+      column(commands, (command) => command.accountId),
+      column(commands, (command) => platformAccounts[command.contra]),
+      column(commands, (command) => ('amount' in command ? command.amount : null)),
+      column(commands, (command) => ('holdId' in command ? command.holdId : null)),
+      column(commands, (command) => causes[command.code]),
+      column(commands, (command) => command.reference),
+      column(commands, (command) => command.happenedAt),
+      column(commands, (command) => ('expiresAt' in command ? command.expiresAt : null)),
+      column(commands, (command) => ('onExpiry' in command ? command.onExpiry : null)),
+      column(commands, (command) => ('openMax' in command ? command.openMax : null)),
+      column(groups, (group) => group),
     ],
   })
   return rows[0]!.results.map(readOutcome)
 }
 
+type Plain = string | bigint | number | Date | null | undefined
+
+/** An array in PostgreSQL's own writing. Ids, numbers, words and times need no quotes; anything else is a bug of the caller. */
+function column<T>(items: T[], of: (item: T) => Plain): string {
+  let text = ''
+  for (const item of items) {
+    const value = of(item) ?? 'NULL'
+    if (typeof value === 'string' && !/^[\w-]+$/.test(value)) throw new Error(`This is no id: ${value}`)
+    text += `,${value instanceof Date ? value.toISOString() : value}`
+  }
+  return `{${text.slice(1)}}`
+}
+
 function readOutcome(text: string): Outcome {
+  if (text === 'ok') return { done: true, result: 'ok' }
   const [result, differs] = text.split(': ')
   if (result === 'ok' || result === 'exists') return { done: true, result }
   return { done: false, result: result as RefusedMovement, ...(differs ? { differs: differs.split(', ') } : {}) }

@@ -1,10 +1,19 @@
 /** Ids and randomness. Nothing else in the server may make either. */
-import { createHash, randomBytes, randomInt } from 'node:crypto'
+import { createHash, hash, randomBytes, randomFillSync, randomInt } from 'node:crypto'
 import { wireClock } from './clock.ts'
+
+// Asked of the system for many ids at once: it answers a page as quickly as sixteen bytes. No byte is used twice.
+const pool = Buffer.alloc(4096)
+let used = pool.length
 
 /** A fresh id: UUIDv7, so that indexes grow at their end. */
 export function newId(now: Date = wireClock.now()): string {
-  const bytes = randomBytes(16)
+  if (used === pool.length) {
+    randomFillSync(pool)
+    used = 0
+  }
+  const bytes = pool.subarray(used, used + 16)
+  used += 16
   bytes.writeUIntBE(now.getTime(), 0, 6)
   bytes[6] = (bytes[6]! & 0x0f) | 0x70
   bytes[8] = (bytes[8]! & 0x3f) | 0x80
@@ -16,9 +25,9 @@ export function newId(now: Date = wireClock.now()): string {
  * A repetition derives the same id and is therefore the same command. clock.sql derives the same in the database.
  */
 export function derivedId(origin: string, purpose: string, number = 1): string {
-  const hash = createHash('sha256').update(`${origin}:${purpose}:${number}`).digest('hex')
-  const variant = (8 + (Number.parseInt(hash.slice(3, 5), 16) & 3)).toString(16)
-  return dashed(`${origin.replaceAll('-', '').slice(0, 12)}8${hash.slice(0, 3)}${variant}${hash.slice(5, 20)}`)
+  const hex = hash('sha256', `${origin}:${purpose}:${number}`)
+  const variant = (8 + (Number.parseInt(hex.slice(3, 5), 16) & 3)).toString(16)
+  return dashed(`${origin.slice(0, 8)}${origin.slice(9, 13)}8${hex.slice(0, 3)}${variant}${hex.slice(5, 20)}`)
 }
 
 function dashed(hex: string): string {
