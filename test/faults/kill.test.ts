@@ -23,7 +23,6 @@ const CUSTOMERS = 6
 const CREDIT = '5000.00'
 /** The server lives this long between two kills. */
 const BURST_MS = { from: 700, to: 1_500 }
-const READY_MS_MAX = 10_000
 /** Orders end by themselves while the server is being killed. */
 const LIFETIME_SECONDS = 60
 const TOPUP_LIFE_SECONDS = 45 * 60
@@ -98,17 +97,15 @@ async function killAgainAndAgain(t: TestContext, { kills, done, seed }: { kills:
     await crowd.whatWasToldIsTrue()
     await theBooksAgree(world, customers)
     readyMs.sort((a, b) => a - b)
-    const median = readyMs[Math.floor(kills / 2)]!
     const figures = {
       kills,
       ...crowd.counts,
       dyingPayments,
-      medianUpAgainMs: Math.round(median),
+      medianUpAgainMs: Math.round(readyMs[Math.floor(kills / 2)]!),
       slowestUpAgainMs: Math.round(readyMs.at(-1)!),
     }
     tellFigures({ kind: 'server', ...figures })
     t.diagnostic(`seed ${seed}: ${JSON.stringify(figures)}`)
-    assert.ok(median < READY_MS_MAX, `a start took ${median} ms`)
     // Or this would have proved little.
     assert.ok(Object.values(crowd.counts.answersLost).some((count) => count > 0))
     if (kills >= KILLS_FOR_ALL_KINDS)
