@@ -1,6 +1,7 @@
 /**
  * `npm run faults -- --kills N --seed S`: kills the server and PostgreSQL N times in all while they are at work, and compares what was
- * acknowledged with what is there. Two of five kills are the server's, because each costs a start of it; the others are PostgreSQL's.
+ * acknowledged with what is there. Two of five kills are the server's, because each costs a start of it; the others are PostgreSQL's,
+ * beside them.
  */
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,9 +18,9 @@ const killsUsual = 100
 const killsMax = 10_000
 /** As the tests have it for one; the whole takes a fraction of it. */
 const secondsPerKillMax = 12
+const startSecondsMax = 200
 const lookMs = 500
 
-/** Two of five kills are the server's. */
 const serverShare = 0.4
 const kinds = [
   { kind: 'postgres', name: 'PostgreSQL', file: 'test/faults/kill-postgres.test.ts' },
@@ -35,49 +36,46 @@ export async function faults(args) {
     keepLock(await preparePackages('faults'))
     const env = await openTests(folder)
     const since = performance.now()
+    const ofServer = Math.round(kills * serverShare)
+    const parts = kinds
+      .map((one) => ({
+        ...one,
+        kills: one.kind === 'server' ? ofServer : kills - ofServer,
+        report: reportOf(folder, one.kind),
+      }))
+      .filter((part) => part.kills > 0)
     line(`  ${kills} kills in all, seed ${seed}`)
-    /** @type {Figures[]} */
-    const seen = []
-    let failed = 0
-    for (const { kind, name, file } of kinds) {
-      const ofServer = Math.round(kills * serverShare)
-      const count = kind === 'server' ? ofServer : kills - ofServer
-      if (count === 0) continue
-      const report = join(folder, `${kind}.report`)
-      rmSync(report, { force: true })
-      begin(name, 'beginning')
-      const looking = setInterval(() => begin(name, progressOf(report)), lookMs)
-      const { code, output } = await runQuietly(
-        pinnedNode,
-        ['--test', `--test-timeout=${(200 + count * secondsPerKillMax) * 1000}`, join(checkout, file)],
-        {
-          cwd: checkout,
-          env: {
-            ...env,
-            SEED: String(seed),
-            FAULTS_REPORT: report,
-            FAULTS_SERVER_KILLS: String(count),
-            FAULTS_POSTGRES_KILLS: String(count),
-          },
-        },
-      )
-      clearInterval(looking)
-      const figures = sum(linesOf(report).flatMap((told) => ('figures' in told ? [told.figures] : [])))
-      done(code === 0 ? `${count} kills, and nothing was lost` : `FAILED, ${progressOf(report)}`)
-      if (code !== 0) {
-        failed++
-        line(output)
-      }
-      if (figures) seen.push(figures)
-    }
-    table(seen)
-    line(
-      failed === 0
-        ? `All ${kills} kills passed in ${seconds(since)}.`
-        : `FAILED after ${seconds(since)}: again with --seed ${seed}.`,
-    )
-    return failed === 0 ? 0 : 1
+    const progress = () => parts.map(({ name, report }) => `${name} ${progressOf(report)}`).join(', ')
+    begin('Kills', progress())
+    const looking = setInterval(() => begin('Kills', progress()), lookMs)
+    const ran = await Promise.all(parts.map((part) => killAndCompare(part, { ...env, SEED: String(seed) })))
+    clearInterval(looking)
+    done(progress())
+    for (const { code, output } of ran) if (code !== 0) line(output)
+    table(parts.flatMap(({ report }) => sum(linesOf(report).flatMap((told) => told.figures ?? [])) ?? []))
+    const isGood = ran.every(({ code }) => code === 0)
+    const again = `again with --seed ${seed}`
+    line(isGood ? `All ${kills} kills passed in ${seconds(since)}.` : `FAILED after ${seconds(since)}: ${again}.`)
+    return isGood ? 0 : 1
   })
+}
+
+/** Where the tests tell what they see. @param {string} folder @param {string} kind */
+function reportOf(folder, kind) {
+  const report = join(folder, `${kind}.report`)
+  rmSync(report, { force: true })
+  return report
+}
+
+/**
+ * Each has a PostgreSQL of its own, so they do not disturb each other.
+ * @param {{ kind: string, file: string, kills: number, report: string }} part
+ * @param {NodeJS.ProcessEnv} env
+ */
+function killAndCompare({ kind, file, kills, report }, env) {
+  const limit = `--test-timeout=${(startSecondsMax + kills * secondsPerKillMax) * 1000}`
+  const more = { FAULTS_REPORT: report, [`FAULTS_${kind.toUpperCase()}_KILLS`]: String(kills) }
+  return runQuietly(pinnedNode, ['--test', limit, join(checkout, file)], { cwd: checkout, env: { ...env, ...more } })
 }
 
 /** @param {string[]} args */
