@@ -1,5 +1,5 @@
 /** Unit: milliseconds. Long enough for a machine that does other things too; a test that waits for nothing fails by it. */
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 60_000
 const LOOK_AGAIN_MS = 20
 
 /** Looks until there is something to see, and answers it. An empty list is nothing: it would end the wait before it began. */

@@ -11,6 +11,7 @@ import { until } from '../../test/until.ts'
 import { auditLedger } from '../ledger/audit/audit.ts'
 import { createLedger, type Ledger } from '../ledger/ledger.ts'
 import { createAnnounce } from '../platform/announce.ts'
+import { Overloaded } from '../platform/batch.ts'
 import { advanceHouseClock, pause } from '../platform/clock.ts'
 import { newId, readId } from '../platform/ids.ts'
 import { openLog } from '../platform/log.ts'
@@ -128,6 +129,16 @@ async function keyOf(accountId: bigint, dailyCap: string, timeZone = 'UTC'): Pro
   return { id: BigInt(rows[0].id), dailyCap: usd(dailyCap) }
 }
 
+/** Asks again while there is more to do than is done in time, as it says one should: on a slow machine that is no answer to the question. */
+function insist(orders: Orders, asked: ReturnType<typeof request>): Promise<Placed> {
+  return until(() =>
+    orders.place(asked).catch((error: unknown) => {
+      if (error instanceof Overloaded) return null
+      throw error
+    }),
+  )
+}
+
 function count(placed: Placed[]): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const one of placed) {
@@ -141,7 +152,7 @@ test('of 200 orders at once with credit for 50, exactly 50 are placed and 150 ge
   await stock('GB', 60)
   const orders = room({ openMax: 100 })
   const ana = await customer('60.00')
-  const placed = await Promise.all(Array.from({ length: 200 }, () => orders.place(request(ana, 'GB'))))
+  const placed = await Promise.all(Array.from({ length: 200 }, () => insist(orders, request(ana, 'GB'))))
   assert.deepEqual(count(placed), { placed: 50, insufficient_credits: 150 })
   const phones = placed.filter((one) => one.ok).map((one) => one.order.phone_number)
   assert.equal(new Set(phones).size, 50, 'no number was given twice')
@@ -152,7 +163,7 @@ test('at the limit of 20 open orders, 20 of 200 at once are placed and the rest 
   await stock('DE', 60)
   const orders = room()
   const ana = await customer('60.00')
-  const placed = await Promise.all(Array.from({ length: 200 }, () => orders.place(request(ana, 'DE'))))
+  const placed = await Promise.all(Array.from({ length: 200 }, () => insist(orders, request(ana, 'DE'))))
   assert.deepEqual(count(placed), { placed: 20, too_many_open_orders: 180 })
 })
 
@@ -245,7 +256,7 @@ test('two servers at once: credit, limit and stock hold together, and no number 
   const two = room({ openMax: 15 })
   const customers = await Promise.all([customer('12.00'), customer('12.00'), customer('60.00'), customer('60.00')])
   const placed = await Promise.all(
-    Array.from({ length: 160 }, (_, n) => (n % 2 ? one : two).place(request(customers[n % 4]!, 'FR'))),
+    Array.from({ length: 160 }, (_, n) => insist(n % 2 ? one : two, request(customers[n % 4]!, 'FR'))),
   )
   const counts = count(placed)
   assert.equal(counts['placed'], 30, JSON.stringify(counts))

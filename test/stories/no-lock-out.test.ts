@@ -62,7 +62,13 @@ test('strangers from a thousand networks fill what they share; my browser and my
 
 test('of a list of stolen passwords one network tries thirty a minute', async () => {
   const thief = somebody()
-  const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => thief.signIn(`somebody${i}`, `stolen ${i}`)))
+  const answers: Answer<unknown>[] = []
+  // No more at once than are served in time by any machine: of who is sent away for that, nothing is counted.
+  for (let lot = 0; lot < 4; lot++) {
+    answers.push(
+      ...(await Promise.all(Array.from({ length: 50 }, (_, i) => thief.signIn(`somebody${lot}_${i}`, `stolen ${i}`)))),
+    )
+  }
   assert.equal(answers.filter((answer) => answer.status === 401).length, 30)
   assert.equal(answers.filter((answer) => answer.status === 429).length, 170)
 })

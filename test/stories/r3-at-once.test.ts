@@ -135,10 +135,26 @@ test('settled 20 times at once, in two processes: one call to take the money, on
 
 test('asked 20 times at once about a page that is still open: at most two looks', async () => {
   const calls = counted()
+  const gate = door()
   const ana = await world.customer()
   const topup = await ana.startsTopup('10.00')
-  world.serve(world.room(calls.card))
-  await Promise.all(Array.from({ length: 20 }, () => ana.comesBack(topup)))
+  world.serve(
+    world.room({
+      ...calls.card,
+      async readSession(id) {
+        gate.reached()
+        await gate.opened
+        return calls.card.readSession(id)
+      },
+    }),
+  )
+  const asking = Promise.all(Array.from({ length: 20 }, () => ana.comesBack(topup)))
+  // The first look ends when all of them have asked: none of their statements is under way.
+  await gate.standing
+  const { pool } = world.db.database
+  await until(async () => pool.waitingCount === 0 && pool.idleCount === pool.totalCount)
+  gate.open()
+  await asking
   world.serve(world.payments)
   assert.ok(calls.made['readSession']! <= 2, JSON.stringify(calls.made))
 })
