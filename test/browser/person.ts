@@ -55,6 +55,13 @@ export async function order(page: Page, service: string, country: string): Promi
 
 /** The desk of the sandbox, in a tab of its own. */
 export async function openDesk(page: Page): Promise<Page> {
+  // The link moves up when what the customer has comes in below it, and a click that begins before would end beside it.
+  await expect(
+    page
+      .getByText(/^\$[\d.,]+ available$/)
+      .filter({ visible: true })
+      .first(),
+  ).toBeVisible()
   const opened = page.context().waitForEvent('page')
   await page.getByRole('link', { name: 'Desk' }).click({ modifiers: ['ControlOrMeta'] })
   const desk = await opened
