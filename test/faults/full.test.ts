@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
-import type { Order } from '../../contract/contract.ts'
+import type { Order, Status } from '../../contract/contract.ts'
 import type { Problem } from '../../contract/refusals.ts'
 import { newId, readId } from '../../server/platform/ids.ts'
 import { until } from '../until.ts'
@@ -73,6 +73,8 @@ test('no room for the tables: 503 and nothing half done, and all is well by itse
       missing: ['The database refuses changes: its disk is full, or fails.'],
     })
     assert.equal((await fetch(`${world.server.url}/healthz`)).status, 200)
+    const { body } = await world.stranger().get<Status>('/status')
+    assert.equal(body.parts.find(({ part }) => part === 'pages')!.state, 'trouble')
     // What can be read is read, by a session that was not used for a while, too.
     await owner.query("update auth.sessions set last_used_at = now() - interval '2 minutes'").catch(() => {})
     for (const path of ['/me', '/balance', '/orders', '/billing/history', '/services'])

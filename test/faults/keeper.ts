@@ -53,7 +53,10 @@ process.on('message', (order: Order) => {
     (error: Error) => report({ failed: error.message }),
   )
 })
-process.once('disconnect', () => void cluster.stop().then(() => process.exit(0)))
+const end = () => void cluster.stop().then(() => process.exit(0))
+process.once('disconnect', end)
+// Told to the whole group, such as by a Ctrl-C: PostgreSQL, which is in none, would stay.
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.once(signal, end)
 report({ url: cluster.url('postgres') })
 
 async function carryOut(order: Order): Promise<{ wasReady?: boolean }> {
