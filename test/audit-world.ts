@@ -325,22 +325,30 @@ export async function openAuditWorld() {
       does: `update open_holds set code = 3 where amount = 750000`,
       found: [checks.open, checks.counted],
     },
+    'an open hold is of another kind': {
+      does: `update open_holds set kind = 'clawback_hold' where amount = 750000`,
+      found: [checks.open],
+    },
+    'the counts of open holds are other ones': {
+      does: `update ledger_accounts set open_orders = open_orders + 1, open_topup_refunds = open_topup_refunds + 1 where id = 2`,
+      found: [checks.counted],
+    },
     "an open hold is somebody else's": {
       does: `update open_holds set account_id = 1 where amount = 750000`,
       found: [checks.open, checks.counted],
     },
     'a hold is open that nobody made': {
-      does: `insert into open_holds values (gen_random_uuid(), 2, 2, 1, house_now() + interval '1 day', 'void')`,
+      does: `insert into open_holds values (gen_random_uuid(), 2, 2, 1, house_now() + interval '1 day', 'void', 'hold')`,
       found: [checks.open, checks.counted],
     },
     'a claim is open that was won': {
       does: `
-      insert into open_holds select id, account_id, code, amount, house_now() + interval '1 day', 'alarm' from transfers
+      insert into open_holds select id, account_id, code, amount, house_now() + interval '1 day', 'alarm', kind from transfers
        where account_id = 2 and number = 4`,
       found: [checks.open, checks.counted],
     },
     'the count of open holds is another one': {
-      does: `update ledger_accounts set open_holds[3] = open_holds[3] - 1 where id = 2`,
+      does: `update ledger_accounts set open_disputes = open_disputes - 1 where id = 2`,
       found: [checks.counted],
     },
     'a total has more credits': {

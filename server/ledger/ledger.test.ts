@@ -535,6 +535,34 @@ test('capture and void of one hold at once: one wins, the other is told the trut
   }
 })
 
+test('whoever writes beside others in a transaction of his own is served at once, on one account or each on his', async () => {
+  const one = await customer('100.00')
+  const own = await Promise.all(Array.from({ length: 8 }, () => customer('100.00')))
+  for (const accounts of [own.map(() => one), own]) {
+    for (let round = 0; round < 5; round++) {
+      const outcomes = await Promise.all(
+        accounts.map((account) => db.database.transaction((tx) => ledger.apply(tx, [hold(account, '0.10')]))),
+      )
+      assert.deepEqual(
+        outcomes.flat().map(({ result }) => result),
+        accounts.map(() => 'ok'),
+      )
+    }
+  }
+  assert.equal((await ledger.balance(db.database.pool, one))!.held, usd('4.00'))
+})
+
+test('the ledger refuses to work where it would not see what was committed meanwhile', async () => {
+  const ana = await customer('1.00')
+  for (const level of ['repeatable read', 'serializable']) {
+    const work = db.database.transaction(async (tx) => {
+      await tx.query(`set transaction isolation level ${level}`)
+      await ledger.apply(tx, [hold(ana, '0.10')])
+    })
+    await assert.rejects(work, /the ledger needs READ COMMITTED/)
+  }
+})
+
 test('a list with one impossible command is carried out around it', async () => {
   const ana = await customer('1.00')
   const outcomes = await Promise.all([

@@ -58,6 +58,8 @@ const door = {
     'of 200 holds at once with credit for 50, exactly 50 are granted',
     'the same command 50 times at once, over the batcher and beside it, moves once',
     'capture and void of one hold at once: one wins, the other is told the truth',
+    'whoever writes beside others in a transaction of his own is served at once, on one account or each on his',
+    'the ledger refuses to work where it would not see what was committed meanwhile',
     'a list with one impossible command is carried out around it',
     'a history is narrowed by what moved and by when it happened, and each row says everything',
     'a deadline can be moved while the hold is open, and not after',
@@ -141,6 +143,7 @@ async function main(): Promise<void> {
   const copies = Array.from({ length: LANES }, copyCheckout)
   let judged: Judged[]
   try {
+    await expectGreen(copies[0]!, new Set(drawn.map(({ file }) => file)))
     judged = await judgeAll(drawn, copies, notesOf(values.report, values.again))
   } finally {
     for (const copy of copies) copy.close()
@@ -204,6 +207,31 @@ async function judgeAll(mutants: Mutant[], copies: Copy[], notes: Notes): Promis
   return judged
 }
 
+/** Without any change, nothing is found: or everything would count as caught. */
+async function expectGreen(copy: Copy, files: Set<string>): Promise<void> {
+  const game = openGame()
+  try {
+    const tests = new Set<Tests[number]>()
+    for (const file of files) {
+      const { first, tests: own } = judges[file]!
+      for (const one of own) tests.add(one)
+      const text = readFileSync(join(ROOT, file), 'utf8')
+      const found = file.endsWith('.sql')
+        ? await game.plantSql(text, file, first === 'streams')
+        : first && (await game.plantModule(text, file, copy, first))
+      if (found) throw new Error(`${file} as it stands is found wrong by ${first}: ${found}`)
+    }
+    for (const { file, ...how } of tests) {
+      const { failed, passed } = await copy.test(file, { ...how, secondsMax: TEST_SECONDS_MAX })
+      if (failed) throw new Error(`${file} is red without any change: ${failed.test}: ${failed.why}`)
+      const missing = how.names?.filter((name) => !passed.includes(name)) ?? []
+      if (missing.length > 0) throw new Error(`${file} has no test of this name: ${missing.join(', ')}`)
+    }
+  } finally {
+    await game.close()
+  }
+}
+
 type Notes = ReturnType<typeof notesOf>
 
 /** What was judged, noted as it comes, beside the report. */
@@ -242,7 +270,7 @@ async function judge(mutant: Mutant, copy: Copy, game: Game): Promise<Outcome> {
     return judgeByTests(tests, copy, { TEST_DATABASE_SQL: sql })
   }
   if (first !== null) {
-    const difference = await game.plantModule(text, mutant, copy, first)
+    const difference = await game.plantModule(text, mutant.file, copy, first)
     if (difference !== null) return caughtBy(difference, first)
   }
   // Of the audit, only what is in its program is not asked by the damages.
@@ -308,11 +336,11 @@ function openGame() {
   /** A module beside the one that it is a mutant of, loaded into this process. */
   async function plantModule(
     text: string,
-    mutant: Mutant,
+    file: string,
     copy: Copy,
     asked: 'streams' | 'damages',
   ): Promise<string | null> {
-    const path = join(copy.folder, mutant.file.replace(/\.ts$/, `.mutant${mutant.start}-${mutant.end}-${planted++}.ts`))
+    const path = join(copy.folder, file.replace(/\.ts$/, `.planted${planted++}.ts`))
     writeFileSync(path, text)
     try {
       const module = await import(path)
