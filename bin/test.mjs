@@ -32,7 +32,6 @@ const alsoOnPostgres15 = [
   'server/ledger/',
   'server/orders/orders.test.ts',
   'server/platform/migrate.test.ts',
-  'server/platform/relay.test.ts',
   'test/audit.test.ts',
   'test/backup.test.ts',
   'test/ledger/streams.test.ts',
@@ -41,7 +40,10 @@ const alsoOnPostgres15 = [
 ]
 /** What is measured there is told from the noise of the machine: these run with nothing beside them. */
 const byThemselves = ['test/faults/overload.test.ts', 'server/accounts/timing.test.ts']
-/** Several processes on one database: what they promise each other is the same on both, so it is proven where less is known. */
+/**
+ * Several processes on one database: what they promise each other, and tell each other by the relay, is the same on both, so it is
+ * proven where less is known.
+ */
 const onlyOnPostgres15 = ['test/processes/']
 
 /** Settings of the product that a person may have in his shell; the tests bring their own. */
