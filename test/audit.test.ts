@@ -22,6 +22,12 @@ before(async () => {
 })
 after(() => world.close())
 
+/** Of a program: the database, and what was read and compiled before. */
+const environment = () => ({
+  DATABASE_URL: world.db.url,
+  NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
+})
+
 test('books that nobody touched differ nowhere, and nothing is overdue', async () => {
   assert.deepEqual(await auditLedger(world.db.database.pool), [])
   assert.deepEqual(await findOverdue(world.db.database.pool), [])
@@ -53,7 +59,7 @@ test('what is a little late is not overdue', async () => {
 test('the program says which of the two it found by what it exits with', async () => {
   const run = () =>
     new Promise<{ code: number | null; said: string }>((resolve) => {
-      const program = spawn(process.execPath, [AUDIT], { env: { DATABASE_URL: world.db.url } })
+      const program = spawn(process.execPath, [AUDIT], { env: environment() })
       let said = ''
       program.stdout.on('data', (text) => {
         said += text
@@ -101,7 +107,7 @@ test('seals that were rewritten in the database are found by the file outside, w
   await sealing.seal()
   const run = (...args: string[]) =>
     new Promise<{ code: number | null; said: string }>((resolve) => {
-      const program = spawn(process.execPath, [AUDIT, ...args], { env: { DATABASE_URL: world.db.url } })
+      const program = spawn(process.execPath, [AUDIT, ...args], { env: environment() })
       let said = ''
       for (const stream of [program.stdout, program.stderr]) stream.on('data', (text) => (said += text))
       program.on('close', (code) => resolve({ code, said }))
