@@ -99,8 +99,8 @@ export function openNaive(url: string, platformRows: boolean) {
         if (!after) return false
         await client.query({
           name: 'hold_row',
-          text: `with open as (insert into open_holds (hold_id, account_id, code, amount, expires_at, on_expiry)
-                   values ($1, $2, $5, $7, now() + interval '20 minutes', 'void')) ${row}`,
+          text: `with open as (insert into open_holds (hold_id, account_id, kind, code, amount, expires_at, on_expiry)
+                   values ($1, $2, $4, $5, $7, now() + interval '20 minutes', 'void')) ${row}`,
           values: [
             id,
             account,

@@ -12,6 +12,7 @@ import fc from 'fast-check'
 import pg from 'pg'
 import { micros, printAmount, usd } from '../../contract/money.ts'
 import { freshDatabase, type TestDatabase } from '../../test/database.ts'
+import type { Queryable } from '../platform/db.ts'
 import { derivedId, newId } from '../platform/ids.ts'
 import { openLog } from '../platform/log.ts'
 import { auditLedger } from './audit/audit.ts'
@@ -841,5 +842,26 @@ test('ids that follow from something are derived alike in TypeScript and in the 
     const origin = newId()
     const { rows } = await db.database.pool.query('select derived_id($1, $2, $3) as id', [origin, 'capture', round])
     assert.equal(rows[0].id, derivedId(origin, 'capture', round))
+  }
+})
+
+test('a page of the history is found by the index, however deep it is', async () => {
+  let asked = ''
+  const spy = {
+    query: (statement: pg.QueryConfig) => {
+      asked = statement.text
+      return db.database.pool.query(statement)
+    },
+  } as unknown as Queryable
+  await ledger.history(spy, 1n, { limit: 50, before: 1_000n })
+  const connection = await db.database.connect()
+  try {
+    await connection.query('set enable_seqscan = off') // the table of a test is small enough to be read whole
+    await connection.query(`prepare page (bigint, bigint, text[], timestamptz, timestamptz, bigint) as ${asked}`)
+    const { rows } = await connection.query('explain execute page (1, 1000, null, null, null, 50)')
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
+    assert.match(plan, /Index Cond: \(\(account_id = \$1\) AND \(number < \$2\)\)/)
+  } finally {
+    connection.release(true)
   }
 })

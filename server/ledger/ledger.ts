@@ -109,6 +109,8 @@ export type { Cause } from './chart.ts'
 export type Ledger = ReturnType<typeof createLedger>
 
 const HOLDS_PER_SWEEP_MAX = 100
+/** Beyond every running number: the largest of PostgreSQL's bigint. */
+const NUMBER_MAX = 2n ** 63n - 1n
 const DELTAS_PER_RUN_MAX = 5_000
 const COMPACTION_RUNS_MAX = 50
 /** The ledger gives back what its owner forgot only after this long: expiring is the owner's work. */
@@ -201,7 +203,7 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
           select id, number, kind, code, reference, amount, returned, available_after, held_after, frozen_after, owed_after, happened_at
             from transfers
            where account_id = $1
-             and ($2::bigint is null or number < $2)
+             and number < $2             -- a plain comparison, so that the index leads there, however deep
              and ($3::text[] is null or kind || ':' || code = any($3))
              and ($4::timestamptz is null or happened_at >= $4)
              and ($5::timestamptz is null or happened_at < $5)
@@ -209,7 +211,7 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
            limit $6`,
         values: [
           accountId,
-          page.before ?? null,
+          page.before ?? NUMBER_MAX,
           page.movements?.map(({ kind, code }) => `${kind}:${causes[code]}`) ?? null,
           page.from ?? null,
           page.to ?? null,
