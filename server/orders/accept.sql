@@ -141,7 +141,7 @@ begin
       join orders o on o.id = v_order[c.i];
     -- already_voided: the ledger's own sweep was first, an incident it has reported; an order that is over ends all the same. A code
     -- for which nothing can be taken any more is decided anew: then it finds the hold gone, and is late.
-    if exists (select from unnest(words, charged || expired) w(word, i)
+    if exists (select from unnest(words, array(select unnest(charged || expired) order by 1)) w(word, i)
                 where word in ('ok', 'exists', case when v_late[i] then 'already_voided' end) is not true) then
       raise exception 'the ledger answered % to the messages of orders %', words, v_order;
     end if;

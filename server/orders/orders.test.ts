@@ -770,6 +770,35 @@ test('a code for which nothing can be taken any more is no charged code', async 
   assert.equal((await ledger.balance(db.database.pool, ana))!.available, usd('5.00'))
 })
 
+test('in a list, each order is held against the word that the ledger said of it', async () => {
+  await stock('ES', 2)
+  const orders = room()
+  const [ana, bob] = [await customer('5.00'), await customer('5.00')]
+  const [anas, bobs] = [await orders.place(request(ana, 'ES')), await orders.place(request(bob, 'ES'))]
+  assert.ok(anas.ok && bobs.ok)
+  const [anasId, bobsId] = [readId('ord', anas.order.id)!, readId('ord', bobs.order.id)!]
+  // Ana's code comes late; Bob's in time, and the ledger's own sweep gives his hold back between the look at it and the capture.
+  await owner.query(`update orders set expires_at = house_now() - interval '1 second' where id = $1`, [anasId])
+  const { rows } = await owner.query('select hold_id from orders where id = $1', [bobsId])
+  const given = { id: newId(), accountId: bob, code: 'hold_overdue', contra: 'revenue', reference: bobsId } as const
+  await owner.query('begin')
+  await ledger.apply(owner as unknown as pg.PoolClient, [{ ...given, kind: 'void', holdId: rows[0].hold_id }])
+  const accepting = db.database.pool.query(
+    `select answer from sms_accept(array[$1::uuid, $2], array['sms:generic', 'sms:generic'], array[$1::text, $2::text], array[$3, $4],
+                                   array['Telegram', 'Telegram'], array['code 48213', 'code 48213'], array['48213', '48213'],
+                                   array['{}', '{}'], 0)`,
+    [newId(), newId(), anas.order.phone_number, bobs.order.phone_number],
+  )
+  accepting.catch(() => {})
+  await untilSomebodyWaits()
+  await owner.query('commit')
+  await assert.rejects(accepting, /the ledger answered \{ok,already_voided\}/)
+  for (const phone of [anas.order.phone_number, bobs.order.phone_number]) {
+    const sms = { source: 'generic', externalId: newId(), to: phone, from: 'Telegram', text: 'Telegram code 48213' }
+    assert.equal(await orders.accept({ ...sms, body: JSON.stringify(sms) }), 'late')
+  }
+})
+
 test('a customer whose row is locked keeps nobody else waiting, and is served when it is free', async () => {
   await stock('ES', 2)
   const orders = room()
