@@ -428,7 +428,21 @@ test('a backup of an older version is restored and brought to this one', async (
                     values ('ana', E'a\\\\n\\t"ä\\n@sandbox.example', true, 'ana', 'customer') returning "id")
      insert into accounts (user_id, username, role, created_at) select "id", 'ana', 'customer', now() from login;
      create table colours (name text);
-     insert into colours values ('red')`,
+     insert into colours values ('red');
+     -- A gift, and of it a refund and a dispute under way, as the ledger counted them then.
+     insert into ledger_accounts (id, credits, held, frozen, transfer_count, open_holds)
+     values (1, 9000000, 2000000, 3000000, 3, array[0, 1, 1] || array_fill(0, array[13])),
+            (2, 0, 0, 0, 0, array_fill(0, array[16]));
+     insert into transfers (id, account_id, number, kind, code, contra, amount, reference,
+                            available_after, held_after, frozen_after, owed_after, happened_at, recorded_at)
+     select lpad(number::text, 32, '0')::uuid, 1, number, kind::transfer_kind, code, contra, amount, gen_random_uuid(),
+            available, held, frozen, 0, now(), now()
+       from (values (1, 'credit', 41, 6, 9000000, 9000000, 0, 0), (2, 'hold', 2, 4, 2000000, 7000000, 2000000, 0),
+                    (3, 'clawback_hold', 3, 5, 3000000, 4000000, 2000000, 3000000))
+            v (number, kind, code, contra, amount, available, held, frozen);
+     insert into open_holds (hold_id, account_id, code, amount, expires_at, on_expiry)
+     select id, 1, code, amount, 'infinity', 'alarm' from transfers where number > 1;
+     insert into platform_deltas values (6, 41, 9000000, 0, 1)`,
   )
   const path = join(place, 'old.backup')
   assert.equal((await backup(path, old)).code, 0)
@@ -446,6 +460,16 @@ test('a backup of an older version is restored and brought to this one', async (
   )
   assert.equal(rows[0]!['offset_seconds'], '86400')
   assert.equal(rows[0]!['migrations'], readdirSync(join(CHECKOUT, 'db/migrations')).length)
+  const { rows: counted } = await ask(
+    url,
+    `select open_orders, open_topup_refunds, open_disputes,
+            (select string_agg(kind || ' ' || code, ', ' order by code) from open_holds where account_id = a.id) as open
+       from ledger_accounts a order by id`,
+  )
+  assert.deepEqual(counted, [
+    { open_orders: 0, open_topup_refunds: 1, open_disputes: 1, open: 'hold 2, clawback_hold 3' },
+    { open_orders: 0, open_topup_refunds: 0, open_disputes: 0, open: null },
+  ])
 })
 
 test('the two logins that operators have: the owner copies and restores, and the server then runs as what it is given', async () => {
