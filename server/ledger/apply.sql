@@ -19,11 +19,13 @@ create function ledger_apply(
 ) returns text[]
 language plpgsql security definer
 set search_path = public, pg_temp
--- Few rows against large tables: always by index, also when the statistics are stale.
+-- Few rows against large tables: always by index, also when the statistics are stale. For what it calls, too.
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_seqscan = off
 as $$
+declare
+  v_locked bigint[];
 begin
   if cardinality(p_id) = 0 then return '{}'; end if;
   if current_setting('transaction_isolation') <> 'read committed' then
@@ -36,14 +38,21 @@ begin
     return ledger_carry_out(p_id, p_kind, p_account, p_contra, p_amount, p_hold, p_code, p_reference, p_happened, p_expires,
                             p_on_expiry, p_open_max, p_group);
   exception when sqlstate 'LEDGR' then
-    perform from ledger_accounts where id = any (p_account) order by id for no key update;
-    return ledger_carry_out(p_id, p_kind, p_account, p_contra, p_amount, p_hold, p_code, p_reference, p_happened, p_expires,
+    select array_agg(id) into v_locked
+      from (select id from ledger_accounts where id = any (p_account) order by id for no key update) l;
+    -- Who was opened only while they were awaited is not behind them, and not there yet: so it cannot fail again.
+    return ledger_carry_out(p_id, p_kind,
+                            array(select l.id
+                                    from unnest(p_account) with ordinality a(id, o)
+                                    left join unnest(v_locked) l(id) on l.id = a.id
+                                   order by a.o),
+                            p_contra, p_amount, p_hold, p_code, p_reference, p_happened, p_expires,
                             p_on_expiry, p_open_max, p_group);
   end;
 end $$;
 
 -- In three steps, so that a list costs little more than a single command: look at everything, decide in memory, write everything.
--- Raises LEDGR when a customer's account changed between the look and the writing.
+-- Raises LEDGR when a customer's account changed between the look and the writing. Only ledger_apply calls it.
 drop function if exists ledger_carry_out;
 create function ledger_carry_out(
   p_id uuid[], p_kind transfer_kind[], p_account bigint[], p_contra smallint[], p_amount bigint[], p_hold uuid[],

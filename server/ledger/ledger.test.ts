@@ -12,6 +12,7 @@ import fc from 'fast-check'
 import pg from 'pg'
 import { micros, printAmount, usd } from '../../contract/money.ts'
 import { freshDatabase, type TestDatabase } from '../../test/database.ts'
+import { until } from '../../test/until.ts'
 import type { Queryable } from '../platform/db.ts'
 import { derivedId, newId } from '../platform/ids.ts'
 import { openLog } from '../platform/log.ts'
@@ -551,6 +552,48 @@ test('whoever writes beside others in a transaction of his own is served at once
     }
   }
   assert.equal((await ledger.balance(db.database.pool, one))!.held, usd('4.00'))
+})
+
+test('an account that is opened, and paid into, while a list waits for its locks is not there yet for the list, and no trouble', async () => {
+  const clients = Array.from({ length: 4 }, () => new pg.Client({ connectionString: db.url }))
+  const [list, payer, keeper, other] = clients as [pg.Client, pg.Client, pg.Client, pg.Client]
+  await Promise.all(clients.map((client) => client.connect()))
+  const pidOf = async (client: pg.Client) => (await client.query('select pg_backend_pid() as pid')).rows[0].pid
+  const [waiting, ...pids] = await Promise.all(clients.map(pidOf))
+  const waitsFor = (blocker: pg.Client) =>
+    until(async () => {
+      const { rows } = await other.query('select pg_blocking_pids($1) as by', [waiting])
+      return rows[0].by.includes(pids[clients.indexOf(blocker) - 1])
+    })
+  const apply = (client: pg.Client, commands: Command[]) =>
+    ledger.apply(client as unknown as pg.PoolClient, commands).then((outcomes) => outcomes.map(({ result }) => result))
+  try {
+    const [ana, bob] = [await customer('1.00'), nextAccount++]
+    const credit = (accountId: bigint) =>
+      ({ ...base(accountId), kind: 'credit', code: 'gift', contra: 'goodwill', amount: usd('1.00') }) as const
+    // The list has looked at Ana, who is changed then; so it looks again, and waits for her row.
+    await payer.query('begin; lock table transfers')
+    const answers = apply(list, [credit(ana), credit(bob)])
+    answers.catch(() => {})
+    await waitsFor(payer)
+    await other.query('update ledger_accounts set suspended = true where id = $1', [ana])
+    await keeper.query('begin')
+    await keeper.query('select from ledger_accounts where id = $1 for update', [ana])
+    await payer.query('commit')
+    await waitsFor(keeper)
+    // Bob is opened now, and somebody is paying him while the list goes on.
+    await ledger.open(other, bob)
+    await payer.query('begin')
+    assert.deepEqual(await apply(payer, [credit(bob)]), ['ok'])
+    await keeper.query('commit')
+    await Promise.race([answers, waitsFor(payer)])
+    await payer.query('commit')
+    assert.deepEqual(await answers, ['ok', 'account_not_found'])
+    assert.equal((await ledger.balance(db.database.pool, ana))!.available, usd('2.00'))
+    assert.equal((await ledger.balance(db.database.pool, bob))!.available, usd('1.00'))
+  } finally {
+    await Promise.all(clients.map((client) => client.end()))
+  }
 })
 
 test('the ledger refuses to work where it would not see what was committed meanwhile', async () => {
