@@ -488,7 +488,8 @@ function answerError(error: Error, c: Context, log: Log): Response {
     })
   }
   if (error instanceof OutcomeUnknown) {
-    log.error({ err: error, request }, 'The outcome of a request is not known')
+    // Not as an error of the database, of which some lines are left out: somebody may ask about this very request.
+    log.error({ why: error.message, request }, 'The outcome of a request is not known')
     return answerRefusal(c, {
       code: 'temporarily_unavailable',
       detail:

@@ -3,7 +3,7 @@
  * listed here, and request URLs are written without their query.
  *
  * A database that is away or full would be complained of by every request, tick and order, for as long as it lasts: of each such sentence
- * a few lines in ten seconds are written, and the next one says how many were left out. And the log's own disk may be full: what cannot
+ * a few lines a minute are written, and the next one says how many were left out. And the log's own disk may be full: what cannot
  * be written waits up to a limit, is lost beyond it, and ends nothing.
  */
 import pino from 'pino'
@@ -27,8 +27,8 @@ const secretNames = [
 ]
 
 /** Of one sentence about trouble that passes. */
-const LIKE_LINES_MAX = 5
-const LIKE_MS = 10_000
+const LIKE_LINES_MAX = 3
+const LIKE_MS = 60_000
 /** Sentences are written in the code, so there are not many; a limit all the same. */
 const SENTENCES_MAX = 1_000
 /** Lines that wait until their disk takes them. Unit: characters. */

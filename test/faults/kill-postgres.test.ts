@@ -138,7 +138,6 @@ test(`PostgreSQL is killed ${KILLS.postgres} times; what was acknowledged is the
     for (const client of clients) await client.kill()
     await db?.close().catch(() => {})
     await cluster.stop()
-
     rmSync(folder, { recursive: true, force: true })
   }
 })
@@ -159,16 +158,17 @@ async function startClient(url: string, sealFile: string) {
   let lists: Command[][] = []
   let isDead = false
 
-  /** False: it died before it said so. */
-  function hears(what: FromClient): Promise<boolean> {
+  const waiting = new Map<FromClient, () => void>()
+  child.on('message', (said: FromClient) => waiting.get(said)?.())
+  void exited.then(() => {
+    for (const wake of waiting.values()) wake()
+  })
+
+  /** Or it has died. */
+  function hears(what: FromClient): Promise<void> {
     return new Promise((resolve) => {
-      const listen = (said: FromClient) => {
-        if (said !== what) return
-        child.off('message', listen)
-        resolve(true)
-      }
-      child.on('message', listen)
-      void exited.then(() => resolve(false))
+      waiting.set(what, resolve)
+      if (isDead) resolve()
     })
   }
 
