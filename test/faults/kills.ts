@@ -7,7 +7,7 @@ export const KILLS = {
   postgres: Number(process.env['FAULTS_POSTGRES_KILLS'] ?? 5),
 }
 /** A limit for the whole; what one takes is a fraction of it. */
-export const MS_PER_KILL_MAX = 12_000
+export const MS_PER_KILL_MAX = 30_000
 
 type Kind = keyof typeof KILLS
 
