@@ -264,6 +264,10 @@ export async function openAuditWorld() {
       does: `update ledger_accounts set transfer_count = transfer_count + 1 where id = 2`,
       found: [checks.counters],
     },
+    'the time of the last transfer is another one, so that the next ones are recorded at a wrong one': {
+      does: `update ledger_accounts set last_at = last_at + interval '1 day' where id = 2`,
+      found: [checks.counters],
+    },
     'a transfer of nobody': {
       does: `update transfers set account_id = 3 where account_id = 2`,
       found: [checks.counters, checks.open],

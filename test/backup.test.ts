@@ -430,9 +430,9 @@ test('a backup of an older version is restored and brought to this one', async (
      create table colours (name text);
      insert into colours values ('red');
      -- A gift, and of it a refund and a dispute under way, as the ledger counted them then.
-     insert into ledger_accounts (id, credits, held, frozen, transfer_count, open_holds)
-     values (1, 9000000, 2000000, 3000000, 3, array[0, 1, 1] || array_fill(0, array[13])),
-            (2, 0, 0, 0, 0, array_fill(0, array[16]));
+     insert into ledger_accounts (id, credits, held, frozen, transfer_count, open_holds, last_at)
+     values (1, 9000000, 2000000, 3000000, 3, array[0, 1, 1] || array_fill(0, array[13]), now()),
+            (2, 0, 0, 0, 0, array_fill(0, array[16]), '-infinity');
      insert into transfers (id, account_id, number, kind, code, contra, amount, reference,
                             available_after, held_after, frozen_after, owed_after, happened_at, recorded_at)
      select lpad(number::text, 32, '0')::uuid, 1, number, kind::transfer_kind, code, contra, amount, gen_random_uuid(),

@@ -23,7 +23,7 @@ const DIFFERENCES_PER_CHECK_MAX = 5
 
 // What each kind of transfer does to the five figures. Written out here on purpose, instead of asking the ledger.
 const effects = `
-  select t.id, t.account_id, t.number, t.kind, t.available_after, t.held_after, t.frozen_after, t.owed_after,
+  select t.id, t.account_id, t.number, t.kind, t.available_after, t.held_after, t.frozen_after, t.owed_after, t.recorded_at,
          case t.kind when 'credit' then t.amount else 0 end as credits,
          case when t.kind in ('debit', 'clawback_debit', 'capture') then t.amount else 0 end as debits,
          case when t.kind = 'hold' then t.amount when h.kind = 'hold' then -h.amount else 0 end as held,
@@ -34,14 +34,17 @@ const effects = `
 /** The ledger by itself. In an order that names the first row first: what follows from it may differ as well. */
 const ledgerChecks: Record<string, string> = {
   "an account's counters are the sums of its transfers": `
-    select a.id as account, a.credits, a.debits, a.held, a.frozen, a.transfer_count,
-           s.credits as credits_derived, s.debits as debits_derived, s.held as held_derived, s.frozen as frozen_derived, s.n as count_derived
+    select a.id as account, a.credits, a.debits, a.held, a.frozen, a.transfer_count, a.last_at,
+           s.credits as credits_derived, s.debits as debits_derived, s.held as held_derived, s.frozen as frozen_derived, s.n as count_derived,
+           s.last_at as last_at_derived
       from ledger_accounts a
-      full join (select account_id, sum(credits) as credits, sum(debits) as debits, sum(held) as held, sum(frozen) as frozen, count(*) as n
+      full join (select account_id, sum(credits) as credits, sum(debits) as debits, sum(held) as held, sum(frozen) as frozen, count(*) as n,
+                        max(recorded_at) as last_at
                    from (${effects}) e group by account_id) s on s.account_id = a.id
      where a.id is null
-        or (a.credits, a.debits, a.held, a.frozen, a.transfer_count)
-           is distinct from (coalesce(s.credits, 0), coalesce(s.debits, 0), coalesce(s.held, 0), coalesce(s.frozen, 0), coalesce(s.n, 0))
+        or (a.credits, a.debits, a.held, a.frozen, a.transfer_count, a.last_at)
+           is distinct from (coalesce(s.credits, 0), coalesce(s.debits, 0), coalesce(s.held, 0), coalesce(s.frozen, 0), coalesce(s.n, 0),
+                             coalesce(s.last_at, '-infinity'))
      order by 1`,
 
   'what is owed is exactly what clawbacks took beyond what was there': `
