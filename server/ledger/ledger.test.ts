@@ -607,6 +607,111 @@ test('the ledger refuses to work where it would not see what was committed meanw
   }
 })
 
+test('a repetition that differs in a field is told which, whether the first one stands in the ledger or in the same list', async () => {
+  const bob = await customer('10.00')
+  const differsIn: Record<string, object> = {
+    account: { accountId: bob },
+    kind: { kind: 'clawback_hold' },
+    contra: { contra: 'disputes' },
+    code: { code: 'topup_refund' },
+    amount: { amount: usd('1.01') },
+    reference: { reference: newId() },
+    hold: { holdId: newId() },
+  }
+  for (const [field, change] of Object.entries(differsIn)) {
+    const ana = await customer('10.00')
+    for (const how of ['in the ledger', 'in the same list'] as const) {
+      const held = hold(ana, '1.00')
+      const taken: Command = { ...base(ana), kind: 'capture', code: 'order', contra: 'revenue', holdId: held.id }
+      const before = field === 'hold' ? [held] : []
+      const first = field === 'hold' ? taken : held
+      const other = { ...first, ...change } as Command
+      const lists =
+        how === 'in the ledger'
+          ? [
+              [...before, first],
+              [other, first],
+            ]
+          : [[...before, first, other, first]]
+      const words: string[] = []
+      for (const list of lists)
+        words.push(...(await db.database.transaction((tx) => ledger.apply(tx, list))).map((outcome) => print(outcome)))
+      const expected = [...before, first].map(() => 'ok')
+      assert.deepEqual(words, [...expected, `exists_with_different_fields: ${field}`, 'exists'], `${field}, ${how}`)
+    }
+  }
+})
+
+test('a command that lacks something, or has what is none of its kind, is malformed and moves nothing', async () => {
+  const ana = await customer('10.00')
+  const whole = {
+    id: newId(),
+    kind: 'hold' as string | null,
+    contra: 3 as number | null,
+    amount: 1_000_000 as number | null,
+    hold: null as string | null,
+    code: 1 as number | null,
+    reference: newId() as string | null,
+    expires: '2100-01-01' as string | null,
+    on_expiry: 'void' as string | null,
+  }
+  const word = async (command: Record<keyof typeof whole, unknown>) => {
+    const { rows } = await db.database.pool.query(
+      `select (ledger_apply(array[$1::uuid], array[$2::transfer_kind], array[$3::bigint], array[$4::smallint], array[$5::bigint],
+                            array[$6::uuid], array[$7::smallint], array[$8::uuid], array[null::timestamptz], array[$9::timestamptz],
+                            array[$10::text], array[null::int], array[null::int]))[1] as word`,
+      [
+        command.id,
+        command.kind,
+        ana,
+        command.contra,
+        command.amount,
+        command.hold,
+        command.code,
+        command.reference,
+        command.expires,
+        command.on_expiry,
+      ],
+    )
+    return rows[0].word
+  }
+  const wrong: Partial<Record<keyof typeof whole, unknown>>[] = [
+    { id: null },
+    { kind: null },
+    { contra: null },
+    { code: null },
+    { reference: null },
+    { amount: null },
+    { amount: 0 },
+    { amount: -1 },
+    { hold: newId() },
+    { expires: null },
+    { on_expiry: null },
+    { on_expiry: 'never' },
+    { code: 0 },
+    { code: 4 },
+    { kind: 'clawback_hold', expires: null },
+    { kind: 'credit', hold: newId() },
+    { kind: 'credit', amount: null },
+    { kind: 'credit', code: null },
+    { kind: 'credit', reference: null },
+    { kind: 'capture' },
+    { kind: 'void' },
+    { kind: 'capture', hold: newId(), amount: 0 },
+  ]
+  for (const change of wrong)
+    assert.equal(await word({ ...whole, id: newId(), ...change }), 'malformed_command', JSON.stringify(change))
+  for (const right of [
+    { code: 2 },
+    { code: 3 },
+    { on_expiry: 'alarm' },
+    { kind: 'credit', code: 41, expires: null, on_expiry: null },
+  ])
+    assert.equal(await word({ ...whole, id: newId(), ...right }), 'ok', JSON.stringify(right))
+  const { available, held } = (await ledger.balance(db.database.pool, ana))!
+  assert.deepEqual([available, held], [usd('8.00'), usd('3.00')])
+})
+
 test('a list with one impossible command is carried out around it', async () => {
   const ana = await customer('1.00')
   const outcomes = await Promise.all([

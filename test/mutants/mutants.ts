@@ -60,6 +60,8 @@ const door = {
     'capture and void of one hold at once: one wins, the other is told the truth',
     'whoever writes beside others in a transaction of his own is served at once, on one account or each on his',
     'the ledger refuses to work where it would not see what was committed meanwhile',
+    'a repetition that differs in a field is told which, whether the first one stands in the ledger or in the same list',
+    'a command that lacks something, or has what is none of its kind, is malformed and moves nothing',
     'a list with one impossible command is carried out around it',
     'a history is narrowed by what moved and by when it happened, and each row says everything',
     'a deadline can be moved while the hold is open, and not after',
