@@ -272,6 +272,13 @@ export async function openAuditWorld() {
       does: `update transfers set account_id = 3 where account_id = 2`,
       found: [checks.counters, checks.open],
     },
+    'somebody who is not there was given something': {
+      does: `insert into transfers (id, account_id, number, kind, code, contra, amount, reference, available_after, held_after, frozen_after,
+                                    owed_after, happened_at, recorded_at)
+             values (gen_random_uuid(), 99, 1, 'credit', 41, 6, 1, gen_random_uuid(), 1, 0, 0, 0, house_now(), house_now());
+             insert into platform_deltas values (6, 41, 1, 0, 1)`,
+      found: [checks.counters, checks.zero],
+    },
     'a row says more available': {
       does: `update transfers set available_after = available_after + 1 where account_id = 1 and number = 2`,
       found: [checks.after],

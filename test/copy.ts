@@ -43,13 +43,17 @@ export function copyCheckout() {
       written.clear()
     },
 
-    /** Runs a test file up to its first failure; `names`: these tests only. */
+    /** Runs a test file up to its first failure; `names`: these tests only; `skip`: all but these. */
     async test(
       file: string,
-      settings: { names?: string[]; env?: Record<string, string>; secondsMax: number },
+      settings: { names?: string[]; skip?: string[]; env?: Record<string, string>; secondsMax: number },
     ): Promise<Verdict> {
-      const { names = [], env = {}, secondsMax } = settings
-      const patterns = names.map((name) => `--test-name-pattern=^${name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')}$`)
+      const { names = [], skip = [], env = {}, secondsMax } = settings
+      const exactly = (name: string) => `^${name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')}$`
+      const patterns = [
+        ...names.map((name) => `--test-name-pattern=${exactly(name)}`),
+        ...skip.map((name) => `--test-skip-pattern=${exactly(name)}`),
+      ]
       const child = spawn(
         process.execPath,
         [

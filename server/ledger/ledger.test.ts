@@ -41,6 +41,7 @@ const tables: Record<string, string> = {
     ana capture order of #h                ok
     ana void order_cancelled of #h         already_captured
     ana capture order of #h                already_captured
+    ana capture 0.00 order of #h           malformed_command
     ana hold 1.00 order #k                 ok
     ana void order_cancelled of #k         ok
     ana capture order of #k                already_voided
@@ -211,6 +212,12 @@ const tables: Record<string, string> = {
     }
     ana capture order of #h                ok
     ana has 1.00 / 0.00 / 0.00 / 0.00`,
+
+  'the smallest amount that there is can be had and held': `
+    ana credit 0.000001 gift               ok
+    ana has 0.000001 / 0.00 / 0.00 / 0.00
+    ana hold 0.000001 order                ok
+    ana has 0.00 / 0.000001 / 0.00 / 0.00`,
 
   'what makes no sense is refused and moves nothing': `
     ana credit 0.00 gift                   malformed_command
@@ -712,6 +719,28 @@ test('a command that lacks something, or has what is none of its kind, is malfor
   assert.deepEqual([available, held], [usd('8.00'), usd('3.00')])
 })
 
+test('what a refused group had done is undone for whoever comes after it in the same batch', async () => {
+  // One lane: what is submitted together goes as one list.
+  const together = createLedger({ database: db.database, log: openLog({ level: 'silent' }), lanes: 1 })
+  try {
+    const ana = await customer('2.00')
+    const held = hold(ana, '1.00')
+    assert.equal((await ledger.submit(held)).result, 'ok')
+    const ends = { code: 'order', contra: 'revenue', holdId: held.id } as const
+    const [group, captured, late] = await Promise.all([
+      together.submitGroup([{ ...base(ana), ...ends, kind: 'void' }, hold(ana, '9.00')]),
+      together.submit({ ...base(ana), ...ends, kind: 'capture' }),
+      together.submit({ ...base(ana), ...ends, kind: 'void' }),
+    ])
+    assert.deepEqual(
+      [...group, captured, late].map(({ result }) => result),
+      ['group_refused', 'insufficient_credits', 'ok', 'already_captured'],
+    )
+  } finally {
+    await together.close()
+  }
+})
+
 test('a list with one impossible command is carried out around it', async () => {
   const ana = await customer('1.00')
   const outcomes = await Promise.all([
@@ -930,6 +959,23 @@ test('summing up the deltas changes no total, in no snapshot, with everybody wri
     assert.deepEqual(await auditLedger(own.database.pool, 'ledger'), [])
   } finally {
     await writer.close()
+    await owner.end()
+    await own.close()
+  }
+})
+
+test('one run sums up all deltas, also more than go into one transaction', async () => {
+  const own = await freshDatabase()
+  const owner = new pg.Client({ connectionString: own.url })
+  await owner.connect()
+  const compacting = createLedger({ database: own.database, log: openLog({ level: 'silent' }) })
+  try {
+    await owner.query('insert into platform_deltas select 1, 30, 1, 0, 1 from generate_series(1, 5001)')
+    assert.equal(await compacting.compact(), 5001)
+    const { rows } = await owner.query('select debits, credits, entries from platform_sums')
+    assert.deepEqual(rows, [{ debits: '5001', credits: '0', entries: '5001' }])
+  } finally {
+    await compacting.close()
     await owner.end()
     await own.close()
   }
