@@ -14,6 +14,7 @@ import pg from 'pg'
 import { usd } from '../../contract/money.ts'
 import { freshDatabase, type TestDatabase } from '../../test/database.ts'
 import { until } from '../../test/until.ts'
+import { pause } from '../platform/clock.ts'
 import { newId } from '../platform/ids.ts'
 import { type Log, openLog } from '../platform/log.ts'
 import { auditLedger, type Difference } from './audit/audit.ts'
@@ -151,6 +152,65 @@ test('what was numbered early and committed late is not passed over', async () =
   ])
   assert.equal(await seal(), 0)
   await expectAllSealed(null)
+})
+
+test('a run waits a moment for whoever is writing, and seals what he wrote', async () => {
+  await emptyBooks()
+  const slow = await db.database.connect()
+  await slow.query('begin')
+  await bookHouseEntry(slow, fee())
+  const sealed = sealer(null)()
+  await pause(300)
+  await slow.query('commit')
+  slow.release()
+  assert.equal(await sealed, 1)
+  await expectAllSealed(null)
+})
+
+test('of a ledger without a row nothing is sealed, and its first row is not passed over', async () => {
+  await emptyBooks()
+  assert.equal((await owner.query('select upto from ledger_seal_horizon()')).rows[0].upto, '0')
+  assert.equal(await sealer(null)(), 0)
+  await ledger.submit(gift(1n))
+  assert.equal(await sealer(null)(), 1)
+  await expectAllSealed(null)
+})
+
+test('a seal covers as many numbers as it may, and the last one what is left', async () => {
+  await emptyBooks()
+  for (let n = 0; n < 5; n++) await ledger.submit(gift(1n))
+  const { said, words } = listening()
+  assert.equal(await sealer(join(folder, 'three.log'), 2, said)(), 3)
+  assert.deepEqual(words(), [], 'a new file for new seals is nothing to speak of')
+  const { rows } = await owner.query('select first_seq, last_seq, row_count from seals order by first_seq')
+  assert.deepEqual(
+    rows.map((row) => [row.first_seq, row.last_seq, row.row_count]),
+    [
+      ['1', '2', 2],
+      ['3', '4', 2],
+      ['5', '5', 1],
+    ],
+  )
+})
+
+test('who reads the ledger, or writes elsewhere, is no writer that a seal waits for', async () => {
+  const [reader, elsewhere] = [await db.database.connect(), await db.database.connect()]
+  try {
+    await reader.query('begin')
+    await reader.query('select count(*) from transfers, house_entries')
+    await elsewhere.query('begin')
+    await elsewhere.query("insert into services (code, name) values ('elsewhere', 'Elsewhere')")
+    assert.deepEqual((await owner.query('select writers from ledger_seal_horizon()')).rows, [{ writers: [] }])
+    await elsewhere.query('savepoint writing')
+    await bookHouseEntry(elsewhere, fee())
+    const { rows } = await owner.query('select writers from ledger_seal_horizon()')
+    assert.equal(rows[0].writers.length, 1)
+  } finally {
+    for (const client of [reader, elsewhere]) {
+      await client.query('rollback')
+      client.release()
+    }
+  }
 })
 
 test('while four connections write and take back, two processes seal every row once, and one file has it all', async () => {

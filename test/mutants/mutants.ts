@@ -76,6 +76,10 @@ const sealing = {
   ...tampered,
   names: [
     'what was numbered early and committed late is not passed over',
+    'a run waits a moment for whoever is writing, and seals what he wrote',
+    'of a ledger without a row nothing is sealed, and its first row is not passed over',
+    'a seal covers as many numbers as it may, and the last one what is left',
+    'who reads the ledger, or writes elsewhere, is no writer that a seal waits for',
     'a file that cannot be written is said loudly and once, stops nothing, and is made up for',
     'while four connections write and take back, two processes seal every row once, and one file has it all',
     'seals are inserted and nothing else, by whatever role',
