@@ -26,11 +26,12 @@ after(async () => {
   await db.close()
 })
 
-/** Every figure as its rows, the numbers as numbers. */
+/** Every figure as its rows, the numbers as numbers; each has a value. */
 async function read(): Promise<Record<string, unknown>> {
   const figures: Record<string, unknown> = {}
   for (const { name, labels = [], sql } of ledgerFigures) {
     const { rows } = await db.database.pool.query(sql)
+    for (const row of rows) assert.notEqual(row.value, null, name)
     figures[name] =
       labels.length === 0
         ? rows.map((row) => Number(row.value))

@@ -736,6 +736,15 @@ test('what a refused group had done is undone for whoever comes after it in the 
       [...group, captured, late].map(({ result }) => result),
       ['group_refused', 'insufficient_credits', 'ok', 'already_captured'],
     )
+    const other = hold(ana, '0.50')
+    assert.equal((await ledger.submit(other)).result, 'ok')
+    const both = (['capture', 'void'] as const).map((kind) =>
+      together.submit({ ...base(ana), ...ends, holdId: other.id, kind }),
+    )
+    assert.deepEqual(
+      (await Promise.all(both)).map(({ result }) => result),
+      ['ok', 'already_captured'],
+    )
   } finally {
     await together.close()
   }

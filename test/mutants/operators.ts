@@ -252,5 +252,7 @@ function regionsOf(text: string): { code: string; sql: { start: number; end: num
   masked = maskAll(masked, /^(?:export )?type \w+(?:<[^>]*>)? =[^\n]*\n(?:(?: {2,}|\}|\n)[^\n]*\n)*/gm)
   masked = maskAll(masked, /^export type [^\n]*$/gm)
   masked = maskAll(masked, /\bas '\w+'(?: \| '\w+')*|\b(?:Row|Pick|Promise|Map|Set)<[^>\n]*'[^>\n]*>/g)
+  // What a batcher or a prepared statement is called.
+  masked = maskAll(masked, /\bname: '\w+'/g)
   return { code: masked, sql }
 }
