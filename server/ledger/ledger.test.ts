@@ -550,11 +550,13 @@ test('whoever writes beside others in a transaction of his own is served at once
   for (const accounts of [own.map(() => one), own]) {
     for (let round = 0; round < 5; round++) {
       const outcomes = await Promise.all(
-        accounts.map((account) => db.database.transaction((tx) => ledger.apply(tx, [hold(account, '0.10')]))),
+        accounts.map((account) =>
+          db.database.transaction((tx) => ledger.apply(tx, [hold(999_999_999n, '0.10'), hold(account, '0.10')])),
+        ),
       )
       assert.deepEqual(
-        outcomes.flat().map(({ result }) => result),
-        accounts.map(() => 'ok'),
+        outcomes.map((list) => list.map(({ result }) => result)),
+        accounts.map(() => ['account_not_found', 'ok']),
       )
     }
   }
