@@ -12,8 +12,8 @@ import { startCluster } from './postgres.mjs'
 import { ensurePostgres15 } from './postgres15.mjs'
 import { begin, done, keepOutputFree, Refusal } from './say.mjs'
 
-/** An eighth of the memory, as an operator would give it, at most this. */
-const sharedMebibytesMax = 2048
+/** A quarter of the memory, as PostgreSQL's manual advises, at most this: everybody's tables fit in. */
+const sharedMebibytesMax = 4096
 
 /** @param {string[]} args @returns {Promise<number>} the exit code */
 export async function bench(args) {
@@ -28,7 +28,7 @@ export async function bench(args) {
     keepLock(held.lock)
     const pgbench = await ensurePgbench()
     begin('Database', 'starting')
-    const shared = Math.min(sharedMebibytesMax, Math.floor(totalmem() / 2 ** 20 / 8))
+    const shared = Math.min(sharedMebibytesMax, Math.floor(totalmem() / 2 ** 20 / 4))
     const cluster = await startCluster({
       folder,
       more: { shared_buffers: `${shared}MB` },
