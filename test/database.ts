@@ -7,10 +7,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { queues } from '../server/jobs.ts'
+import { pause } from '../server/platform/clock.ts'
 import { type Database, openDatabase } from '../server/platform/db.ts'
 import { migrate } from '../server/platform/migrate.ts'
 
 const TEMPLATE_LOCK = 7_203_002
+/** Who is still there after so long was left open, and is ended. */
+const GOOD_BYES_MS_MAX = 2_000
 
 export type TestDatabase = {
   /** The owner's login: may do anything, for looking and for damage. */
@@ -90,7 +93,10 @@ async function createdFrom(template: string, options: { connectionsMax?: number 
     database,
     async close() {
       await database.close()
-      await asOwner((owner) => owner.query(`drop database if exists ${name} with (force)`))
+      await asOwner(async (owner) => {
+        await untilNobodyIsIn(owner, name)
+        await owner.query(`drop database if exists ${name} with (force)`)
+      })
     },
   }
 }
@@ -120,6 +126,19 @@ async function templateDatabase(): Promise<string> {
     await owner.query(`alter database ${unfinished} rename to ${name}`)
   })
   return name
+}
+
+/**
+ * A pool that was ended has said good-bye, but PostgreSQL may not have heard it: what it ends by force then tells a connection that
+ * nobody listens to any more, and the test that is over fails.
+ */
+async function untilNobodyIsIn(owner: pg.Client, name: string): Promise<void> {
+  const end = performance.now() + GOOD_BYES_MS_MAX
+  while (performance.now() < end) {
+    const { rowCount } = await owner.query('select from pg_stat_activity where datname = $1', [name])
+    if (rowCount === 0) return
+    await pause(10)
+  }
 }
 
 async function asOwner<T>(work: (owner: pg.Client) => Promise<T>, url = clusterUrl()): Promise<T> {
