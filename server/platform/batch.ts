@@ -247,9 +247,7 @@ export function createBatcher<Item, Answer>(settings: {
           back.push(...later.filter((waiting) => settings.laneOf(waiting.item) === key))
           parts[n] = later.filter((waiting) => settings.laneOf(waiting.item) !== key)
         }
-      } else if (failure.trouble !== 'lock' && failure.trouble !== 'poison') {
-        giveUp(part, failure)
-      } else if (part.length === 1) {
+      } else if ((failure.trouble !== 'lock' && failure.trouble !== 'poison') || part.length === 1) {
         giveUp(part, failure)
       } else {
         trouble('split')

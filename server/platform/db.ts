@@ -4,7 +4,6 @@
  * Every pool runs as a role of its own (`-c role=…`), whatever login the URL names: `mobilesms_app` may read and write the rooms'
  * tables but only execute the ledger's functions; `mobilesms_auth` sees the schema of passwords, sessions and links and nothing else.
  */
-
 import type { EventEmitter } from 'node:events'
 import type { Selectable } from 'kysely'
 import pg from 'pg'
@@ -67,10 +66,10 @@ export function openDatabase(settings: {
       `-c idle_in_transaction_session_timeout=${IDLE_IN_TRANSACTION_TIMEOUT_MS}`,
   })
   pool.on('error', settings.onIdleError)
-  // A connection that breaks while checked out reports it to whoever runs a statement on it; without a listener the
-  // 'error' event would end the process.
   let refused: { why: NoWrites; at: number } | null = null
   pool.on('connect', (client) => {
+    // A connection that breaks while checked out reports it to whoever runs a statement on it; without a listener the
+    // 'error' event would end the process.
     client.on('error', () => {})
     // What PostgreSQL itself says, before anybody makes something else of it; also inside a transaction that is then given up.
     const { connection } = client as unknown as { connection: EventEmitter }

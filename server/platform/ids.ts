@@ -27,7 +27,7 @@ export function newId(now: Date = wireClock.now()): string {
 export function derivedId(origin: string, purpose: string, number = 1): string {
   const hex = hash('sha256', `${origin}:${purpose}:${number}`)
   const variant = (8 + (Number.parseInt(hex.slice(3, 5), 16) & 3)).toString(16)
-  return dashed(`${origin.slice(0, 8)}${origin.slice(9, 13)}8${hex.slice(0, 3)}${variant}${hex.slice(5, 20)}`)
+  return dashed(`${origin.replaceAll('-', '').slice(0, 12)}8${hex.slice(0, 3)}${variant}${hex.slice(5, 20)}`)
 }
 
 function dashed(hex: string): string {
