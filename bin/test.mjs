@@ -18,7 +18,7 @@ import { buildWeb, webFolder } from './web.mjs'
 
 /** @typedef {import('./steps.mjs').Step} Step */
 
-const rooms = ['contract', 'server', 'sandbox', 'test', 'web']
+const rooms = ['bench', 'contract', 'server', 'sandbox', 'test', 'web']
 const browserTests = 'test/playwright.config.ts'
 const filesAtOnce = 2
 /** Of a file as well: the longest takes a minute and a half, and some machines are slow. */

@@ -13,7 +13,8 @@ export type Teller = {
   void(hold: string, account: bigint, order: string): Promise<boolean>
 }
 
-export type Counted = { commands: number; seconds: number; latenciesMs: Float64Array }
+/** `acknowledged`: how many commands were said to be done, also before the counting began and after it ended. */
+export type Counted = { commands: number; seconds: number; latenciesMs: Float64Array; acknowledged: number }
 
 export const AMOUNT = 5_000_000n
 export const PRICE = 500_000n
@@ -35,12 +36,14 @@ export async function measure(wish: {
 }): Promise<Counted> {
   const latenciesMs = new Float64Array(LATENCIES_MAX)
   let commands = 0
+  let acknowledged = 0
   let counting = false
   let over = false
 
   async function one(ask: () => Promise<boolean>): Promise<boolean> {
     const since = performance.now()
     const done = await ask()
+    if (done) acknowledged++
     if (counting) {
       if (!done) throw new Error('A command of the benchmark was refused')
       if (commands < LATENCIES_MAX) latenciesMs[commands] = performance.now() - since
@@ -79,5 +82,5 @@ export async function measure(wish: {
   const seconds = (performance.now() - since) / 1_000
   over = true
   await lives
-  return { commands, seconds, latenciesMs: latenciesMs.subarray(0, Math.min(commands, LATENCIES_MAX)) }
+  return { commands, seconds, latenciesMs: latenciesMs.subarray(0, Math.min(commands, LATENCIES_MAX)), acknowledged }
 }

@@ -73,7 +73,8 @@ function fingerprint(): string {
   return hash.digest('hex').slice(0, 12)
 }
 
-async function fill(db: pg.Client, size: Size, say: Say): Promise<void> {
+/** Writes it into an empty database of the current version. */
+export async function fill(db: pg.Client, size: Size, say: Say): Promise<void> {
   const each = transfersEach(size)
   const long = longPastTransfers(size)
   await db.query(`set synchronous_commit = off; set maintenance_work_mem = '512MB'`)

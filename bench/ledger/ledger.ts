@@ -67,12 +67,12 @@ export async function benchLedger(wish: { url: string; program: string; size: Si
   const naive = openNaive(url, false)
   const naiveHot = openNaive(url, true)
   const before = await countTransfers(run)
-  let done = 0
+  let acknowledged = 0
 
   async function callers(teller: Teller, count: number, ofOne: number, seed: number): Promise<Measured> {
     let start = meter.sample()
     const counted: Counted = await measure({
-      teller: counting(teller),
+      teller,
       callers: count,
       accounts: size.accounts,
       seed,
@@ -84,6 +84,7 @@ export async function benchLedger(wish: { url: string; program: string; size: Si
       },
     })
     const used = meter.since(start)
+    acknowledged += counted.acknowledged
     return {
       perSecond: counted.commands / counted.seconds,
       p50Ms: percentile(counted.latenciesMs, 0.5),
@@ -91,21 +92,6 @@ export async function benchLedger(wish: { url: string; program: string; size: Si
       used,
       commands: counted.commands,
       otherMs: 0,
-    }
-  }
-
-  /** Counts what was acknowledged, to be compared with what is there. */
-  function counting(teller: Teller): Teller {
-    const count = async (answer: Promise<boolean>) => {
-      const ok = await answer
-      if (ok) done++
-      return ok
-    }
-    return {
-      topUp: (...args) => count(teller.topUp(...args)),
-      hold: (...args) => count(teller.hold(...args)),
-      capture: (...args) => count(teller.capture(...args)),
-      void: (...args) => count(teller.void(...args)),
     }
   }
 
@@ -143,15 +129,7 @@ export async function benchLedger(wish: { url: string; program: string; size: Si
 
   try {
     // Everything is compiled, connected and in memory before the first round.
-    await measure({
-      teller: counting(ledger.teller),
-      callers: 256,
-      accounts: size.accounts,
-      seed: SEED,
-      warmSeconds: 1,
-      seconds: 2,
-      begin: () => {},
-    })
+    await callers(ledger.teller, 256, 0, SEED)
     const history = await pages(ledger, size)
     const rounds: Record<Contender, Measured>[] = []
     // From here on checkpoints come when the server's settings say so.
@@ -169,7 +147,8 @@ export async function benchLedger(wish: { url: string; program: string; size: Si
     }
     // The very rows that were acknowledged are there.
     const added = (await countTransfers(run)) - before
-    if (added !== done) throw new Error(`${done} commands were acknowledged, and ${added} transfers were added`)
+    if (added !== acknowledged)
+      throw new Error(`${acknowledged} commands were acknowledged, and ${added} transfers were added`)
     return report({ rounds, history, size, version: server[0]!.version, checked: added })
   } finally {
     await ledger.close()
