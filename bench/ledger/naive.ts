@@ -54,70 +54,87 @@ export function openNaive(url: string, platformRows: boolean) {
     }
   }
 
+  type Movement = {
+    id: string
+    account: bigint
+    kind: string
+    code: number
+    contra: number
+    amount: bigint
+    hold: string | null
+    reference: string
+  }
+  /** Changes the account where its condition holds, and writes the row. Answers whether it was so. */
+  async function move(
+    client: pg.PoolClient,
+    change: { name: string; text: string; values: unknown[] },
+    moved: Movement,
+    insert = { name: 'row', text: row },
+  ): Promise<boolean> {
+    const { rows } = await client.query<After>(change)
+    const after = rows[0]
+    if (!after) return false
+    const { id, account, kind, code, contra, amount, hold, reference } = moved
+    const { transfer_count: number, available, held } = after
+    const values = [id, account, number, kind, code, contra, amount, hold, reference, available, held]
+    await client.query({ ...insert, values })
+    return true
+  }
+
+  const { card_clearing, revenue } = platformAccounts
   const teller: Teller = {
-    topUp(id, account, reference) {
-      return once(
-        async (client) => {
-          const { rows } = await client.query<After>({
-            name: 'credit',
-            text: `update ledger_accounts set credits = credits + $2, transfer_count = transfer_count + 1 where id = $1 returning ${counters}`,
-            values: [account, AMOUNT],
-          })
-          const after = rows[0]
-          if (!after) return false
-          await client.query({
-            name: 'row',
-            text: row,
-            values: [
+    topUp: (id, account, reference) =>
+      once(
+        (client) =>
+          move(
+            client,
+            {
+              name: 'credit',
+              text: `update ledger_accounts set credits = credits + $2, transfer_count = transfer_count + 1 where id = $1 returning ${counters}`,
+              values: [account, AMOUNT],
+            },
+            {
               id,
               account,
-              after.transfer_count,
-              'credit',
-              causes.topup_card,
-              platformAccounts.card_clearing,
-              AMOUNT,
-              null,
+              kind: 'credit',
+              code: causes.topup_card,
+              contra: card_clearing,
+              amount: AMOUNT,
+              hold: null,
               reference,
-              after.available,
-              after.held,
-            ],
-          })
-          return true
-        },
-        { account: platformAccounts.card_clearing, debit: AMOUNT, credit: 0n },
-      )
-    },
-    hold(id, account, order) {
-      return once(async (client) => {
-        const { rows } = await client.query<After>({
-          name: 'hold',
-          text: `update ledger_accounts set held = held + $2, transfer_count = transfer_count + 1
-                  where id = $1 and not suspended and credits - debits - held - frozen >= $2 returning ${counters}`,
-          values: [account, PRICE],
-        })
-        const after = rows[0]
-        if (!after) return false
-        await client.query({
-          name: 'hold_row',
-          text: `with open as (insert into open_holds (hold_id, account_id, kind, code, amount, expires_at, on_expiry)
-                   values ($1, $2, $4, $5, $7, now() + interval '20 minutes', 'void')) ${row}`,
-          values: [
-            id,
-            account,
-            after.transfer_count,
-            'hold',
-            causes.order,
-            platformAccounts.revenue,
-            PRICE,
-            null,
-            order,
-            after.available,
-            after.held,
-          ],
-        })
-        return true
-      }, null)
-    },
+            },
+          ),
+        { account: card_clearing, debit: AMOUNT, credit: 0n },
+      ),
+    hold: (id, account, order) =>
+      once(
+        (client) =>
+          move(
+            client,
+            {
+              name: 'hold',
+              text: `update ledger_accounts set held = held + $2, transfer_count = transfer_count + 1
+                      where id = $1 and not suspended and credits - debits - held - frozen >= $2 returning ${counters}`,
+              values: [account, PRICE],
+            },
+            {
+              id,
+              account,
+              kind: 'hold',
+              code: causes.order,
+              contra: revenue,
+              amount: PRICE,
+              hold: null,
+              reference: order,
+            },
+            {
+              name: 'hold_row',
+              text: `with open as (insert into open_holds (hold_id, account_id, kind, code, amount, expires_at, on_expiry)
+                       values ($1, $2, $4, $5, $7, now() + interval '20 minutes', 'void')) ${row}`,
+            },
+          ),
+        null,
+      ),
     capture: (hold, account, order) => resolve(hold, account, order, 'capture', causes.order, PRICE),
     void: (hold, account, order) => resolve(hold, account, order, 'void', causes.order_cancelled, 0n),
   }
@@ -131,36 +148,19 @@ export function openNaive(url: string, platformRows: boolean) {
     taken: bigint,
   ) {
     return once(
-      async (client) => {
-        const { rows } = await client.query<After>({
-          name: 'resolve',
-          text: `with ended as (delete from open_holds where hold_id = $2 and account_id = $1 returning amount)
-                 update ledger_accounts set held = held - amount, debits = debits + $3, transfer_count = transfer_count + 1
-                   from ended where id = $1 returning ${counters}`,
-          values: [account, hold, taken],
-        })
-        const after = rows[0]
-        if (!after) return false
-        await client.query({
-          name: 'row',
-          text: row,
-          values: [
-            derivedId(hold, kind),
-            account,
-            after.transfer_count,
-            kind,
-            code,
-            platformAccounts.revenue,
-            PRICE,
-            hold,
-            order,
-            after.available,
-            after.held,
-          ],
-        })
-        return true
-      },
-      taken > 0n ? { account: platformAccounts.revenue, debit: 0n, credit: taken } : null,
+      (client) =>
+        move(
+          client,
+          {
+            name: 'resolve',
+            text: `with ended as (delete from open_holds where hold_id = $2 and account_id = $1 returning amount)
+                   update ledger_accounts set held = held - amount, debits = debits + $3, transfer_count = transfer_count + 1
+                     from ended where id = $1 returning ${counters}`,
+            values: [account, hold, taken],
+          },
+          { id: derivedId(hold, kind), account, kind, code, contra: revenue, amount: PRICE, hold, reference: order },
+        ),
+      taken > 0n ? { account: revenue, debit: 0n, credit: taken } : null,
     )
   }
 
