@@ -15,6 +15,7 @@ export const amountIn = z
   .meta({ id: 'Amount', description: 'US dollars: "10", "10.5" or "10.50"', example: '10.00' })
 const time = z.iso.datetime().meta({ id: 'Time', description: 'RFC 3339, in UTC', example: '2026-11-23T14:02:41.000Z' })
 export const orderId = z.string().meta({ description: 'An order: ord_ and 32 hexadecimal digits' })
+export const topupRefundId = z.string().meta({ description: 'A refund to the card: ref_ and 32 hexadecimal digits' })
 export const topupId = z.string().meta({ description: 'A top-up: top_ and 32 hexadecimal digits' })
 
 export const meSchema = z
@@ -199,6 +200,56 @@ export const topupStepSchema = z
   })
   .meta({ id: 'TopupStep' })
 
+export const topupRefundStatuses = ['requested', 'pending', 'succeeded', 'failed'] as const
+
+/** Why a refund to the card failed. The money is on the balance again. */
+export const topupRefundReasons = [
+  'card_lost_or_stolen',
+  'card_closed',
+  'declined',
+  'disputed',
+  'already_returned',
+  'cancelled',
+  'our_side',
+  'unknown',
+] as const
+export type TopupRefundReason = (typeof topupRefundReasons)[number]
+
+/** Money of a top-up on its way back to the card. */
+export const topupRefundSchema = z
+  .object({
+    id: z.string().meta({ description: '`ref_…`' }),
+    status: z.enum(topupRefundStatuses).meta({
+      description:
+        '`requested`: we ask the card company; `pending`: it is on its way; `succeeded`: it was sent; `failed`: it is on the balance again',
+    }),
+    amount: money,
+    origin: z.enum(['you', 'us', 'card_company']).meta({ description: 'Who had it made' }),
+    requested_at: time,
+    ended_at: time.nullable().meta({ description: 'When it was sent, or when it failed; null while it is on its way' }),
+    expected_by: time.nullable().meta({ description: 'When the bank should have shown it; null when it failed' }),
+    reference: z.string().nullable().meta({ description: 'By which the bank finds it; null: not known (yet)' }),
+    reason: z.enum(topupRefundReasons).nullable().meta({ description: 'Why it failed' }),
+  })
+  .meta({ id: 'TopupRefund' })
+export type TopupRefund = z.infer<typeof topupRefundSchema>
+
+/** What a bank or its customer has to say against a payment. */
+export const topupDisputeSchema = z
+  .object({
+    id: z.string().meta({ description: '`dsp_…`' }),
+    kind: z.enum(['dispute', 'inquiry', 'warning']),
+    status: z.enum(['open', 'under_review', 'won', 'lost', 'closed']),
+    amount: money,
+    frozen: money,
+    owed: money,
+    reason: z.string(),
+    opened_at: time,
+    ended_at: time.nullable(),
+  })
+  .meta({ id: 'TopupDispute' })
+export type TopupDispute = z.infer<typeof topupDisputeSchema>
+
 export const topupSchema = z
   .object({
     id: z.string().meta({ description: '`top_…`' }),
@@ -221,6 +272,12 @@ export const topupSchema = z
       .nullable()
       .meta({ description: 'For people: which card, as far as it may be shown' }),
     trace: z.array(topupStepSchema),
+    returned: money.meta({ description: 'Sent back to the card, or on its way there' }),
+    returnable: money.meta({ description: 'What can be sent back to the card now: unspent, in whole cents' }),
+    disputed: money.meta({ description: 'Taken or frozen because of a dispute' }),
+    refunds: z.array(topupRefundSchema).meta({ description: 'Oldest first' }),
+    disputes: z.array(topupDisputeSchema).meta({ description: 'Oldest first' }),
+    receipt: z.boolean().meta({ description: 'True: there is a receipt' }),
   })
   .meta({ id: 'Topup' })
 export type Topup = z.infer<typeof topupSchema>

@@ -277,6 +277,31 @@ export interface Services {
   sender_pattern: string | null;
 }
 
+export interface TopupRefunds {
+  account_id: Int8;
+  amount: Int8;
+  asked_at: Generated<Timestamp>;
+  booked: Int8;
+  claimed_until: Timestamp | null;
+  ended_at: Timestamp | null;
+  external_id: string | null;
+  external_status: string | null;
+  failure_reason: string | null;
+  id: string;
+  last_error: string | null;
+  look: Generated<number>;
+  look_done: Generated<number>;
+  next_look_at: Timestamp | null;
+  origin: string;
+  reason: string | null;
+  reference: string | null;
+  refund_call: Json | null;
+  requested_at: Timestamp;
+  status: Generated<string>;
+  succeeded_at: Timestamp | null;
+  topup_id: string;
+}
+
 export interface Topups {
   account_id: Int8;
   amount: Int8;
@@ -356,6 +381,7 @@ export interface DB {
   prices: Prices;
   seals: Seals;
   services: Services;
+  topup_refunds: TopupRefunds;
   topups: Topups;
   transfers: Transfers;
 }

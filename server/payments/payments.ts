@@ -15,7 +15,17 @@ import type { Queue, QueueDefinition, Tick } from '../platform/queue.ts'
 import { createSettle, find } from './card/settle.ts'
 import { API_VERSION, type CardCompany, openStripe, readEvent, referenceOf, type SessionCall } from './card/stripe.ts'
 import { createReceipts } from './letters.ts'
-import { ABANDONED_AFTER_SECONDS, isEnded, printTopup, readRow, TOPUP_COLUMNS, type TopupRow } from './topup.ts'
+import { printRefund, refundsOf } from './refund.ts'
+import { returnables, standingsOf } from './remaining.ts'
+import {
+  ABANDONED_AFTER_SECONDS,
+  type Aftermath,
+  isEnded,
+  printTopup,
+  readRow,
+  TOPUP_COLUMNS,
+  type TopupRow,
+} from './topup.ts'
 
 export type Payments = ReturnType<typeof createPayments>
 
@@ -80,7 +90,7 @@ export function createPayments(dependencies: {
   /** The card company, when it is not the one of the settings. */
   card?: CardCompany
 }) {
-  const { database, queue, log, clock, settings } = dependencies
+  const { database, ledger, queue, log, clock, settings } = dependencies
   const card = dependencies.card ?? openStripe(settings.stripe)
   const { settle, close } = createSettle({
     ...dependencies,
@@ -121,7 +131,7 @@ export function createPayments(dependencies: {
       })
     }
     const { row } = (await settle(topupId, 'start', START_WAIT_MS))!
-    if (row.handedOut) return { ok: true, topup: printTopup(row) }
+    if (row.handedOut) return { ok: true, topup: (await tell(row.accountId, [row]))[0]! }
     return refuse({
       code: 'temporarily_unavailable',
       detail:
@@ -258,7 +268,32 @@ export function createPayments(dependencies: {
 
   async function get(accountId: bigint, topupId: string): Promise<Topup | null> {
     const row = await owned(accountId, topupId)
-    return row && printTopup(row)
+    return row && (await tell(accountId, [row]))[0]!
+  }
+
+  /** Top-ups of one customer as they are told, with what became of their money since. */
+  async function tell(accountId: bigint, topups: TopupRow[]): Promise<Topup[]> {
+    const credited = topups.filter((row) => row.status === 'credited').map((row) => row.id)
+    if (credited.length === 0) return topups.map((row) => printTopup(row, { ...NOTHING_SINCE }))
+    const oldestId = credited.reduce((a, b) => (a < b ? a : b))
+    const [refunds, standings, balance] = await Promise.all([
+      refundsOf(database.pool, credited),
+      standingsOf(database.pool, accountId, oldestId),
+      ledger.balance(database.pool, accountId),
+    ])
+    const payable = returnables(balance!.available, standings)
+    const standingOf = new Map(standings.map((standing) => [standing.id, standing]))
+    return topups.map((row) => {
+      const standing = standingOf.get(row.id)
+      if (!standing) return printTopup(row, { ...NOTHING_SINCE })
+      return printTopup(row, {
+        returned: printAmount(standing.returned),
+        returnable: printAmount(standing.beforeABank ? micros(0n) : payable.get(row.id)!),
+        disputed: printAmount(standing.disputed),
+        refunds: refunds.filter((refund) => refund.topupId === row.id).map(printRefund),
+        disputes: [],
+      })
+    })
   }
 
   async function owned(accountId: bigint, topupId: string): Promise<TopupRow | null> {
@@ -282,7 +317,7 @@ export function createPayments(dependencies: {
     )
     const items = rows.slice(0, page.limit).map(readRow)
     return {
-      items: items.map(printTopup),
+      items: await tell(accountId, items),
       next_cursor: rows.length > page.limit ? printCursor(items.at(-1)!.id) : null,
     }
   }
@@ -439,6 +474,9 @@ export function createPayments(dependencies: {
 }
 
 const CENT = 10_000n
+
+/** Of a top-up that was not credited. */
+const NOTHING_SINCE: Aftermath = { returned: '0.00', returnable: '0.00', disputed: '0.00', refunds: [], disputes: [] }
 
 function refuse(refused: Refused): Started {
   return { ok: false, refused }

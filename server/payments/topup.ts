@@ -85,7 +85,10 @@ export function isEnded(row: TopupRow): boolean {
   return row.status === 'credited' || ((row.status === 'refused' || row.status === 'expired') && !row.releaseDue)
 }
 
-export function printTopup(row: TopupRow): Topup {
+/** What else is told of a top-up: what went back of it, what can go back, what a bank says against it. */
+export type Aftermath = Pick<Topup, 'returned' | 'returnable' | 'disputed' | 'refunds' | 'disputes'>
+
+export function printTopup(row: TopupRow, aftermath: Aftermath): Topup {
   return {
     id: printId('top', row.id),
     method: 'card',
@@ -99,6 +102,8 @@ export function printTopup(row: TopupRow): Topup {
     bank_may_show_pending: row.bankMayShowPending,
     card: row.card,
     trace: traceOf(row),
+    ...aftermath,
+    receipt: row.status === 'credited',
   }
 }
 

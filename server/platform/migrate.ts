@@ -261,7 +261,7 @@ async function grant(client: pg.Client): Promise<void> {
       revoke update on api_keys, directory from mobilesms_app; -- earlier versions gave them whole
       grant insert on api_keys, directory to mobilesms_app;
       grant update (revoked_at, last_used_at, last_used_address) on api_keys to mobilesms_app; -- what a key may do is said once
-      grant insert, update on idempotency_keys, inbox, numbers, offers, orders, topups to mobilesms_app;
+      grant insert, update on idempotency_keys, inbox, numbers, offers, orders, topups, topup_refunds to mobilesms_app;
       grant update (time_zone, company, tax_id, mail_receipts, mail_sign_ins) on accounts to mobilesms_app; -- opened, with their role, by account_open only
       grant insert on messages to mobilesms_app;
       grant insert, delete on favourites to mobilesms_app;

@@ -20,6 +20,12 @@ function topup(change: Partial<Topup>): Topup {
     bank_may_show_pending: false,
     card: null,
     trace: [{ step: 'bank_answered', state: 'done', at: answeredAt }],
+    returned: '0.00',
+    returnable: '0.00',
+    disputed: '0.00',
+    refunds: [],
+    disputes: [],
+    receipt: false,
     ...change,
   }
 }

@@ -1,0 +1,78 @@
+/**
+ * What is left of a top-up, and what of that can be paid back. Every decision about money that goes back is made behind `lockTopup`,
+ * so that what leaves a top-up, by whatever way, never exceeds what it credited.
+ */
+import type pg from 'pg'
+import { MICROS_PER_CENT, micros, type Usd } from '../../contract/money.ts'
+import type { Queryable } from '../platform/db.ts'
+
+/** Sent back or on its way, of the top-up `t` of the query. A refund that failed took nothing. */
+const RETURNED = `coalesce((select sum(r.booked) from topup_refunds r where r.topup_id = t.id and r.status <> 'failed'), 0)`
+/** What banks took or froze of the top-up `t` of the query. */
+const DISPUTED = '0'
+/** Whether a bank is deciding about the top-up `t` of the query: nothing is sent back beside that. */
+const BEFORE_A_BANK = 'false'
+
+const LEFT = `case when t.status = 'credited' then greatest(0, t.amount - ${RETURNED} - ${DISPUTED}) else 0 end`
+
+/** Who decides about money of this top-up that goes back is alone until his transaction ends. Lock it before the ledger's account. */
+export async function lockTopup(tx: pg.PoolClient, topupId: string): Promise<void> {
+  await tx.query('select from topups where id = $1 for update', [topupId])
+}
+
+/** Amount credited, less what was sent back or is on its way, less what banks took or froze. Never below zero. */
+export async function remainingOf(tx: Queryable, topupId: string): Promise<Usd> {
+  const { rows } = await tx.query<{ left: string }>(`select ${LEFT} as left from topups t where t.id = $1`, [topupId])
+  return micros(rows[0]?.left ?? 0n)
+}
+
+/** How the money of a top-up stands. `amount` = what is left + `returned` + `disputed`, while it is credited. */
+export type Standing = { id: string; left: Usd; returned: Usd; disputed: Usd; beforeABank: boolean }
+
+/** An account's credited top-ups, newest first, as far back as `oldestId`. */
+export async function standingsOf(db: Queryable, accountId: bigint, oldestId: string): Promise<Standing[]> {
+  const { rows } = await db.query<{
+    id: string
+    left: string
+    returned: string
+    disputed: string
+    before_a_bank: boolean
+  }>(
+    `select t.id, ${LEFT} as left, ${RETURNED} as returned, ${DISPUTED} as disputed, ${BEFORE_A_BANK} as before_a_bank
+       from topups t
+      where t.account_id = $1
+        and t.id >= $2
+        and t.status = 'credited'
+      order by t.id desc`,
+    [accountId, oldestId],
+  )
+  return rows.map((row) => ({
+    id: row.id,
+    left: micros(row.left),
+    returned: micros(row.returned),
+    disputed: micros(row.disputed),
+    beforeABank: row.before_a_bank,
+  }))
+}
+
+/**
+ * What can be paid back of each top-up, by id: min(what is left of it, available − unspent gifts − payable back of newer top-ups),
+ * not below zero, in whole cents.
+ *
+ * Spending takes gifts first, then the oldest top-up; so what is unspent is the newest. Gifts need not be known for it: everything
+ * available beyond what is left of all top-ups is unspent gifts, and as long as there is that much, no top-up was spent from. So the
+ * newest top-up may have what is available, as far as it is left of it, and each older one the rest.
+ *
+ * `newestFirst`: no top-up newer than the oldest of them may be missing; older ones do not matter.
+ */
+export function returnables(available: Usd, newestFirst: readonly { id: string; left: Usd }[]): Map<string, Usd> {
+  const payable = new Map<string, Usd>()
+  let unspent = available > 0n ? available : 0n
+  for (const { id, left } of newestFirst) {
+    const most = left < unspent ? left : unspent
+    const whole = micros(most - (most % MICROS_PER_CENT))
+    payable.set(id, whole)
+    unspent -= whole
+  }
+  return payable
+}
