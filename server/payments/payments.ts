@@ -47,8 +47,6 @@ const LIFE_SECONDS = 45 * 60
 const START_WAIT_MS = 10_000
 const RETURN_WAIT_MS = 4_000
 const JOB_WAIT_MS = 5_000
-const SWEEP_TOPUPS_MAX = 100
-const SWEEP_AT_ONCE = 4
 const SWEEP_EVENTS_MAX = 20
 /** A webhook that its job did not deal with in this time is dealt with by the sweeper. */
 const EVENT_LEFT_AFTER_SECONDS = 120
@@ -92,7 +90,11 @@ export function createPayments(dependencies: {
 }) {
   const { database, ledger, queue, log, clock, settings } = dependencies
   const card = dependencies.card ?? openStripe(settings.stripe)
-  const { settle, close } = createSettle({
+  const {
+    settle,
+    sweep: sweepTopups,
+    close,
+  } = createSettle({
     ...dependencies,
     card,
     livemode: settings.livemode,
@@ -407,26 +409,7 @@ export function createPayments(dependencies: {
    * deals with webhooks that were left. Alone it brings every top-up to its right end. Bounded; the longest unseen come first.
    */
   async function sweep(signal?: AbortSignal): Promise<void> {
-    const { rows } = await database.pool.query<{ id: string }>(
-      `select id
-         from topups
-        where next_look_at is not null
-          and (next_look_at <= now() or (status = 'awaiting_payment' and handed_out and expires_at <= house_now()))
-          and (claimed_until is null or claimed_until <= now())
-        order by next_look_at
-        limit $1`,
-      [SWEEP_TOPUPS_MAX],
-    )
-    const left = rows.map((row) => row.id)
-    await Promise.all(
-      Array.from({ length: SWEEP_AT_ONCE }, async () => {
-        for (let id = left.shift(); id !== undefined && !signal?.aborted; id = left.shift()) {
-          await settle(id, 'sweeper', 0).catch((error: unknown) =>
-            log.error({ err: error, topup: id }, 'A top-up could not be settled; the sweeper comes again'),
-          )
-        }
-      }),
-    )
+    await sweepTopups(signal)
     if (!signal?.aborted) await sweepEvents()
   }
 

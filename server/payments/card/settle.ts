@@ -20,43 +20,31 @@ import type { TopupReason } from '../../../contract/contract.ts'
 import { MICROS_PER_CENT } from '../../../contract/money.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { Announce } from '../../platform/announce.ts'
-import { atMost, pause } from '../../platform/clock.ts'
 import type { Database, Queryable } from '../../platform/db.ts'
 import { derivedId } from '../../platform/ids.ts'
 import type { Log } from '../../platform/log.ts'
 import { isEnded, readRow, TOPUP_COLUMNS, type TopupRow } from '../topup.ts'
 import { judge } from './gate.ts'
+import {
+  createLooks,
+  type Found,
+  NEXT_LOOK_AFTER_ALARM_SECONDS,
+  NEXT_TRY_SECONDS,
+  over,
+  type Next as Step,
+  waitOneMore,
+} from './looks.ts'
 import { type CardCompany, KEY_REFUSED, type PaymentIntent, referenceOf, type Session } from './stripe.ts'
 
 /** Who wants to know. The customer who is back from the payment page has left it, and an unfinished confirmation with it. */
 export type Asker = 'start' | 'return' | 'event' | 'sweeper'
 
-export type Settled = {
-  row: TopupRow
-  /** True: what the row says was found out after the call began, or cannot change any more. */
-  fresh: boolean
-}
-
-/** How long a look may be silent before it counts as dead. A claim is renewed with every step, and a step makes one call; a call that takes longer is taken over, which does no harm. */
-const CLAIM_SECONDS = 30
-/** Reading, acting, reading again because Stripe knew better. */
-const STEPS_MAX = 4
-const WAIT_STEP_MS = 50
-const NEXT_LOOK_SECONDS = 60
-/** After a call whose outcome is not known. */
-const NEXT_TRY_SECONDS = 15
-/** What cannot be settled without a person. */
-const NEXT_LOOK_AFTER_ALARM_SECONDS = 600
-const LAST_ERROR_CHARACTERS_MAX = 500
+export type Settled = Found<TopupRow>
 
 /** In SQL what `isEnded` says: the sweeper has nothing to look for, however the last look came to its end. */
 const ENDED = `(status = 'credited' or (status in ('refused', 'expired') and not release_due))`
 
-/** Somebody else has taken this look over. */
-class TakenOver extends Error {}
-
-/** What a look came to: when the next one is due, and why this one found nothing out. */
-type Ending = { nextSeconds: number | null; error: string | null }
+type Next = Step<TopupRow>
 
 export function createSettle(settings: {
   database: Database
@@ -69,72 +57,33 @@ export function createSettle(settings: {
   /** Writes the receipt of a top-up that was just credited, in the same transaction. Never throws for a reason of its own. */
   receipt: (tx: pg.PoolClient, topup: TopupRow) => Promise<void>
 }) {
-  const { database, ledger, announce, card } = settings
-  const underWay = new Set<Promise<void>>()
+  const { ledger, announce, card } = settings
+  const looks = createLooks({
+    ...settings,
+    table: 'topups',
+    columns: TOPUP_COLUMNS,
+    readRow,
+    ended: ENDED,
+    changed: (row) => announce.publish({ what: 'topup', accountId: row.accountId, id: row.id }),
+  })
+  // Lock order within a record: the top-up's row, what is unique outside, the ledger's account.
+  const { record } = looks
 
   /**
    * Looks, or waits for a look that began after this call did; at most `waitMs`, then tells what is known. Null: no such top-up.
    * A look of one's own is not cut short by `waitMs`.
    */
-  async function settle(topupId: string, asker: Asker, waitMs: number): Promise<Settled | null> {
-    let row = await find(database.pool, topupId)
-    if (!row) return null
-    const wanted = row.look + 1
-    for (let waited = 0; ; waited += WAIT_STEP_MS) {
-      if (isEnded(row) && !mayReopen(row, asker)) return { row, fresh: true }
-      if (asker === 'start' && row.handedOut) return { row, fresh: true }
-      // Before there is a payment page nothing can have happened; opening one is the work of `start` and of the sweeper.
-      if (row.sessionId === null && (asker === 'return' || asker === 'event')) return { row, fresh: true }
-      if (row.lookDone >= wanted) return { row, fresh: row.lastError === null }
-      const mine = row.claimed ? null : await claim(topupId)
-      if (mine) {
-        await track(look(mine, asker))
-        row = (await find(database.pool, topupId))!
-        return { row, fresh: row.lookDone >= wanted && row.lastError === null }
-      }
-      if (waited >= waitMs) return { row, fresh: false }
-      await pause(WAIT_STEP_MS)
-      row = (await find(database.pool, topupId))!
-    }
+  function settle(topupId: string, asker: Asker, waitMs: number): Promise<Settled | null> {
+    return looks.look(topupId, {
+      waitMs,
+      enough: (row) =>
+        (isEnded(row) && !mayReopen(row, asker)) ||
+        (asker === 'start' && row.handedOut) ||
+        // Before there is a payment page nothing can have happened; opening one is the work of `start` and of the sweeper.
+        (row.sessionId === null && (asker === 'return' || asker === 'event')),
+      step: (mine) => (mine.sessionId === null ? open(mine, asker) : advance(mine, asker)),
+    })
   }
-
-  async function claim(topupId: string): Promise<TopupRow | null> {
-    const { rows } = await database.pool.query(
-      `update topups
-          set look = look + 1,
-              claimed_until = now() + make_interval(secs => $2),
-              -- Should this look die, the next one is due when its claim runs out.
-              next_look_at = case when next_look_at is not null then least(next_look_at, now() + make_interval(secs => $2)) end
-        where id = $1
-          and (claimed_until is null or claimed_until <= now())
-       returning ${TOPUP_COLUMNS}`,
-      [topupId, CLAIM_SECONDS],
-    )
-    return rows[0] ? readRow(rows[0]) : null
-  }
-
-  async function look(claimed: TopupRow, asker: Asker): Promise<void> {
-    let mine = claimed
-    let ending: Ending = { nextSeconds: NEXT_LOOK_SECONDS, error: 'It kept changing' }
-    try {
-      for (let step = 0; step < STEPS_MAX; step++) {
-        const next = mine.sessionId === null ? await open(mine, asker) : await advance(mine, asker)
-        if ('ending' in next) {
-          ending = next.ending
-          return
-        }
-        mine = next.row
-      }
-    } catch (error) {
-      if (error instanceof TakenOver) return
-      ending = { nextSeconds: NEXT_LOOK_SECONDS, error: String(error) }
-      throw error
-    } finally {
-      await finish(mine, ending)
-    }
-  }
-
-  type Next = { row: TopupRow } | { ending: Ending }
 
   /** Makes the call that was written down, and records the payment page before anybody hears of it. */
   async function open(mine: TopupRow, asker: Asker): Promise<Next> {
@@ -344,38 +293,6 @@ export function createSettle(settings: {
     return readAgain(mine, 'expire_session', intent, answer)
   }
 
-  /**
-   * Runs `work` in one transaction, unless this look was taken over, and announces what it changed. The claim is renewed.
-   * Lock order: the top-up's row, what is unique outside, the ledger's account.
-   */
-  async function record(mine: TopupRow, work: (tx: pg.PoolClient) => Promise<unknown>): Promise<TopupRow> {
-    const row = await database.transaction(async (tx) => {
-      const { rowCount } = await tx.query(
-        `update topups set claimed_until = now() + make_interval(secs => $3) where id = $1 and look = $2`,
-        [mine.id, mine.look, CLAIM_SECONDS],
-      )
-      if (rowCount === 0) throw new TakenOver()
-      await work(tx)
-      await tx.query(`update topups set next_look_at = null where id = $1 and ${ENDED}`, [mine.id])
-      return (await find(tx, mine.id))!
-    })
-    announce.publish({ what: 'topup', accountId: mine.accountId, id: mine.id })
-    return row
-  }
-
-  async function finish(mine: TopupRow, ending: Ending): Promise<void> {
-    await database.pool.query(
-      `update topups
-          set look_done = look,
-              claimed_until = null,
-              last_error = $3,
-              next_look_at = case when not (${ENDED}) then now() + make_interval(secs => $4) end
-        where id = $1
-          and look = $2`,
-      [mine.id, mine.look, ending.error?.slice(0, LAST_ERROR_CHARACTERS_MAX) ?? null, ending.nextSeconds],
-    )
-  }
-
   async function readAgain(
     mine: TopupRow,
     call: string,
@@ -417,22 +334,17 @@ export function createSettle(settings: {
     return checks.flatMap(([name, holds]) => (holds ? [] : [name]))
   }
 
-  function track<T>(work: Promise<T>): Promise<T> {
-    const settled = work.then(
-      () => {},
-      () => {},
-    )
-    underWay.add(settled)
-    void settled.then(() => underWay.delete(settled))
-    return work
-  }
-
   return {
     settle,
+    /** Looks at what is due, and at what is open and over. */
+    sweep: (signal?: AbortSignal) =>
+      looks.sweep(
+        (id) => settle(id, 'sweeper', 0),
+        signal,
+        `(status = 'awaiting_payment' and handed_out and expires_at <= house_now())`,
+      ),
     /** Waits for the looks under way, `waitMs` at most; what is left is taken over by whoever comes next. */
-    async close(waitMs: number): Promise<void> {
-      await atMost(Promise.all(underWay), waitMs)
-    },
+    close: looks.close,
   }
 }
 
@@ -441,9 +353,6 @@ function mayReopen(row: TopupRow, asker: Asker): boolean {
   if (row.status === 'credited') return false
   return asker === 'event' || (asker === 'return' && row.status === 'expired')
 }
-
-const over = () => ({ ending: { nextSeconds: null, error: null } })
-const waitOneMore = () => ({ ending: { nextSeconds: NEXT_LOOK_SECONDS, error: null } })
 
 export async function find(db: Queryable, topupId: string): Promise<TopupRow | null> {
   const { rows } = await db.query(`select ${TOPUP_COLUMNS} from topups where id = $1`, [topupId])
