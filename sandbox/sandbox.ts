@@ -63,6 +63,7 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
     shopName: settings.shopName,
     secretKey: settings.stripeKey,
     webhookSecret: settings.webhookSecret,
+    topupPage: (id) => `${settings.publicUrl}/topups/${id}`,
     note: log.note,
   })
   const phones = openPhones({

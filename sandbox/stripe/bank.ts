@@ -7,12 +7,12 @@ import type { Books } from '../books.ts'
 import { type Clock, seconds } from '../clock.ts'
 import { randomLetters } from '../ids.ts'
 import { brandOf, type Decline, nonTestCard, type TestCard, testCard, type Verification } from './cards.ts'
+import type { ChargePlan } from './charges.ts'
 import { StripeRefusal } from './errors.ts'
 import { type Cause, write } from './events.ts'
 import {
   HOLD_SECONDS,
   type IntentData,
-  newBalanceTransaction,
   newCharge,
   newLineItem,
   newPaymentIntent,
@@ -22,7 +22,7 @@ import {
   type Typed,
   threeDSecureOf,
 } from './objects.ts'
-import { change, dueBefore, extraOf, find, findChallenge, put, putChallenge, sessionOf } from './records.ts'
+import { change, extraOf, find, findChallenge, put, putChallenge, sessionOf } from './records.ts'
 
 export type Bank = {
   books: Books
@@ -33,12 +33,8 @@ export type Bank = {
   shopName: string
 }
 
-type ChargeExtra = { availableAtOnce: boolean }
-
 /** How long after a capture its balance transaction appears, in seconds: Stripe books captures asynchronously. */
 const BALANCE_AFTER_SECONDS = 1
-/** How many due objects are worked off in one go. */
-const DUE_MAX = 200
 
 export function createSession(
   bank: Bank,
@@ -100,7 +96,6 @@ export type Paid =
 /** The customer presses Pay. A card that failed before, or a challenge left open, may be followed by another. */
 export function pay(bank: Bank, sessionId: string, typed: Typed): Paid | undefined {
   const { books } = bank
-  settleDue(bank)
   return books.transaction(() => {
     const session = find(books, 'checkout.session', sessionId)
     if (!session) return undefined
@@ -136,7 +131,6 @@ export type Answered = Paid | { outcome: 'challenge_failed'; intent: string; ses
 /** The customer answers the bank's page. Undefined: no such page, or another card was tried since. */
 export function answerChallenge(bank: Bank, id: string, answer: 'complete' | 'fail'): Answered | undefined {
   const { books } = bank
-  settleDue(bank)
   return books.transaction(() => {
     const challenge = findChallenge(books, id)
     const session = challenge && find(books, 'checkout.session', challenge.session)
@@ -168,7 +162,6 @@ export function capture(
   cause: Cause,
 ): Stripe.PaymentIntent | undefined {
   const { books } = bank
-  settleDue(bank)
   return books.transaction(() => {
     const intent = find(books, 'payment_intent', id)
     if (!intent) return undefined
@@ -200,7 +193,6 @@ export function cancel(
   cause: Cause,
 ): Stripe.PaymentIntent | undefined {
   const { books } = bank
-  settleDue(bank)
   return books.transaction(() => {
     const intent = find(books, 'payment_intent', id)
     if (!intent) return undefined
@@ -218,20 +210,6 @@ export function cancel(
     release(bank, intent, reason, cause)
     return intent
   })
-}
-
-/** Works off what wire time has made due: sessions end, holds lapse, captures reach the balance. */
-export function settleDue(bank: Bank): void {
-  const { books } = bank
-  const now = seconds(bank.clock)
-  for (const due of dueBefore(books, now, DUE_MAX)) {
-    books.transaction(() => {
-      if (due.kind === 'checkout.session') expireSession(bank, due.id, null)
-      else if (due.kind === 'payment_intent') release(bank, find(books, 'payment_intent', due.id)!, 'automatic', null)
-      else if (due.kind === 'charge') reachBalance(bank, find(books, 'charge', due.id)!)
-      else throw new Error(`Nothing can become due for ${due.id}`)
-    })
-  }
 }
 
 function intentOf(bank: Bank, session: Stripe.Checkout.Session): Stripe.PaymentIntent | undefined {
@@ -288,7 +266,7 @@ function charge(
     }
   }
 
-  const extra: ChargeExtra = { availableAtOnce: card?.availableAtOnce ?? false }
+  const extra: ChargePlan = { availableAtOnce: card?.availableAtOnce ?? false, ...(card && { number: card.number }) }
   put(books, charged, { session: session.id, extra })
   intent.payment_method = method.id
   intent.last_payment_error = null
@@ -344,6 +322,18 @@ function take(bank: Bank, intent: Stripe.PaymentIntent, charged: Stripe.Charge, 
   write(bank, session, 'payment_intent.succeeded', intent, cause)
 }
 
+/** Undefined: no such payment intent. A hold lapses without anybody's call, and says so. */
+export function lapse(bank: Bank, id: string): Stripe.PaymentIntent | undefined {
+  const { books } = bank
+  return books.transaction(() => {
+    const intent = find(books, 'payment_intent', id)
+    if (!intent) return undefined
+    if (intent.status !== 'requires_capture') throw unexpectedState(intent, 'cancel', ['requires_capture'])
+    release(bank, intent, 'automatic', null)
+    return intent
+  })
+}
+
 function release(
   bank: Bank,
   intent: Stripe.PaymentIntent,
@@ -365,17 +355,6 @@ function release(
   const lapsed = cause === null
   write(bank, session, lapsed ? 'charge.expired' : 'charge.refunded', charged, cause)
   write(bank, session, 'payment_intent.canceled', intent, cause)
-}
-
-function reachBalance(bank: Bank, charged: Stripe.Charge): void {
-  const { books } = bank
-  const session = sessionOf(books, charged.id)!
-  const { availableAtOnce } = extraOf<ChargeExtra>(books, charged.id)
-  const balance = newBalanceTransaction(charged, availableAtOnce, seconds(bank.clock))
-  put(books, balance, { session })
-  charged.balance_transaction = balance.id
-  change(books, charged, null)
-  write(bank, session, 'charge.updated', charged, null, { balance_transaction: null })
 }
 
 function unexpectedState(intent: Stripe.PaymentIntent, verb: string, allowed: string[]): StripeRefusal {

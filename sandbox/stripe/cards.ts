@@ -27,6 +27,36 @@ export type Decline = {
   blocked?: true
 }
 
+/** Why a refund did not arrive, in Stripe's words. */
+export const failureReasons = [
+  'lost_or_stolen_card',
+  'expired_or_canceled_card',
+  'charge_for_pending_refund_disputed',
+  'insufficient_funds',
+  'declined',
+  'merchant_request',
+  'unknown',
+] as const
+export type FailureReason = (typeof failureReasons)[number]
+
+export const refundOutcomes = [
+  'succeeds',
+  /** Pending, and succeeds later. */
+  'pends',
+  'pends_then_fails',
+  /** At once: the answer says so. */
+  'fails',
+  /** Succeeds, and turns out later to have failed. */
+  'fails_later',
+  /** Refused: the shop's balance does not cover it. */
+  'balance_insufficient',
+] as const
+export type RefundPlan = {
+  outcome: (typeof refundOutcomes)[number]
+  afterSeconds?: number
+  failureReason?: FailureReason
+}
+
 export type TestCard = {
   number: string
   verification: Verification
@@ -41,6 +71,8 @@ export type TestCard = {
   riskLevel: 'normal' | 'elevated' | 'highest'
   /** The money is available at once instead of in two days. */
   availableAtOnce?: true
+  /** What becomes of a refund to it. */
+  refund?: RefundPlan
 }
 
 const DECLINED = 'Your card was declined.'
@@ -115,11 +147,12 @@ add('not_enrolled', ['4000000000000036'], { postcodeFails: true })
 add('not_enrolled', [
   ...['4242424242424242', '5555555555554444', '2223003122003222', '6011111111111117', '3056930009020004'],
   ...['3566002020360505', '6200000000000005', '4000008405600003', '4000000000001208', '4000000000003725'],
-  // Cards that later dispute or fail a refund: under 3-D Secure they are no different at the time of payment.
+  // Cards that are disputed later: under 3-D Secure they are no different at the time of payment.
   ...['4000000000000259', '4000000000002685', '4000000000001976', '4000000000005423', '4000000404000079'],
-  ...['4000000404000038', '4000000404004816', '4000000404005649', '5105000300000018', '4000000000007726'],
-  '4000000000005126',
+  ...['4000000404000038', '4000000404004816', '4000000404005649', '5105000300000018'],
 ])
+add('not_enrolled', ['4000000000007726'], { refund: { outcome: 'pends' } })
+add('not_enrolled', ['4000000000005126'], { refund: { outcome: 'fails_later' } })
 add('not_enrolled', ['4000056655665556', '5200828282828210'], { funding: 'debit' })
 add('not_enrolled', ['5105105105105100'], { funding: 'prepaid' })
 add('not_enrolled', ['4000000000000077', '4000003720000278'], { availableAtOnce: true })

@@ -8,8 +8,9 @@ import type Stripe from 'stripe'
 import { type Html, layout } from '../layout.ts'
 import { dollars } from '../money.ts'
 import { type Bindings, pageHeaders, problem, readBody } from '../web.ts'
-import { answerChallenge, type Bank, pay, settleDue } from './bank.ts'
+import { answerChallenge, type Bank, pay } from './bank.ts'
 import { brandOf, grouped, looksLikeCard, rows } from './cards.ts'
+import { settleDue } from './due.ts'
 import { find, findChallenge, ofSession } from './records.ts'
 
 const FORM_BYTES_MAX = 4 * 1024
@@ -71,6 +72,7 @@ export function checkoutPages(bank: Bank): Hono<Bindings> {
     if (answer === 'close') return c.redirect(`/c/challenge/${id}/closed`, 303)
     if (answer !== 'complete' && answer !== 'fail')
       return problem(c, 400, 'invalid_request', 'answer is complete, fail or close.', 'answer')
+    settleDue(bank)
     const answered = answerChallenge(bank, id, answer)
     if (!answered) return overtaken(c)
     switch (answered.outcome) {

@@ -5,8 +5,9 @@
 import { Hono } from 'hono'
 import type Stripe from 'stripe'
 import { type Bindings, isForm, problem, readAsked } from '../web.ts'
-import { type Answered, answerChallenge, type Bank, pay, settleDue } from './bank.ts'
+import { type Answered, answerChallenge, type Bank, pay } from './bank.ts'
 import { looksLikeCard } from './cards.ts'
+import { settleDue } from './due.ts'
 import { type DeliveryMode, deliveryMode, deliveryModes, setDeliveryMode } from './events.ts'
 import { COUNT_MAX, DELAY_MILLISECONDS_MAX, type Faults, operations } from './faults.ts'
 import { find, newest } from './records.ts'
@@ -75,6 +76,7 @@ export function controls(bank: Bank, faults: Faults, note: (sentence: string, li
     if (challenge !== 'complete' && challenge !== 'fail' && challenge !== 'close')
       return problem(c, 400, 'invalid_request', 'challenge is complete, fail or close.', 'challenge')
     const year = new Date(bank.clock()).getUTCFullYear() + 4
+    settleDue(bank)
     const paid = pay(bank, session, { number, expMonth: 12, expYear: year })
     if (!paid) return problem(c, 404, 'not_found', `There is no session ${session}.`, 'session')
     if (paid.outcome !== 'challenge' || challenge === 'close') return c.json(told(bank, session, paid))
@@ -140,6 +142,8 @@ function webhookState(bank: Bank) {
   }
 }
 
+const listed = ['sessions', 'payment_intents', 'charges', 'refunds', 'balance_transactions']
+
 /** The bank's side of the story, for comparison with ours. Amounts are whole cents. */
 function ownBooks(bank: Bank) {
   const { books } = bank
@@ -153,13 +157,20 @@ function ownBooks(bank: Bank) {
       count(*) filter (where kind = 'checkout.session') as sessions,
       count(*) filter (where kind = 'payment_intent') as payment_intents,
       count(*) filter (where kind = 'charge') as charges,
-      count(*) filter (where kind = 'charge' and body ->> 'captured' = 1) as captured_charges
+      count(*) filter (where kind = 'charge' and body ->> 'captured' = 1) as captured_charges,
+      count(*) filter (where kind = 'refund') as refunds,
+      coalesce(sum(body ->> 'amount') filter (where kind = 'refund' and body ->> 'status' = 'succeeded'), 0) as refunded,
+      coalesce(sum(body ->> 'amount') filter (where kind = 'refund' and body ->> 'status' = 'pending'), 0) as refunds_pending,
+      coalesce(sum(body ->> 'amount') filter (where kind = 'refund' and body ->> 'status' in ('failed', 'canceled')), 0) as refunds_failed,
+      count(*) filter (where kind = 'balance_transaction') as balance_transactions,
+      coalesce(sum(body ->> 'fee') filter (where kind = 'balance_transaction'), 0) as fees,
+      coalesce(sum(body ->> 'net') filter (where kind = 'balance_transaction'), 0) as balance
     from stripe_objects`)!
   return {
     currency: 'usd',
     unit: 'cent',
     totals,
-    complete: Math.max(totals['sessions']!, totals['payment_intents']!, totals['charges']!) <= LISTED_MAX,
+    complete: Math.max(...listed.map((kind) => totals[kind]!)) <= LISTED_MAX,
     sessions: newest(books, 'checkout.session', LISTED_MAX).map((session) => ({
       id: session.id,
       status: session.status,
@@ -197,8 +208,33 @@ function ownBooks(bank: Bank) {
       payment_intent: charge.payment_intent,
       balance_transaction: charge.balance_transaction,
       three_d_secure: threeDSecure(charge),
+      amount_refunded: charge.captured ? charge.amount_refunded : 0,
+      disputed: charge.disputed,
       metadata: charge.metadata,
       created: charge.created,
+    })),
+    refunds: newest(books, 'refund', LISTED_MAX).map((refund) => ({
+      id: refund.id,
+      status: refund.status,
+      amount: refund.amount,
+      currency: refund.currency,
+      reason: refund.reason,
+      failure_reason: refund.failure_reason ?? null,
+      charge: refund.charge,
+      payment_intent: refund.payment_intent,
+      metadata: refund.metadata,
+      created: refund.created,
+    })),
+    balance_transactions: newest(books, 'balance_transaction', LISTED_MAX).map((booked) => ({
+      id: booked.id,
+      type: booked.type,
+      reporting_category: booked.reporting_category,
+      amount: booked.amount,
+      fee: booked.fee,
+      net: booked.net,
+      currency: booked.currency,
+      source: booked.source,
+      created: booked.created,
     })),
   }
 }

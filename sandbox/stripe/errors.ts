@@ -45,6 +45,6 @@ export class StripeRefusal extends Error {
 }
 
 /** 404, as Stripe words it: the object does not exist, or not in this mode. */
-export function missing(what: string, id: string): StripeRefusal {
-  return new StripeRefusal(404, `No such ${what}: '${id}'`, { code: 'resource_missing', param: 'id' })
+export function missing(what: string, id: string, param = 'id'): StripeRefusal {
+  return new StripeRefusal(404, `No such ${what}: '${id}'`, { code: 'resource_missing', param })
 }

@@ -6,6 +6,7 @@ import type Stripe from 'stripe'
 import type { Books } from '../books.ts'
 import { type Clock, SECOND, seconds } from '../clock.ts'
 import { randomLetters } from '../ids.ts'
+import type { Kind, Kinds } from './records.ts'
 
 /** The version that the pinned SDK speaks. */
 export const API_VERSION = '2026-10-28.endive'
@@ -66,7 +67,7 @@ export function write(
   bank: { books: Books; clock: Clock },
   session: string,
   type: Stripe.Event['type'],
-  object: Stripe.Checkout.Session | Stripe.PaymentIntent | Stripe.Charge,
+  object: Kinds[Exclude<Kind, 'payment_method' | 'balance_transaction' | 'item'>],
   cause: Cause,
   previous?: Record<string, unknown>,
 ): void {

@@ -4,7 +4,16 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export const operations = ['capture', 'create_session', 'cancel', 'retrieve'] as const
+export const operations = [
+  'capture',
+  'create_session',
+  'expire_session',
+  'cancel',
+  'create_refund',
+  'update_refund',
+  'retrieve',
+  'list',
+] as const
 export type Operation = (typeof operations)[number]
 
 export const COUNT_MAX = 1_000

@@ -455,38 +455,3 @@ function outcomeOf(card: TestCard | undefined, decline: Decline | undefined): St
     type: 'authorized',
   }
 }
-
-/** What Stripe pays out for a captured charge: the amount less 2.9 % and 30 cents. */
-export function newBalanceTransaction(
-  charge: Stripe.Charge,
-  availableAtOnce: boolean,
-  now: number,
-): Stripe.BalanceTransaction {
-  const fee = Math.round((charge.amount_captured * 29) / 1_000) + 30
-  return {
-    id: `txn_3${randomLetters(23)}`,
-    object: 'balance_transaction',
-    amount: charge.amount_captured,
-    available_on: availableAtOnce ? now : now + 2 * DAY_SECONDS,
-    balance_type: 'payments',
-    created: now,
-    currency: charge.currency,
-    description: charge.description,
-    exchange_rate: null,
-    fee,
-    fee_details: [
-      {
-        amount: fee,
-        application: null,
-        currency: charge.currency,
-        description: 'Stripe processing fees',
-        type: 'stripe_fee',
-      },
-    ],
-    net: charge.amount_captured - fee,
-    reporting_category: 'charge',
-    source: charge.id,
-    status: availableAtOnce ? 'available' : 'pending',
-    type: 'charge',
-  }
-}

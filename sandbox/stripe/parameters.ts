@@ -40,6 +40,16 @@ export const whole: Reader<number> = (value, param) => {
   return Number(value)
 }
 
+export const positive: Reader<number> = (value, param) => {
+  const number = whole(value, param)
+  if (number < 1)
+    throw new StripeRefusal(400, 'This value must be greater than or equal to 1.', {
+      code: 'parameter_invalid_integer',
+      param,
+    })
+  return number
+}
+
 export const flag: Reader<boolean> = (value, param) => {
   if (value !== 'true' && value !== 'false')
     throw new StripeRefusal(400, `Invalid boolean: ${typeof value === 'string' ? value : 'object'}`, { param })
@@ -121,3 +131,6 @@ export function required<Value>(value: Value | undefined, param: string): Value 
     throw new StripeRefusal(400, `Missing required param: ${param}.`, { code: 'parameter_missing', param })
   return value
 }
+
+/** Everybody's parameter: the paths of what is to be answered whole instead of as an id. */
+export const expand = listOf(text(200), 20)

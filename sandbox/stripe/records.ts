@@ -10,6 +10,9 @@ export type Kinds = {
   payment_method: Stripe.PaymentMethod
   charge: Stripe.Charge
   balance_transaction: Stripe.BalanceTransaction
+  refund: Stripe.Refund
+  dispute: Stripe.Dispute
+  'radar.early_fraud_warning': Stripe.Radar.EarlyFraudWarning
   item: Stripe.LineItem
 }
 export type Kind = keyof Kinds
@@ -22,10 +25,10 @@ export function defineRecords(books: Books): void {
       kind text not null,
       -- The checkout session it belongs to: webhooks of one session leave in order.
       session text not null,
-      -- Unix seconds: a session's end, an intent's lapse, the instant a capture reaches the balance. Null: nothing due.
+      -- Unix seconds: a session's end, an intent's lapse, the end of a refund or a dispute. Null: nothing due.
       due_at integer,
       body text not null,
-      -- What the object does not tell: the payment_intent_data of a session whose intent is not yet born.
+      -- What the object does not tell: the payment_intent_data of a session whose intent is not yet born, what a card will do.
       extra text
     );
     -- Lists and the desk read the newest of a kind.
@@ -62,14 +65,28 @@ export function change(books: Books, object: Kinds[Kind], dueAt: number | null):
   books.run('update stripe_objects set body = ?, due_at = ? where id = ?', JSON.stringify(object), dueAt, object.id)
 }
 
+/** Changes what it tells and leaves what is due for it. */
+export function rewrite(books: Books, object: Kinds[Kind]): void {
+  books.run('update stripe_objects set body = ? where id = ?', JSON.stringify(object), object.id)
+}
+
 export function find<K extends Kind>(books: Books, kind: K, id: string): Kinds[K] | undefined {
   const row = books.one<{ body: string }>('select body from stripe_objects where id = ? and kind = ?', id, kind)
   return row && (JSON.parse(row.body) as Kinds[K])
 }
 
+export function findAny(books: Books, id: string): Kinds[Kind] | undefined {
+  const row = books.one<{ body: string }>('select body from stripe_objects where id = ?', id)
+  return row && (JSON.parse(row.body) as Kinds[Kind])
+}
+
 export function extraOf<Extra>(books: Books, id: string): Extra {
   const row = books.one<{ extra: string | null }>('select extra from stripe_objects where id = ?', id)
   return JSON.parse(row?.extra ?? 'null') as Extra
+}
+
+export function keepExtra(books: Books, id: string, extra: unknown): void {
+  books.run('update stripe_objects set extra = ? where id = ?', JSON.stringify(extra), id)
 }
 
 export function sessionOf(books: Books, id: string): string | undefined {
@@ -105,4 +122,9 @@ export function putChallenge(books: Books, challenge: Challenge): void {
 
 export function findChallenge(books: Books, id: string): Challenge | undefined {
   return books.one<Challenge>('select * from stripe_challenges where id = ?', id)
+}
+
+/** Values replace, empty ones take away, the rest stays. */
+export function mergedMetadata(kept: Stripe.Metadata | null, asked: Record<string, string>): Stripe.Metadata {
+  return Object.fromEntries(Object.entries({ ...kept, ...asked }).filter(([, value]) => value !== ''))
 }

@@ -4,11 +4,13 @@ import type { Books } from '../books.ts'
 import type { Clock } from '../clock.ts'
 import type { Bindings } from '../web.ts'
 import { defineAnswers, forgetOldAnswers, stripeApi } from './api.ts'
-import { type Bank, settleDue } from './bank.ts'
+import type { Bank } from './bank.ts'
 import { checkoutPages } from './checkout.ts'
 import { type BankView, bankView, controls } from './controls.ts'
+import { settleDue } from './due.ts'
 import { defineEvents } from './events.ts'
 import { openFaults } from './faults.ts'
+import { laterControls } from './later.ts'
 import { defineRecords } from './records.ts'
 import { courier } from './webhooks.ts'
 
@@ -33,6 +35,8 @@ export function openStripe(world: {
   shopName: string
   secretKey: string
   webhookSecret: string
+  /** What the customer sees of a top-up. */
+  topupPage: (id: string) => string
   /** One sentence for the desk's log. */
   note: (sentence: string, link?: string) => void
 }): StripeStandIn {
@@ -57,6 +61,7 @@ export function openStripe(world: {
   })
   routes.route('/v1', stripeApi(bank, world.secretKey, faults))
   routes.route('/c', checkoutPages(bank))
+  routes.route('/stripe', laterControls(bank, world.note, world.topupPage))
   routes.route('/stripe', controls(bank, faults, world.note))
 
   let stopped = false

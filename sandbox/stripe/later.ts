@@ -1,0 +1,160 @@
+/**
+ * What happens to a payment later, on demand: refunds from Stripe's dashboard, refunds that wait or fail, holds that lapse. The
+ * real Stripe has none of these calls; there, banks and people do it. JSON without a login, or a form of the desk.
+ */
+import { type Context, Hono } from 'hono'
+import type Stripe from 'stripe'
+import { dollars } from '../money.ts'
+import { type Bindings, isForm, problem, readAsked } from '../web.ts'
+import { type Bank, lapse } from './bank.ts'
+import { failureReasons, refundOutcomes } from './cards.ts'
+import { chargeNamed, plan, planOf } from './charges.ts'
+import { settleDue } from './due.ts'
+import { StripeRefusal } from './errors.ts'
+import { find } from './records.ts'
+import { createRefund, endRefund, LATER_SECONDS } from './refunds.ts'
+
+/** A refund may be made to wait for its end at most this long. */
+const AFTER_SECONDS_MAX = 30 * 86_400
+const REASONS = ['duplicate', 'fraudulent', 'requested_by_customer'] as const
+
+type Asked = Record<string, unknown>
+/** What a press does: the object as it is then, and the sentence for the desk's log. */
+type Done = { object: object; sentence: string; charge: Stripe.Charge | undefined }
+
+export function laterControls(
+  bank: Bank,
+  note: (sentence: string, link?: string) => void,
+  topupPage: (id: string) => string,
+): Hono<Bindings> {
+  const { books } = bank
+  const app = new Hono<Bindings>()
+
+  press('/refunds', (asked) => {
+    const charge = payment(asked)
+    const reason = word(asked, 'reason', REASONS) ?? null
+    const refund = createRefund(bank, { charge, amount: whole(asked, 'amount', 1), reason, metadata: {} }, null)
+    return {
+      object: refund,
+      sentence: `${dollars(refund.amount)} went back from Stripe’s dashboard; the shop was not asked.`,
+      charge,
+    }
+  })
+
+  press('/refunds/next', (asked) => {
+    const charge = payment(asked)
+    const outcome = word(asked, 'outcome', refundOutcomes) ?? wrong('outcome', `one of ${refundOutcomes.join(', ')}`)
+    const afterSeconds = whole(asked, 'after_seconds', 0, AFTER_SECONDS_MAX)
+    const failureReason = word(asked, 'failure_reason', failureReasons)
+    const nextRefund = {
+      outcome,
+      ...(afterSeconds !== undefined && { afterSeconds }),
+      ...(failureReason && { failureReason }),
+    }
+    plan(books, charge.id, { ...planOf(books, charge.id), nextRefund })
+    return {
+      object: { charge: charge.id, next_refund: outcome, after_seconds: afterSeconds ?? LATER_SECONDS },
+      sentence: `The next refund of ${dollars(charge.amount)} ${refundWords[outcome]}.`,
+      charge,
+    }
+  })
+
+  press('/refunds/:id', (asked, id) => {
+    const refund = find(books, 'refund', id) ?? nothing('refund', id)
+    const status =
+      word(asked, 'status', ['succeeded', 'failed', 'canceled']) ??
+      wrong('status', 'one of succeeded, failed, canceled')
+    endRefund(bank, refund, status, word(asked, 'failure_reason', failureReasons) ?? null)
+    return {
+      object: find(books, 'refund', id)!,
+      sentence: `The refund of ${dollars(refund.amount)} ${status === 'succeeded' ? 'arrived' : `is ${status}`}.`,
+      charge: find(books, 'charge', refund.charge as string),
+    }
+  })
+
+  press('/lapse', (asked) => {
+    const charge = payment(asked)
+    const intent = lapse(bank, charge.payment_intent as string)!
+    return { object: intent, sentence: `The hold of ${dollars(charge.amount)} lapsed; nothing is taken.`, charge }
+  })
+
+  return app
+
+  function press(path: string, work: (asked: Asked, id: string) => Done): void {
+    app.post(path, async (c) => {
+      const asked = await readAsked(c)
+      if (asked instanceof Response) return asked
+      settleDue(bank)
+      try {
+        const { object, charge } = books.transaction(() => {
+          const done = work(asked, c.req.param('id') ?? '')
+          const topup = done.charge?.metadata['topup_id']
+          note(done.sentence, topup ? topupPage(topup) : undefined)
+          return done
+        })
+        return isForm(c) ? c.redirect(`/#${charge ? `payment-${charge.id}` : 'bank'}`, 303) : c.json(object)
+      } catch (error) {
+        return refusedPress(c, error)
+      }
+    })
+  }
+
+  function payment(asked: Asked): Stripe.Charge {
+    const name = asked['payment']
+    if (typeof name !== 'string' || name === '')
+      wrong('payment', 'the id of a charge, a payment intent, a session or a top-up')
+    return chargeNamed(books, name) ?? nothing('payment', name)
+  }
+}
+
+const refundWords: Record<(typeof refundOutcomes)[number], string> = {
+  succeeds: 'will succeed',
+  pends: 'will wait, and succeed later',
+  pends_then_fails: 'will wait, and fail later',
+  fails: 'will fail at once',
+  fails_later: 'will succeed, and fail later',
+  balance_insufficient: 'will be refused: the balance does not cover it',
+}
+
+/** A control that was asked wrongly; answered as a problem. */
+class Wrong extends Error {
+  readonly field: string
+  readonly status: number
+  constructor(status: number, field: string, message: string) {
+    super(message)
+    this.status = status
+    this.field = field
+  }
+}
+
+function wrong(field: string, what: string): never {
+  throw new Wrong(400, field, `${field} is ${what}.`)
+}
+
+function nothing(what: string, id: string): never {
+  throw new Wrong(404, what, `There is no ${what} ${id}.`)
+}
+
+function refusedPress(c: Context<Bindings>, error: unknown): Response {
+  if (error instanceof Wrong)
+    return problem(c, error.status, error.status === 404 ? 'not_found' : 'invalid_request', error.message, error.field)
+  if (error instanceof StripeRefusal)
+    return problem(c, 409, error.body.code ?? 'invalid_request', error.message, error.body.param)
+  throw error
+}
+
+function word<const Word extends string>(asked: Asked, field: string, words: readonly Word[]): Word | undefined {
+  const said = asked[field]
+  if (said === undefined || said === null || said === '') return undefined
+  return words.find((each) => each === said) ?? wrong(field, `one of ${words.join(', ')}`)
+}
+
+/** A form sends its numbers as text. */
+function whole(asked: Asked, field: string, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
+  const said = asked[field]
+  if (said === undefined || said === null || said === '') return undefined
+  const number = typeof said === 'string' && /^\d{1,15}$/.test(said) ? Number(said) : said
+  if (typeof number !== 'number' || !Number.isInteger(number) || number < min || number > max)
+    wrong(field, `a whole number${max < Number.MAX_SAFE_INTEGER ? ` from ${min} to ${max}` : ` of at least ${min}`}`)
+  return number
+}
