@@ -7,6 +7,7 @@ import { printId } from '../platform/ids.ts'
 import type { Letter } from '../platform/letter.ts'
 import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/mail.ts'
+import type { RefundRow } from './refund.ts'
 import type { TopupRow } from './topup.ts'
 
 type Reader = { address: string; username: string; time_zone: string; company: string | null; tax_id: string | null }
@@ -39,6 +40,68 @@ export function createReceipts(settings: { mail: Outbox; ledger: Ledger; log: Lo
       await tx.query('rollback to savepoint receipt')
       log.error({ err: error, topup: topup.id }, 'A receipt could not be written; its top-up is credited all the same')
     }
+  }
+}
+
+/**
+ * Tells the customer of a refund that has just been sent, or that came back, in the transaction that says so, once each. Money comes
+ * first here, too.
+ */
+export function createRefundLetters(settings: { mail: Outbox; log: Log; publicUrl: string }) {
+  const { mail, log } = settings
+
+  async function write(tx: pg.PoolClient, of: { refund: RefundRow; topup: TopupRow }): Promise<void> {
+    const { rows } = await tx.query<Reader>('select * from receipt_reader($1)', [of.refund.accountId])
+    const reader = rows[0]
+    if (!reader) return
+    await mail.send(tx, {
+      to: reader.address,
+      letter: refundLetter({ ...of, reader, publicUrl: settings.publicUrl }),
+      accountId: of.refund.accountId,
+      once: `refund:${printId('ref', of.refund.id)}:${of.refund.status}`,
+    })
+  }
+
+  return async (tx: pg.PoolClient, of: { refund: RefundRow; topup: TopupRow }): Promise<void> => {
+    await tx.query('savepoint letter')
+    try {
+      await write(tx, of)
+    } catch (error) {
+      await tx.query('rollback to savepoint letter')
+      log.error(
+        { err: error, refund: of.refund.id },
+        'A letter about a refund could not be written; the refund goes on',
+      )
+    }
+  }
+}
+
+function refundLetter(of: { refund: RefundRow; topup: TopupRow; reader: Reader; publicUrl: string }): Letter {
+  const { refund, topup, reader } = of
+  const amount = displayAmount(printAmount(refund.amount))
+  const card = topup.card ? `${cardBrandName(topup.card.brand)} ${topup.card.last4}` : 'Card'
+  const failed = refund.status === 'failed'
+  const optional = (name: string, value: string | null) => (value === null ? [] : [{ name, value }])
+  return {
+    subject: failed ? `${amount} could not be sent back` : `${amount} sent back to your card`,
+    blocks: [
+      failed
+        ? `${amount} could not be sent back to your card. The money is on your balance again, and you can spend it or try again.`
+        : `${amount} is on its way to your card. Banks take 5 to 10 business days to show it.`,
+      {
+        rows: [
+          { name: failed ? 'Not sent to' : 'Sent to', value: card },
+          { name: failed ? 'Failed' : 'Sent', value: timeIn(reader.time_zone, refund.endedAt!) },
+          { name: 'Return', value: printId('ref', refund.id) },
+          { name: 'Top-up', value: printId('top', topup.id) },
+          ...optional('Reference for your bank', refund.reference),
+          { name: 'Account', value: reader.username },
+        ],
+      },
+      { button: 'Open the Billing History', href: `${of.publicUrl}/billing` },
+    ],
+    why: `You get this mail because credits of the account ${reader.username} were returned.`,
+    canSwitchOff: true,
   }
 }
 

@@ -12,9 +12,10 @@ import { newId, readId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/mail.ts'
 import type { Queue, QueueDefinition, Tick } from '../platform/queue.ts'
+import { createRefunds } from './card/refunds.ts'
 import { createSettle, find } from './card/settle.ts'
 import { API_VERSION, type CardCompany, openStripe, readEvent, referenceOf, type SessionCall } from './card/stripe.ts'
-import { createReceipts } from './letters.ts'
+import { createReceipts, createRefundLetters } from './letters.ts'
 import { printRefund, refundsOf } from './refund.ts'
 import { returnables, standingsOf } from './remaining.ts'
 import {
@@ -100,6 +101,12 @@ export function createPayments(dependencies: {
     livemode: settings.livemode,
     acceptAttempted: settings.acceptAttempted ?? false,
     receipt: createReceipts({ ...dependencies, publicUrl: settings.publicUrl }),
+  })
+  const refunds = createRefunds({
+    ...dependencies,
+    card,
+    settle: (topupId) => settle(topupId, 'event', JOB_WAIT_MS),
+    onRefund: createRefundLetters({ ...dependencies, publicUrl: settings.publicUrl }),
   })
 
   /**
@@ -278,7 +285,7 @@ export function createPayments(dependencies: {
     const credited = topups.filter((row) => row.status === 'credited').map((row) => row.id)
     if (credited.length === 0) return topups.map((row) => printTopup(row, { ...NOTHING_SINCE }))
     const oldestId = credited.reduce((a, b) => (a < b ? a : b))
-    const [refunds, standings, balance] = await Promise.all([
+    const [returns, standings, balance] = await Promise.all([
       refundsOf(database.pool, credited),
       standingsOf(database.pool, accountId, oldestId),
       ledger.balance(database.pool, accountId),
@@ -292,7 +299,7 @@ export function createPayments(dependencies: {
         returned: printAmount(standing.returned),
         returnable: printAmount(standing.beforeABank ? micros(0n) : payable.get(row.id)!),
         disputed: printAmount(standing.disputed),
-        refunds: refunds.filter((refund) => refund.topupId === row.id).map(printRefund),
+        refunds: returns.filter((refund) => refund.topupId === row.id).map(printRefund),
         disputes: [],
       })
     })
@@ -410,6 +417,7 @@ export function createPayments(dependencies: {
    */
   async function sweep(signal?: AbortSignal): Promise<void> {
     await sweepTopups(signal)
+    await refunds.sweep(signal)
     if (!signal?.aborted) await sweepEvents()
   }
 
@@ -446,13 +454,18 @@ export function createPayments(dependencies: {
     get,
     list,
     pending,
+    /** Sends back to the card what is unspent of a top-up (card/refunds.ts). */
+    sendBack: refunds.request,
+    learnRefund: refunds.learn,
     event,
     settleJob,
     sweep,
     /** Every 20 seconds of wire time, and after house time was moved. */
     sweepTick: { name: 'payments_sweep', everySeconds: 20, run: sweep } satisfies Tick,
     /** Lets the looks under way end (3 seconds at most). Nothing is lost: the next start takes them over. */
-    close: () => close(CLOSE_WAIT_MS),
+    close: async () => {
+      await Promise.all([close(CLOSE_WAIT_MS), refunds.close(CLOSE_WAIT_MS)])
+    },
   }
 }
 

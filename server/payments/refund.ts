@@ -3,6 +3,7 @@ import type { TopupRefund, TopupRefundReason } from '../../contract/contract.ts'
 import { micros, printAmount, type Usd } from '../../contract/money.ts'
 import type { Queryable } from '../platform/db.ts'
 import { printId } from '../platform/ids.ts'
+import type { RefundCall } from './card/stripe.ts'
 
 /** A row of `topup_refunds`; what each column means stands in the migration. House time, where a comment there does not say otherwise. */
 export type RefundRow = {
@@ -14,16 +15,26 @@ export type RefundRow = {
   status: TopupRefund['status']
   reason: TopupRefundReason | null
   booked: Usd
+  refundCall: RefundCall | null
   externalId: string | null
+  externalStatus: string | null
   reference: string | null
   requestedAt: Date
   succeededAt: Date | null
   endedAt: Date | null
+  look: number
+  lookDone: number
+  claimed: boolean
+  lastError: string | null
+  /** By wire time. */
+  askedSecondsAgo: number
 }
 
 /** Reads rows; add `where …`. */
 export const REFUND_COLUMNS = `
-  id, topup_id, account_id, amount, origin, status, reason, booked, external_id, reference, requested_at, succeeded_at, ended_at`
+  id, topup_id, account_id, amount, origin, status, reason, booked, refund_call, external_id, external_status, reference, requested_at,
+  succeeded_at, ended_at, look, look_done, coalesce(claimed_until > now(), false) as claimed, last_error,
+  extract(epoch from now() - asked_at)::float8 as asked_seconds_ago`
 
 // biome-ignore lint/suspicious/noExplicitAny: what the driver hands out, given its types here
 export function readRefundRow(row: any): RefundRow {
@@ -36,11 +47,18 @@ export function readRefundRow(row: any): RefundRow {
     status: row.status,
     reason: row.reason,
     booked: micros(row.booked),
+    refundCall: row.refund_call,
     externalId: row.external_id,
+    externalStatus: row.external_status,
     reference: row.reference,
     requestedAt: row.requested_at,
     succeededAt: row.succeeded_at,
     endedAt: row.ended_at,
+    look: row.look,
+    lookDone: row.look_done,
+    claimed: row.claimed,
+    lastError: row.last_error,
+    askedSecondsAgo: row.asked_seconds_ago,
   }
 }
 

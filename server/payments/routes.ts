@@ -1,6 +1,6 @@
 /** Top-ups over HTTP, and the card company's webhooks. */
 import { z } from 'zod'
-import { pageOf, topupId, topupSchema } from '../../contract/contract.ts'
+import { pageOf, topupId, topupRefundSchema, topupSchema } from '../../contract/contract.ts'
 import type { Routes } from '../accounts/accounts.ts'
 import { answerRefusal, Refusal, readBody, readCursor, readIdempotencyKey, readLimit } from '../platform/answer.ts'
 import { readId } from '../platform/ids.ts'
@@ -19,6 +19,12 @@ const startBody = z.object({
     .unknown()
     .optional()
     .meta({ override: { $ref: '#/components/schemas/Amount' }, description: 'Required' }),
+})
+const sendBackBody = z.object({
+  amount: z
+    .unknown()
+    .optional()
+    .meta({ override: { $ref: '#/components/schemas/Amount' }, description: 'Absent: everything that is unspent' }),
 })
 const returnBody = z.object({ session_id: z.string().max(255).nullish() })
 
@@ -93,6 +99,41 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
       const topup = await payments.returned({ accountId, topupId, sessionId: session_id ?? null })
       if (topup) return c.json(topup)
       return (await payments.get(accountId, topupId)) ? unknownSession() : unknownTopup()
+    },
+  )
+
+  table.post(
+    '/api/v1/topups/:id/refunds',
+    {
+      policy: 'session',
+      summary: 'Return what is unspent of a top-up to its card',
+      description:
+        'The money is held at once and leaves the balance when the card company has sent it; when that fails, it is on the balance again. `returnable` of the top-up says how much can be returned.',
+      params: { id: topupId },
+      body: sendBackBody,
+      example: { amount: '5.00' },
+      idempotent: true,
+      answers: { 201: topupRefundSchema },
+      refuses: [
+        'not_found',
+        'invalid_amount',
+        'nothing_to_return',
+        'amount_above_returnable',
+        'refund_blocked_by_dispute',
+        'not_credited',
+        'too_many_returns',
+        'account_suspended',
+      ],
+    },
+    async (c, { body: { amount } }) => {
+      const requested = await payments.sendBack({
+        accountId: c.get('caller').accountId,
+        topupId: idOf(c.req.param('id')),
+        amount,
+        idempotencyKey: readIdempotencyKey(c),
+      })
+      if (requested === null) return unknownTopup()
+      return requested.ok ? c.json(requested.refund, 201) : answerRefusal(c, requested.refused)
     },
   )
 }

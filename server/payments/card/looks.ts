@@ -57,6 +57,8 @@ export function createLooks<Row extends Looked>(of: {
   readRow: (row: any) => Row
   /** In SQL: nothing is left to find out, however the last look came to its end. */
   ended: string
+  /** What is locked before the row itself, where a record touches more. */
+  lockFirst?: (tx: pg.PoolClient, mine: Row) => Promise<void>
   /** After each commit that changed the row. */
   changed: (row: Row) => void
 }) {
@@ -139,6 +141,7 @@ export function createLooks<Row extends Looked>(of: {
   /** Runs `work` in one transaction, unless this look was taken over, and announces what it changed. The claim is renewed. */
   async function record(mine: Row, work: (tx: pg.PoolClient) => Promise<unknown>): Promise<Row> {
     const row = await database.transaction(async (tx) => {
+      await of.lockFirst?.(tx, mine)
       const { rowCount } = await tx.query(
         `update ${table} set claimed_until = now() + make_interval(secs => $3) where id = $1 and look = $2`,
         [mine.id, mine.look, CLAIM_SECONDS],

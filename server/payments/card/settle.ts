@@ -360,7 +360,12 @@ export async function find(db: Queryable, topupId: string): Promise<TopupRow | n
 }
 
 /** Each outside object belongs to one top-up, whatever happens: the directory's key says so. */
-async function enter(tx: Queryable, source: string, externalId: string, mine: TopupRow): Promise<void> {
+export async function enter(
+  tx: Queryable,
+  source: string,
+  externalId: string,
+  mine: Pick<TopupRow, 'id' | 'accountId'>,
+): Promise<void> {
   await tx.query(
     `insert into directory (source, external_id, account_id, subject) values ($1, $2, $3, $4) on conflict do nothing`,
     [source, externalId, mine.accountId, mine.id],

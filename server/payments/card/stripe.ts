@@ -1,7 +1,7 @@
 /**
- * Stripe, through its official SDK: the five calls that a card top-up makes, and the signature of its webhooks.
+ * Stripe, through its official SDK: the calls that a card top-up and what follows it make, and the signature of its webhooks.
  *
- * Each call that changes something carries an idempotency key derived from the top-up's id, so that a repetition is the same call.
+ * Each call that changes something carries an idempotency key derived from the top-up's id or the refund's, so that a repetition is the same call.
  * What the caller must act upon is a value: the answer, a refusal, or that the outcome is not known.
  */
 import Stripe from 'stripe'
@@ -15,6 +15,9 @@ const NETWORK_RETRIES_MAX = 2
 /** A webhook's timestamp may differ from our clock by this much, in both directions. */
 const SIGNATURE_TOLERANCE_SECONDS = 300
 const SIGNATURE_HEADER_CHARACTERS_MAX = 4_096
+/** Stripe's own limit of a page, and where we stop reading: no payment has that many of anything. */
+const PAGE_OBJECTS_MAX = 100
+const LISTED_OBJECTS_MAX = 1_000
 
 export type Answer<Value> =
   | { ok: true; value: Value }
@@ -31,6 +34,9 @@ export type SessionCall = Stripe.Checkout.SessionCreateParams
 /** A session read together with its payment and the last charge. */
 export type Session = Stripe.Checkout.Session
 export type PaymentIntent = Stripe.PaymentIntent
+export type Refund = Stripe.Refund
+/** Written down before the call, and sent as it was written. */
+export type RefundCall = { idempotencyKey: string; parameters: Stripe.RefundCreateParams }
 
 export type CardCompany = ReturnType<typeof openStripe>
 
@@ -83,6 +89,21 @@ export function openStripe(settings: { secretKey: string; apiUrl: string | null 
           { idempotencyKey: keyOf(topupId, 'cancel') },
         ),
       )
+    },
+
+    /** Sends money back to the card, as it was written down. */
+    createRefund(call: RefundCall): Promise<Answer<Refund>> {
+      return answer(stripe.refunds.create(call.parameters, { idempotencyKey: call.idempotencyKey }))
+    },
+
+    readRefund(refundId: string): Promise<Answer<Refund>> {
+      return answer(stripe.refunds.retrieve(refundId))
+    },
+
+    /** All refunds of a payment, by whomever; newest first. */
+    listRefunds(paymentIntentId: string): Promise<Answer<Refund[]>> {
+      const list = stripe.refunds.list({ payment_intent: paymentIntentId, limit: PAGE_OBJECTS_MAX })
+      return answer(list.autoPagingToArray({ limit: LISTED_OBJECTS_MAX }))
     },
   }
 }
