@@ -11,10 +11,20 @@ export type Calls = {
     asks: Stripe.Checkout.SessionExpireParams
     answers: Stripe.Checkout.Session
   }
+  'GET /v1/checkout/sessions': {
+    asks: Stripe.Checkout.SessionListParams
+    answers: Stripe.ApiList<Stripe.Checkout.Session>
+  }
+  'GET /v1/payment_intents': { asks: Stripe.PaymentIntentListParams; answers: Stripe.ApiList<Stripe.PaymentIntent> }
   'GET /v1/payment_intents/:id': { asks: Stripe.PaymentIntentRetrieveParams; answers: Stripe.PaymentIntent }
   'POST /v1/payment_intents/:id/capture': { asks: Stripe.PaymentIntentCaptureParams; answers: Stripe.PaymentIntent }
   'POST /v1/payment_intents/:id/cancel': { asks: Stripe.PaymentIntentCancelParams; answers: Stripe.PaymentIntent }
+  'GET /v1/charges': { asks: Stripe.ChargeListParams; answers: Stripe.ApiList<Stripe.Charge> }
   'GET /v1/charges/:id': { asks: Stripe.ChargeRetrieveParams; answers: Stripe.Charge }
+  'POST /v1/refunds': { asks: Stripe.RefundCreateParams; answers: Stripe.Refund }
+  'GET /v1/refunds': { asks: Stripe.RefundListParams; answers: Stripe.ApiList<Stripe.Refund> }
+  'GET /v1/refunds/:id': { asks: Stripe.RefundRetrieveParams; answers: Stripe.Refund }
+  'POST /v1/refunds/:id': { asks: Stripe.RefundUpdateParams; answers: Stripe.Refund }
   'GET /v1/balance_transactions': {
     asks: Stripe.BalanceTransactionListParams
     answers: Stripe.ApiList<Stripe.BalanceTransaction>
