@@ -8,6 +8,7 @@ import { check } from './check.mjs'
 import { database } from './database.mjs'
 import { faults } from './faults.mjs'
 import { canaries, mutants } from './planted.mjs'
+import { reconcile } from './reconcile.mjs'
 import { restore } from './restore.mjs'
 import { Refusal, warn } from './say.mjs'
 import { staff } from './staff.mjs'
@@ -15,7 +16,21 @@ import { start } from './start.mjs'
 import { test } from './test.mjs'
 
 /** @type {Record<string, (args: string[]) => Promise<number>>} each returns the exit code */
-const verbs = { start, test, check, canaries, mutants, faults, bench, audit, backup, restore, staff, database }
+const verbs = {
+  start,
+  test,
+  check,
+  canaries,
+  mutants,
+  faults,
+  bench,
+  audit,
+  backup,
+  restore,
+  reconcile,
+  staff,
+  database,
+}
 
 /**
  * @param {string | undefined} verb

@@ -108,9 +108,16 @@ export function programEnvironment(env, settings, made) {
     SANDBOX_PORT: String(settings.sandboxPort),
     SANDBOX_SMTP_PORT: String(made.smtpPort),
     SMTP_URL: `smtp://127.0.0.1:${made.smtpPort}`,
-    STRIPE_API_URL: settings.sandboxUrl,
-    STRIPE_SECRET_KEY: 'sk_test_sandbox',
+    ...sandboxCardCompany(settings),
   }
+}
+
+/**
+ * Where the sandbox's bank is, and its key.
+ * @param {Settings} settings
+ */
+export function sandboxCardCompany(settings) {
+  return { STRIPE_API_URL: settings.sandboxUrl, STRIPE_SECRET_KEY: 'sk_test_sandbox' }
 }
 
 /**

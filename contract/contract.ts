@@ -430,3 +430,90 @@ export const settingsSchema = z
   })
   .meta({ id: 'Settings' })
 export type Settings = z.infer<typeof settingsSchema>
+
+/** Reconciliation, for staff: the card company's account of what moved, compared with ours. */
+export const reconciliationItemKinds = [
+  'credit_missing',
+  'topup_unknown',
+  'refund_missing',
+  'dispute_missing',
+  'source_unknown',
+  'charge_not_there',
+  'refund_not_there',
+  'dispute_not_there',
+  'amount_differs',
+  'currency_differs',
+  'entry_doubled',
+] as const
+
+/** What does not fit, as a sentence, and what to do about it. */
+export const reconciliationItemSchema = z
+  .object({
+    key: z.string().meta({ description: 'The same difference has the same key in every run' }),
+    kind: z.enum(reconciliationItemKinds),
+    state: z
+      .enum(['waiting', 'open'])
+      .meta({ description: 'waiting: so young that it is no difference yet; it counts as open when it stays' }),
+    what: z.string(),
+    to_do: z.string(),
+    username: z.string().nullable().meta({ description: 'Whose; null: nobody’s who is known' }),
+    topup_id: topupId.nullable(),
+    external_id: z.string().nullable().meta({ description: 'Its id at Stripe' }),
+    ours: money.nullable(),
+    theirs: money.nullable(),
+    since: time,
+    tries: z.int().meta({ description: 'How often the server tried to mend it by itself' }),
+  })
+  .meta({ id: 'ReconciliationItem' })
+export type ReconciliationItem = z.infer<typeof reconciliationItemSchema>
+
+/** What lies at Stripe, as the books say it: `clearing` = `at_stripe` + `on_its_way`; what is left is `unexplained`. */
+export const reconciliationSumsSchema = z
+  .object({
+    clearing: money,
+    at_stripe: money,
+    on_its_way: money.meta({ description: 'Credited, and not seen at Stripe yet: each an item' }),
+    unexplained: money,
+    fees: money.meta({ description: 'What Stripe has kept so far' }),
+    paid_out: money,
+    foreign: money.meta({ description: 'Net, of other business on the same account at Stripe; not in the other sums' }),
+  })
+  .meta({ id: 'ReconciliationSums' })
+export type ReconciliationSums = z.infer<typeof reconciliationSumsSchema>
+
+export const reconciliationRunSchema = z
+  .object({
+    id: z.string().meta({ description: '`rec_…`' }),
+    started_by: z.enum(['schedule', 'staff', 'command']),
+    status: z.enum(['running', 'clean', 'open', 'failed']).meta({ description: 'clean: everything fits' }),
+    step: z.enum(['reading', 'asking', 'mending', 'comparing']).meta({ description: 'What it does, or did last' }),
+    entries: z.int().meta({ description: 'Read in this run' }),
+    compared: z
+      .object({
+        charges: z.int(),
+        refunds: z.int(),
+        disputes: z.int(),
+        fees: z.int(),
+        payouts: z.int(),
+        foreign: z.int(),
+        mended: z.int(),
+        open: z.int(),
+        waiting: z.int(),
+      })
+      .nullable()
+      .meta({ description: 'What fits so far, in all runs; null while it runs, and when it failed' }),
+    sums: reconciliationSumsSchema.nullable(),
+    error: z.string().nullable(),
+    started_at: time,
+    ended_at: time.nullable(),
+  })
+  .meta({ id: 'ReconciliationRun' })
+export type ReconciliationRun = z.infer<typeof reconciliationRunSchema>
+
+export const reconciliationSchema = z
+  .object({
+    runs: z.array(reconciliationRunSchema).meta({ description: 'The last 20, newest first' }),
+    items: z.array(reconciliationItemSchema).meta({ description: 'What does not fit; the oldest 100' }),
+  })
+  .meta({ id: 'Reconciliation' })
+export type Reconciliation = z.infer<typeof reconciliationSchema>

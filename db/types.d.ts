@@ -58,6 +58,23 @@ export interface ApiKeys {
   sha256: Buffer;
 }
 
+export interface BalanceTransactions {
+  amount: Int8;
+  available_on: Timestamp;
+  booked_at: Timestamp | null;
+  created: Timestamp;
+  currency: string;
+  fee: Int8;
+  id: string;
+  net: Int8;
+  owner: string | null;
+  read_at: Generated<Timestamp>;
+  reference: string | null;
+  reporting_category: string;
+  source: string | null;
+  type: string;
+}
+
 export interface Countries {
   code: string;
   dial_code: string;
@@ -262,6 +279,45 @@ export interface Prices {
   valid_from: Timestamp;
 }
 
+export interface ReconciliationItems {
+  called: Generated<boolean>;
+  closed_at: Timestamp | null;
+  external_id: string | null;
+  found_at: Generated<Timestamp>;
+  key: string;
+  kind: string;
+  last_error: string | null;
+  ours: Int8 | null;
+  rail: string;
+  since: Timestamp;
+  state: string;
+  theirs: Int8 | null;
+  topup_id: string | null;
+  tried_at: Timestamp | null;
+  tries: Generated<number>;
+}
+
+export interface ReconciliationReads {
+  pass_after: string | null;
+  pass_until: Timestamp | null;
+  rail: string;
+  read_until: Timestamp;
+}
+
+export interface Reconciliations {
+  claimed_until: Timestamp;
+  ended_at: Timestamp | null;
+  entries: Generated<number>;
+  error: string | null;
+  id: string;
+  rail: string;
+  result: Json | null;
+  started_at: Generated<Timestamp>;
+  started_by: string;
+  status: Generated<string>;
+  step: Generated<string>;
+}
+
 export interface Seals {
   first_seq: Int8;
   head: Buffer;
@@ -357,6 +413,7 @@ export interface Transfers {
 export interface DB {
   accounts: Accounts;
   api_keys: ApiKeys;
+  balance_transactions: BalanceTransactions;
   countries: Countries;
   directory: Directory;
   favourites: Favourites;
@@ -379,6 +436,9 @@ export interface DB {
   platform_totals: PlatformTotals;
   policy_acceptances: PolicyAcceptances;
   prices: Prices;
+  reconciliation_items: ReconciliationItems;
+  reconciliation_reads: ReconciliationReads;
+  reconciliations: Reconciliations;
   seals: Seals;
   services: Services;
   topup_refunds: TopupRefunds;

@@ -39,6 +39,8 @@ import type { Log } from './platform/log.ts'
 import { type Metrics, requestSeconds } from './platform/metrics.ts'
 import { createRouteTable } from './platform/route.ts'
 import { isPassing } from './platform/trouble.ts'
+import { staffRoutes } from './staff/routes.ts'
+import type { Staff } from './staff/staff.ts'
 import { createStatus, LOOK_SECONDS } from './status.ts'
 
 type Env = { Variables: RequestVariables; Bindings: Partial<HttpBindings> }
@@ -51,6 +53,7 @@ export function createHttp(house: {
   orders: Orders
   catalogue: Catalogue
   billing: Billing
+  staff: Staff
   live: Live
   pages: Files
   metrics: Metrics
@@ -103,6 +106,9 @@ export function createHttp(house: {
   accountsRoutes(table, accounts)
   table.chapter('Settings and API keys', 'For people at the pages: an API key opens none of these.')
   settingsRoutes(table, accounts)
+
+  table.chapter('Staff', 'For members of staff at the pages: an API key opens none of these.')
+  staffRoutes(table, house.staff)
 
   table.chapter('This installation', 'Its limits, its state, and this document.')
   table.get(

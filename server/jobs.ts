@@ -16,6 +16,7 @@ export const queues: QueueDefinition[] = [settleQueue]
  * - `orders_unhandled_sms`: a message is decided by accept, which takes its inbox row and its order's row, and is decided once.
  * - `orders_expire`: an order ends under its row's lock; whoever comes second finds it closed.
  * - `payments_sweep`: a look at a payment is claimed in its row; whoever comes second leaves it alone.
+ * - `payments_reconcile`: begins a run where none is under way, which a unique index decides; whoever comes second leaves it alone.
  * - `ledger_overdue_holds`: giving a hold back has an id derived from the hold; the second time it is known.
  * - `ledger_compact`: sums up under a lock of its own; whoever comes second leaves it to the first.
  * - `ledger_seal`: as that; the file's lines are written under a lock, too.
@@ -50,6 +51,7 @@ export async function startJobs(house: {
     run: async (signal) => void (await orders.expireDue(signal)),
   })
   queue.tick(payments.sweepTick)
+  queue.tick(payments.reconcileTick)
   queue.tick({
     name: 'ledger_overdue_holds',
     everySeconds: 60,

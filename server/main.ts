@@ -29,6 +29,7 @@ import { CannotMigrate, migrate } from './platform/migrate.ts'
 import { openQueue } from './platform/queue.ts'
 import { openRelay } from './platform/relay.ts'
 import { whyNoWrites } from './platform/trouble.ts'
+import { createStaff } from './staff/staff.ts'
 
 const CONNECTIONS_MAX = 24
 const AUTH_CONNECTIONS_MAX = 6
@@ -164,6 +165,7 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
     })
     ends.rooms.push(payments.close)
     const billing = createBilling({ database, ledger, payments })
+    const staff = createStaff({ payments })
     const jobs = await startJobs({
       now: () => houseNow(database.pool),
       queue,
@@ -197,6 +199,7 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
       orders,
       catalogue,
       billing,
+      staff,
       live,
       pages: readFiles(config.webFolder, '/assets/'),
       metrics: createMetrics({

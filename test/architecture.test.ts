@@ -16,6 +16,7 @@ const rows = [
   ['accounts'],
   ['payments', 'orders'],
   ['billing'],
+  ['staff'],
   // The only files that see all: they build the rooms and give each its URL.
   ['http.ts', 'jobs.ts', 'live.ts', 'main.ts', 'openapi.ts', 'status.ts', 'config.ts', 'backup'],
 ]
@@ -30,6 +31,7 @@ const entries = [
   'server/backup/backup.ts',
   'server/backup/check.ts',
   'server/backup/restore.ts',
+  'server/staff/reconcile.ts',
   'bench/bench.ts',
   'test/playwright.config.ts',
 ]

@@ -9,6 +9,7 @@ import type { Database, Queryable, Row } from '../platform/db.ts'
 import { derivedId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import { type Cause, causeOf, causes, type HoldCause, type PlatformAccount, platformAccounts } from './chart.ts'
+import { bookHouseEntry, type HouseEntry } from './house.ts'
 import { createSealer } from './seal.ts'
 
 type Common = {
@@ -105,7 +106,8 @@ export type PastAccount = {
   number: bigint
 }
 
-export type { Cause } from './chart.ts'
+export type { Cause, PlatformAccount } from './chart.ts'
+export type { HouseEntry } from './house.ts'
 export type Ledger = ReturnType<typeof createLedger>
 
 const HOLDS_PER_SWEEP_MAX = 100
@@ -265,6 +267,25 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
         })),
         number,
       }
+    },
+
+    /**
+     * Books a movement without a customer (a fee, a payout) inside the caller's transaction; `exists`: it was booked before. Throws when
+     * the id belongs to another entry: whoever derives ids from outside facts never gives two facts one.
+     */
+    async book(tx: Queryable, entry: HouseEntry): Promise<Done> {
+      const booked = await bookHouseEntry(tx, entry)
+      if (booked === 'exists_with_different_fields') throw new Error(`The id ${entry.id} belongs to another movement`)
+      return booked
+    },
+
+    /** What stands on one of the platform's own accounts: what it was debited, less what it was credited. */
+    async platformBalance(db: Queryable, account: PlatformAccount): Promise<Usd> {
+      const { rows } = await db.query<{ balance: string }>(
+        'select coalesce(sum(debits - credits), 0)::text as balance from platform_totals where platform = $1',
+        [platformAccounts[account]],
+      )
+      return micros(rows[0]!.balance)
     },
 
     /** Moves the deadline of an open hold. False: the hold is not open (any more). */

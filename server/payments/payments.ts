@@ -12,6 +12,7 @@ import { newId, readId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/mail.ts'
 import type { Queue, QueueDefinition, Tick } from '../platform/queue.ts'
+import { createReconciliation } from './card/reconcile.ts'
 import { createRefunds } from './card/refunds.ts'
 import { createSettle, find } from './card/settle.ts'
 import { API_VERSION, type CardCompany, openStripe, readEvent, referenceOf, type SessionCall } from './card/stripe.ts'
@@ -28,6 +29,9 @@ import {
   type TopupRow,
 } from './topup.ts'
 
+export type { Item, ItemKind, Run } from './card/reconcile.ts'
+export { type CardReconciliation, createReconciliation } from './card/reconcile.ts'
+export { openStripe } from './card/stripe.ts'
 export type Payments = ReturnType<typeof createPayments>
 
 /** Finds out what became of a card payment, and acts on it. Its work is `payments.settleJob`. */
@@ -108,6 +112,11 @@ export function createPayments(dependencies: {
     settle: (topupId) => settle(topupId, 'event', JOB_WAIT_MS),
     onRefund: createRefundLetters({ ...dependencies, publicUrl: settings.publicUrl }),
   })
+  const reconciliation = createReconciliation({
+    ...dependencies,
+    card,
+    menders: { settle: (topupId) => settle(topupId, 'event', JOB_WAIT_MS), learnRefund: refunds.learn },
+  })
 
   /**
    * Begins a top-up: writes down what will be asked of the card company, asks it for a payment page, and answers with its address.
@@ -176,7 +185,14 @@ export function createPayments(dependencies: {
       await tx.query(
         `insert into topups (id, account_id, amount, session_call, created_at, expires_at, next_look_at)
          values ($1, $2, $3, $4, house_now(), house_now() + make_interval(secs => $5), now() + make_interval(secs => $6))`,
-        [id, accountId, amount, JSON.stringify(sessionCall(id, amount)), LIFE_SECONDS, ABANDONED_AFTER_SECONDS + 1],
+        [
+          id,
+          accountId,
+          amount,
+          JSON.stringify(sessionCall(id, amount, await customerOf(tx, accountId))),
+          LIFE_SECONDS,
+          ABANDONED_AFTER_SECONDS + 1,
+        ],
       )
       return id
     })
@@ -201,8 +217,14 @@ export function createPayments(dependencies: {
     return rowCount === 1
   }
 
+  /** The login's own id, which no other ever gets: by it a top-up that a restored database has lost finds its customer again. */
+  async function customerOf(tx: Queryable, accountId: bigint): Promise<string | null> {
+    const { rows } = await tx.query<{ user_id: string }>('select user_id from accounts where id = $1', [accountId])
+    return rows[0]?.user_id ?? null
+  }
+
   /** Every parameter of the call, times included: written down, and sent as it was written. */
-  function sessionCall(topupId: string, amount: Usd): SessionCall {
+  function sessionCall(topupId: string, amount: Usd, customer: string | null): SessionCall {
     const reference = referenceOf(topupId)
     const page = `${settings.publicUrl}/topups/${reference}`
     return {
@@ -223,7 +245,7 @@ export function createPayments(dependencies: {
       payment_method_options: { card: { request_three_d_secure: 'any' } },
       payment_intent_data: {
         capture_method: 'manual',
-        metadata: { topup_id: reference },
+        metadata: { topup_id: reference, ...(customer === null ? {} : { customer }) },
         description: `${settings.brandName} prepaid credits`,
       },
       adaptive_pricing: { enabled: false },
@@ -460,11 +482,18 @@ export function createPayments(dependencies: {
     event,
     settleJob,
     sweep,
+    reconciliation,
+    /** Every 20 seconds of wire time; a run begins once a day, and when a difference is due to be tried again. */
+    reconcileTick: { name: 'payments_reconcile', everySeconds: 20, run: reconciliation.tick } satisfies Tick,
     /** Every 20 seconds of wire time, and after house time was moved. */
     sweepTick: { name: 'payments_sweep', everySeconds: 20, run: sweep } satisfies Tick,
     /** Lets the looks under way end (3 seconds at most). Nothing is lost: the next start takes them over. */
     close: async () => {
-      await Promise.all([close(CLOSE_WAIT_MS), refunds.close(CLOSE_WAIT_MS)])
+      await Promise.all([
+        close(CLOSE_WAIT_MS),
+        refunds.close(CLOSE_WAIT_MS),
+        atMost(reconciliation.close(), CLOSE_WAIT_MS),
+      ])
     },
   }
 }

@@ -30,6 +30,14 @@ export function derivedId(origin: string, purpose: string, number = 1): string {
   return dashed(`${origin.replaceAll('-', '').slice(0, 12)}8${hex.slice(0, 3)}${variant}${hex.slice(5, 20)}`)
 }
 
+/**
+ * What ids are derived from that follow from a fact of the outside, which has an id of its own kind and no row of ours: the same
+ * instant always gives the same origin. Let the purpose name the fact.
+ */
+export function originAt(instant: Date): string {
+  return dashed(`${instant.getTime().toString(16).padStart(12, '0')}${'0'.repeat(20)}`)
+}
+
 function dashed(hex: string): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-')
 }
@@ -52,7 +60,7 @@ export function hashOfToken(token: string): Buffer {
 }
 
 /** What an id is of; it stands before the id wherever one is printed, so that logs explain themselves. */
-export type IdPrefix = 'ord' | 'msg' | 'top' | 'trf' | 'ref' | 'dsp' | 'req' | 'key' | 'ses'
+export type IdPrefix = 'ord' | 'msg' | 'top' | 'trf' | 'ref' | 'dsp' | 'req' | 'key' | 'ses' | 'rec'
 
 /** `ord_` and the 32 hexadecimal digits of the id. */
 export function printId(prefix: IdPrefix, id: string): string {

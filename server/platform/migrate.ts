@@ -264,6 +264,7 @@ async function grant(client: pg.Client): Promise<void> {
       grant insert, update on idempotency_keys, inbox, numbers, offers, orders, topups, topup_refunds to mobilesms_app;
       grant update (time_zone, company, tax_id, mail_receipts, mail_sign_ins) on accounts to mobilesms_app; -- opened, with their role, by account_open only
       grant insert on messages to mobilesms_app;
+      grant insert, update on balance_transactions, reconciliation_reads, reconciliations, reconciliation_items to mobilesms_app;
       grant insert, delete on favourites to mobilesms_app;
       grant update (attempts, next_attempt_at, sent_at, failed_at, last_error) on mail_outbox to mobilesms_app; -- written by mail_post only
       grant insert, update, delete on services, countries, prices to mobilesms_app;

@@ -37,6 +37,9 @@ export type PaymentIntent = Stripe.PaymentIntent
 export type Refund = Stripe.Refund
 /** Written down before the call, and sent as it was written. */
 export type RefundCall = { idempotencyKey: string; parameters: Stripe.RefundCreateParams }
+/** A charge read together with its payment. */
+export type Charge = Stripe.Charge
+export type BalanceTransaction = Stripe.BalanceTransaction
 
 export type CardCompany = ReturnType<typeof openStripe>
 
@@ -105,6 +108,32 @@ export function openStripe(settings: { secretKey: string; apiUrl: string | null 
       const list = stripe.refunds.list({ payment_intent: paymentIntentId, limit: PAGE_OBJECTS_MAX })
       return answer(list.autoPagingToArray({ limit: LISTED_OBJECTS_MAX }))
     },
+
+    /** A page of the movements of our balance there, newest first: those of [from, until), after the entry `after`. */
+    async listBalance(asked: {
+      from: Date
+      until: Date
+      after: string | null
+    }): Promise<Answer<{ entries: BalanceTransaction[]; more: boolean }>> {
+      const page = await answer(
+        stripe.balanceTransactions.list({
+          created: { gte: secondsOf(asked.from), lt: secondsOf(asked.until) },
+          limit: PAGE_OBJECTS_MAX,
+          ...(asked.after === null ? {} : { starting_after: asked.after }),
+        }),
+      )
+      return page.ok ? { ok: true, value: { entries: page.value.data, more: page.value.has_more } } : page
+    },
+
+    readCharge(chargeId: string): Promise<Answer<Charge>> {
+      return answer(stripe.charges.retrieve(chargeId, { expand: ['payment_intent'] }))
+    },
+
+    /** The payment page that a payment came from; null: it came from none. */
+    async findSession(paymentIntentId: string): Promise<Answer<Session | null>> {
+      const found = await answer(stripe.checkout.sessions.list({ payment_intent: paymentIntentId, limit: 1 }))
+      return found.ok ? { ok: true, value: found.value.data[0] ?? null } : found
+    },
   }
 }
 
@@ -115,6 +144,10 @@ export function referenceOf(topupId: string): string {
 
 function keyOf(topupId: string, purpose: 'session' | 'expire' | 'capture' | 'cancel'): string {
   return `topup:${topupId}:${purpose}`
+}
+
+function secondsOf(instant: Date): number {
+  return Math.floor(instant.getTime() / 1000)
 }
 
 function placeOf(apiUrl: string): { host: string; port: string; protocol: 'http' | 'https' } {
