@@ -19,7 +19,8 @@ import { canonical, type Form, readForm } from './form.ts'
 /** Stripe keeps an answer for at least 24 hours; then the key is new again. */
 const ANSWERS_KEPT_MILLISECONDS = DAY
 const KEY_LENGTH_MAX = 255
-const BODY_BYTES_MAX = 64 * 1024
+/** Evidence against a dispute may have 150,000 characters. */
+const BODY_BYTES_MAX = 512 * 1024
 
 export function defineAnswers(bank: Bank): void {
   bank.books.define(`

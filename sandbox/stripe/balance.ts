@@ -8,7 +8,7 @@ import { randomLetters } from '../ids.ts'
 import type { Bank } from './bank.ts'
 import { planOf } from './charges.ts'
 import { write } from './events.ts'
-import { change, put, sessionOf } from './records.ts'
+import { change, put, rewrite, sessionOf } from './records.ts'
 
 const DAY_SECONDS = 86_400
 /** What a charge costs: 2.9 % and 30 cents. */
@@ -77,6 +77,6 @@ export function reachBalance(bank: Bank, charged: Stripe.Charge): void {
     availableOn: planOf(bank.books, charged.id).availableAtOnce ? now : now + 2 * DAY_SECONDS,
   })
   charged.balance_transaction = booked.id
-  change(bank.books, charged, null)
+  rewrite(bank.books, charged)
   write(bank, session, 'charge.updated', charged, null, { balance_transaction: null })
 }

@@ -1,6 +1,7 @@
 /** The calls of Stripe's API that card top-ups make: their addresses, their parameters, and what answers them. */
 import type { Bank } from './bank.ts'
 import { cancel, capture, expireSession } from './bank.ts'
+import { acceptDispute, answerDispute, evidenceFields } from './disputes.ts'
 import { missing } from './errors.ts'
 import type { Cause } from './events.ts'
 import { expanded } from './expand.ts'
@@ -42,9 +43,20 @@ export function calls(bank: Bank): { posts: Record<string, Verb>; gets: Record<s
     '/refunds/:id': verb('update_refund', metadataOnly, (asked, { id, cause }) =>
       describeRefund(bank, needed('refund', id), asked.metadata ?? {}, cause),
     ),
+    '/disputes/:id': verb('update_dispute', disputeParams, (asked, { id, cause }) => {
+      const { evidence, metadata, submit } = asked
+      return answerDispute(bank, needed('dispute', id), { evidence, metadata, submit }, cause)
+    }),
+    '/disputes/:id/close': verb('close_dispute', expandOnly, (_asked, { id, cause }) =>
+      acceptDispute(bank, needed('dispute', id), cause),
+    ),
   }
 
   const gets: Record<string, Verb> = {
+    '/disputes/:id': retrieve('dispute'),
+    '/disputes': listOfPayment('dispute', '/v1/disputes'),
+    '/radar/early_fraud_warnings/:id': retrieve('radar.early_fraud_warning'),
+    '/radar/early_fraud_warnings': listOfPayment('radar.early_fraud_warning', '/v1/radar/early_fraud_warnings'),
     '/checkout/sessions/:id': retrieve('checkout.session'),
     '/payment_intents/:id': retrieve('payment_intent'),
     '/charges/:id': retrieve('charge'),
@@ -153,6 +165,19 @@ const refundParams = {
   metadata: param.metadata,
   payment_intent: param.text(200),
   reason: param.oneOf('duplicate', 'fraudulent', 'requested_by_customer'),
+}
+const appealParams = { card: param.branch({ reason_for_filing: param.unsettable(20_000) }) }
+const disputeParams = {
+  evidence: param.branch({
+    ...(Object.fromEntries(evidenceFields.map((field) => [field, param.unsettable(20_000)])) as Record<
+      (typeof evidenceFields)[number],
+      ReturnType<typeof param.unsettable>
+    >),
+    appeal: param.branch(appealParams),
+  }),
+  expand,
+  metadata: param.metadata,
+  submit: param.flag,
 }
 const ofIntentParams = { ...pageParams, payment_intent: param.text(200) }
 const ofPaymentParams = { ...ofIntentParams, charge: param.text(200) }

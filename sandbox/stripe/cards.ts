@@ -57,6 +57,45 @@ export type RefundPlan = {
   failureReason?: FailureReason
 }
 
+/** What a cardholder may say, in Stripe's words. */
+export const disputeReasons = [
+  'fraudulent',
+  'product_not_received',
+  'product_unacceptable',
+  'duplicate',
+  'subscription_canceled',
+  'credit_not_processed',
+  'unrecognized',
+  'general',
+  'noncompliant',
+] as const
+export type DisputeReason = (typeof disputeReasons)[number]
+
+export const disputeKinds = [
+  'dispute',
+  /** The bank only asks; no money moves. */
+  'inquiry',
+  /** Stopped before it came about, by what the bank was told of the payment; no money moves. */
+  'prevented',
+  /** Settled before it came about by giving the money back (Visa's RDR, Ethoca): no fee. */
+  'prevented_refunded',
+] as const
+export type DisputeKind = (typeof disputeKinds)[number]
+
+export const fraudTypes = [
+  'card_never_received',
+  'fraudulent_card_application',
+  'made_with_counterfeit_card',
+  'made_with_lost_card',
+  'made_with_stolen_card',
+  'misc',
+  'unauthorized_use_of_card',
+] as const
+export type FraudType = (typeof fraudTypes)[number]
+
+/** `share` of the charge in hundredths; the whole where it is not said. */
+export type DisputePlan = { kind: DisputeKind; reason: DisputeReason; share?: number; compellingEvidence?: true }
+
 export type TestCard = {
   number: string
   verification: Verification
@@ -73,6 +112,10 @@ export type TestCard = {
   availableAtOnce?: true
   /** What becomes of a refund to it. */
   refund?: RefundPlan
+  /** What the cardholder does when the money was taken. */
+  disputes?: DisputePlan[]
+  /** The bank says that the card was used by somebody else, before anybody disputes anything. */
+  warning?: FraudType
 }
 
 const DECLINED = 'Your card was declined.'
@@ -147,10 +190,25 @@ add('not_enrolled', ['4000000000000036'], { postcodeFails: true })
 add('not_enrolled', [
   ...['4242424242424242', '5555555555554444', '2223003122003222', '6011111111111117', '3056930009020004'],
   ...['3566002020360505', '6200000000000005', '4000008405600003', '4000000000001208', '4000000000003725'],
-  // Cards that are disputed later: under 3-D Secure they are no different at the time of payment.
-  ...['4000000000000259', '4000000000002685', '4000000000001976', '4000000000005423', '4000000404000079'],
-  ...['4000000404000038', '4000000404004816', '4000000404005649', '5105000300000018'],
 ])
+// Cards that are disputed later: under 3-D Secure they are no different at the time of payment.
+const fraudulent: DisputePlan = { kind: 'dispute', reason: 'fraudulent' }
+add('not_enrolled', ['4000000000000259'], { disputes: [fraudulent] })
+add('not_enrolled', ['4000000000002685'], { disputes: [{ kind: 'dispute', reason: 'product_not_received' }] })
+add('not_enrolled', ['4000000000001976'], { disputes: [{ kind: 'inquiry', reason: 'fraudulent' }] })
+add('not_enrolled', ['4000000000005423'], { warning: 'unauthorized_use_of_card' })
+add('not_enrolled', ['4000000404000079'], {
+  disputes: [
+    { ...fraudulent, share: 50 },
+    { ...fraudulent, share: 50 },
+  ],
+})
+add('not_enrolled', ['4000000404000038'], { disputes: [{ ...fraudulent, compellingEvidence: true }] })
+add('not_enrolled', ['4000000404004816', '5105000300000018'], {
+  disputes: [{ kind: 'prevented_refunded', reason: 'fraudulent' }],
+})
+add('not_enrolled', ['4000000404005649'], { disputes: [{ kind: 'prevented', reason: 'fraudulent' }] })
+// Cards that a refund does not reach at once, or not at all.
 add('not_enrolled', ['4000000000007726'], { refund: { outcome: 'pends' } })
 add('not_enrolled', ['4000000000005126'], { refund: { outcome: 'fails_later' } })
 add('not_enrolled', ['4000056655665556', '5200828282828210'], { funding: 'debit' })

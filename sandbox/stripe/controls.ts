@@ -142,7 +142,7 @@ function webhookState(bank: Bank) {
   }
 }
 
-const listed = ['sessions', 'payment_intents', 'charges', 'refunds', 'balance_transactions']
+const listed = ['sessions', 'payment_intents', 'charges', 'refunds', 'disputes', 'warnings', 'balance_transactions']
 
 /** The bank's side of the story, for comparison with ours. Amounts are whole cents. */
 function ownBooks(bank: Bank) {
@@ -162,6 +162,12 @@ function ownBooks(bank: Bank) {
       coalesce(sum(body ->> 'amount') filter (where kind = 'refund' and body ->> 'status' = 'succeeded'), 0) as refunded,
       coalesce(sum(body ->> 'amount') filter (where kind = 'refund' and body ->> 'status' = 'pending'), 0) as refunds_pending,
       coalesce(sum(body ->> 'amount') filter (where kind = 'refund' and body ->> 'status' in ('failed', 'canceled')), 0) as refunds_failed,
+      count(*) filter (where kind = 'dispute') as disputes,
+      coalesce(sum(body ->> 'amount') filter (where kind = 'dispute' and body ->> 'status' in ('needs_response', 'under_review', 'appeal_needs_response', 'appeal_under_review')), 0) as disputes_open,
+      coalesce(sum(body ->> 'amount') filter (where kind = 'dispute' and body ->> 'status' = 'lost'), 0) as disputes_lost,
+      count(*) filter (where kind = 'radar.early_fraud_warning') as warnings,
+      -(select coalesce(sum(body ->> 'amount'), 0) from stripe_objects
+         where kind = 'balance_transaction' and body ->> 'reporting_category' in ('dispute', 'dispute_reversal')) as withdrawn,
       count(*) filter (where kind = 'balance_transaction') as balance_transactions,
       coalesce(sum(body ->> 'fee') filter (where kind = 'balance_transaction'), 0) as fees,
       coalesce(sum(body ->> 'net') filter (where kind = 'balance_transaction'), 0) as balance
@@ -224,6 +230,27 @@ function ownBooks(bank: Bank) {
       payment_intent: refund.payment_intent,
       metadata: refund.metadata,
       created: refund.created,
+    })),
+    disputes: newest(books, 'dispute', LISTED_MAX).map((dispute) => ({
+      id: dispute.id,
+      status: dispute.status,
+      reason: dispute.reason,
+      amount: dispute.amount,
+      currency: dispute.currency,
+      /** Cents that are away because of it, without the fee. */
+      withdrawn: 0 - dispute.balance_transactions.reduce((sum, each) => sum + each.amount, 0),
+      fee: dispute.balance_transactions.reduce((sum, each) => sum + each.fee, 0),
+      charge: dispute.charge,
+      payment_intent: dispute.payment_intent,
+      created: dispute.created,
+    })),
+    warnings: newest(books, 'radar.early_fraud_warning', LISTED_MAX).map((warning) => ({
+      id: warning.id,
+      actionable: warning.actionable,
+      fraud_type: warning.fraud_type,
+      charge: warning.charge,
+      payment_intent: warning.payment_intent,
+      created: warning.created,
     })),
     balance_transactions: newest(books, 'balance_transaction', LISTED_MAX).map((booked) => ({
       id: booked.id,

@@ -11,6 +11,8 @@ export const operations = [
   'cancel',
   'create_refund',
   'update_refund',
+  'update_dispute',
+  'close_dispute',
   'retrieve',
   'list',
 ] as const

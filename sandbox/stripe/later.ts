@@ -1,18 +1,21 @@
 /**
- * What happens to a payment later, on demand: refunds from Stripe's dashboard, refunds that wait or fail, holds that lapse. The
- * real Stripe has none of these calls; there, banks and people do it. JSON without a login, or a form of the desk.
+ * What happens to a payment later, on demand: refunds from Stripe's dashboard, refunds that wait or fail, disputes and their ends,
+ * warnings, holds that lapse. The real Stripe has none of these calls; there, banks and people do it. JSON without a login, or a form of the desk.
  */
 import { type Context, Hono } from 'hono'
 import type Stripe from 'stripe'
 import { dollars } from '../money.ts'
 import { type Bindings, isForm, problem, readAsked } from '../web.ts'
 import { type Bank, lapse } from './bank.ts'
-import { failureReasons, refundOutcomes } from './cards.ts'
+import { disputeKinds, disputeReasons, failureReasons, fraudTypes, refundOutcomes } from './cards.ts'
 import { chargeNamed, plan, planOf } from './charges.ts'
+import { decideDispute, disputeOutcomes, disputesOf, openDispute } from './disputes.ts'
 import { settleDue } from './due.ts'
 import { StripeRefusal } from './errors.ts'
 import { find } from './records.ts'
-import { createRefund, endRefund, LATER_SECONDS } from './refunds.ts'
+import { endRefund } from './refund-outcome.ts'
+import { createRefund, LATER_SECONDS } from './refunds.ts'
+import { warn } from './warnings.ts'
 
 /** A refund may be made to wait for its end at most this long. */
 const AFTER_SECONDS_MAX = 30 * 86_400
@@ -72,6 +75,32 @@ export function laterControls(
     }
   })
 
+  press('/disputes', (asked) => {
+    const charge = payment(asked)
+    const kind = word(asked, 'kind', disputeKinds) ?? 'dispute'
+    const reason = word(asked, 'reason', disputeReasons) ?? 'fraudulent'
+    const dispute = openDispute(bank, charge, { kind, reason, amount: whole(asked, 'amount', 1) })
+    return { object: dispute, sentence: `${dollars(dispute.amount)}: ${disputeWords[kind]}.`, charge }
+  })
+
+  press('/disputes/:id', (asked, id) => {
+    const dispute = find(books, 'dispute', id) ?? newestDisputeOf(id) ?? nothing('dispute', id)
+    const outcome = word(asked, 'outcome', disputeOutcomes) ?? wrong('outcome', `one of ${disputeOutcomes.join(', ')}`)
+    decideDispute(bank, dispute, outcome)
+    return {
+      object: dispute,
+      sentence: `The dispute over ${dollars(dispute.amount)} ${outcomeWords[outcome]}: ${dispute.status}.`,
+      charge: find(books, 'charge', dispute.charge as string),
+    }
+  })
+
+  press('/warnings', (asked) => {
+    const charge = payment(asked)
+    if (!charge.captured) wrong('payment', 'one whose money was taken')
+    const warning = warn(bank, charge, word(asked, 'fraud_type', fraudTypes) ?? 'unauthorized_use_of_card')
+    return { object: warning, sentence: `The bank warns that ${dollars(charge.amount)} may be fraud.`, charge }
+  })
+
   press('/lapse', (asked) => {
     const charge = payment(asked)
     const intent = lapse(bank, charge.payment_intent as string)!
@@ -99,6 +128,11 @@ export function laterControls(
     })
   }
 
+  function newestDisputeOf(name: string): Stripe.Dispute | undefined {
+    const charge = chargeNamed(books, name)
+    return charge && disputesOf(bank, charge).at(-1)
+  }
+
   function payment(asked: Asked): Stripe.Charge {
     const name = asked['payment']
     if (typeof name !== 'string' || name === '')
@@ -114,6 +148,22 @@ const refundWords: Record<(typeof refundOutcomes)[number], string> = {
   fails: 'will fail at once',
   fails_later: 'will succeed, and fail later',
   balance_insufficient: 'will be refused: the balance does not cover it',
+}
+
+const disputeWords: Record<(typeof disputeKinds)[number], string> = {
+  dispute: 'the cardholder disputes it, and the money is gone for now',
+  inquiry: 'the bank only asks; no money moved',
+  prevented: 'a dispute was stopped before it came about; no money moved',
+  prevented_refunded: 'a dispute was settled at once by giving the money back',
+}
+
+const outcomeWords: Record<(typeof disputeOutcomes)[number], string> = {
+  win: 'went well for the shop',
+  lose: 'went to the cardholder',
+  escalate: 'became a real one',
+  appeal: 'was taken up again',
+  prevent: 'came to nothing',
+  prevent_refunded: 'was settled by giving the money back',
 }
 
 /** A control that was asked wrongly; answered as a problem. */

@@ -31,6 +31,12 @@ export function text(lengthMax = 5_000): Reader<string> {
   }
 }
 
+/** A string, or an empty one that takes away what was there: null. */
+export function unsettable(lengthMax: number): Reader<string | null> {
+  const read = text(lengthMax)
+  return (value, param) => (value === '' ? null : read(value, param))
+}
+
 export const whole: Reader<number> = (value, param) => {
   if (typeof value !== 'string' || !/^-?\d{1,15}$/.test(value))
     throw new StripeRefusal(400, `Invalid integer: ${typeof value === 'string' ? value : 'object'}`, {
