@@ -75,6 +75,19 @@ export interface BalanceTransactions {
   type: string;
 }
 
+export interface CardEventState {
+  anchored: Generated<boolean>;
+  began_at: Generated<Timestamp>;
+  last_error: string | null;
+  last_event_at: Timestamp | null;
+  last_event_id: string | null;
+  object_sweep: Json | null;
+  only_row: Generated<boolean>;
+  read_at: Timestamp | null;
+  test_problem: string | null;
+  tested_at: Timestamp | null;
+}
+
 export interface Countries {
   code: string;
   dial_code: string;
@@ -133,15 +146,19 @@ export interface Inbox {
   external_id: string;
   handled_at: Timestamp | null;
   id: Generated<Int8>;
+  kind: string | null;
   last_error: string | null;
+  next_attempt_at: Timestamp | null;
   outcome: string | null;
   received_at: Timestamp;
+  set_aside_at: Timestamp | null;
   source: string;
   subject: string;
 }
 
 export interface Installation {
   created_at: Generated<Timestamp>;
+  id: Generated<string>;
   mode: string;
   only_row: Generated<boolean>;
 }
@@ -414,6 +431,7 @@ export interface DB {
   accounts: Accounts;
   api_keys: ApiKeys;
   balance_transactions: BalanceTransactions;
+  card_event_state: CardEventState;
   countries: Countries;
   directory: Directory;
   favourites: Favourites;

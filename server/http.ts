@@ -26,7 +26,7 @@ import type { Orders } from './orders/orders.ts'
 import { catalogueRoutes, ordersRoutes } from './orders/routes.ts'
 import { smsWebhook, twilioWebhook } from './orders/webhooks.ts'
 import type { Payments } from './payments/payments.ts'
-import { paymentsRoutes, stripeWebhook } from './payments/routes.ts'
+import { paymentsRoutes, staffEventsRoutes, stripeWebhook } from './payments/routes.ts'
 import { createTurnstile, type Turnstile } from './platform/admission.ts'
 import { answerRefusal, Refusal, type RequestVariables, readBody } from './platform/answer.ts'
 import { OutcomeUnknown, Overloaded } from './platform/batch.ts'
@@ -109,6 +109,7 @@ export function createHttp(house: {
 
   table.chapter('Staff', 'For members of staff at the pages: an API key opens none of these.')
   staffRoutes(table, house.staff)
+  staffEventsRoutes(table, house.payments)
 
   table.chapter('This installation', 'Its limits, its state, and this document.')
   table.get(

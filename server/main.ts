@@ -16,6 +16,7 @@ import { createLive } from './live.ts'
 import { createCatalogue, seedCatalogue } from './orders/catalogue.ts'
 import { orderFigures } from './orders/figures.ts'
 import { createOrders } from './orders/orders.ts'
+import { paymentFigures } from './payments/figures.ts'
 import { createPayments } from './payments/payments.ts'
 import { createAnnounce } from './platform/announce.ts'
 import { advanceHouseClock, atMost, houseNow, pause, wireClock } from './platform/clock.ts'
@@ -160,6 +161,7 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
         brandName: config.brand.name,
         ...config.topup,
         livemode: config.mode === 'production',
+        testsEndpoint: config.testsEndpoint,
         stripe: config.stripe,
       },
     })
@@ -205,7 +207,7 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
       metrics: createMetrics({
         database,
         pools: { house: database, sign_in: authDatabase },
-        gauges: [...ledgerFigures, ...orderFigures, ...platformFigures],
+        gauges: [...ledgerFigures, ...orderFigures, ...paymentFigures, ...platformFigures],
         log,
       }),
       log,

@@ -179,7 +179,8 @@ test("another customer's things are not found, by any role, and nothing happens 
   const ids: Record<string, string> = theirs.ids
   const before = await rowsOf(bob.accountId)
   let tried = 0
-  for (const route of routes.filter(({ path }) => /:id\b/.test(path))) {
+  // What staff see of customers is a matter of their own routes.
+  for (const route of routes.filter(({ path, policy }) => /:id\b/.test(path) && policy !== 'staff')) {
     const kind = /\/(\w+)\/:id/.exec(route.path)![1]!
     assert.ok(ids[kind], `the test knows no ${kind} of Bob's: make one in everythingOf()`)
     for (const role of roles.filter((each) => each !== 'stranger' && allowed[route.policy].includes(each))) {

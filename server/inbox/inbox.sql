@@ -1,6 +1,7 @@
--- Stores outside events, each once, and answers one row per event given: `fresh` where it was not known before.
+-- Stores outside events, each once, and answers one row per event given: `fresh` where it was not known before. `p_kind`: what
+-- happened, in the sender's word, where he has one.
 drop function if exists inbox_store;
-create function inbox_store(p_source text[], p_external_id text[], p_subject text[], p_body text[])
+create function inbox_store(p_source text[], p_external_id text[], p_subject text[], p_body text[], p_kind text[] default null)
 returns table (i int, id bigint, fresh boolean, handled boolean, received_at timestamptz)
 language plpgsql
 set search_path = public, pg_temp
@@ -11,9 +12,9 @@ declare
   v_fresh bigint[];
 begin
   with stored as (
-    insert into inbox (source, external_id, subject, body, received_at)
-    select distinct on (source, external_id) source, external_id, subject, body, v_now
-      from unnest(p_source, p_external_id, p_subject, p_body) with ordinality g(source, external_id, subject, body, i)
+    insert into inbox (source, external_id, subject, body, kind, received_at)
+    select distinct on (source, external_id) source, external_id, subject, body, kind, v_now
+      from unnest(p_source, p_external_id, p_subject, p_body, p_kind) with ordinality g(source, external_id, subject, body, kind, i)
      order by source, external_id, i       -- in the order of keys: two batches never wait for each other in a circle
         on conflict (source, external_id) do nothing
     returning inbox.id

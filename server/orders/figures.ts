@@ -18,11 +18,12 @@ export const orderFigures: HouseGauge[] = [
     name: 'undecided_messages',
     help: 'What the outside told us and nobody has acted on yet, by source',
     labels: ['source'],
-    sql: 'select source, count(*) as value from inbox where handled_at is null group by source',
+    sql: 'select source, count(*) as value from inbox where handled_at is null and set_aside_at is null and outcome is null group by source',
   },
   {
     name: 'undecided_message_oldest_seconds',
     help: 'How long the oldest of them has waited, in house time; 0 when there is none',
-    sql: 'select coalesce(extract(epoch from house_now() - min(received_at)), 0) as value from inbox where handled_at is null',
+    sql: `select coalesce(extract(epoch from house_now() - min(received_at)), 0) as value
+            from inbox where handled_at is null and set_aside_at is null and outcome is null`,
   },
 ]

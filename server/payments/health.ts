@@ -19,6 +19,7 @@ export async function cardsHealth(db: Queryable, latelySeconds: number): Promise
     unopened: boolean
     unanswered: boolean
     slow: boolean
+    deaf: boolean
   }>(
     `with recent as (
        select * from topups order by id desc limit $1
@@ -50,7 +51,10 @@ export async function cardsHealth(db: Queryable, latelySeconds: number): Promise
          or exists (select from inbox
                      where source = 'stripe'
                        and handled_at is null
-                       and received_at < house_now() - make_interval(secs => $6)) as slow
+                       and set_aside_at is null              -- waits for a person, who was called
+                       and outcome is null                   -- not for an object that nobody here knows
+                       and received_at < house_now() - make_interval(secs => $6)) as slow,
+            exists (select from card_event_state where test_problem is not null) as deaf
        from seen`,
     [
       TOPUPS_LOOKED_AT,
@@ -75,6 +79,10 @@ export async function cardsHealth(db: Queryable, latelySeconds: number): Promise
   if (found.slow)
     return trouble(
       'Some payments take longer than they should to be credited. We look again every minute; nothing is lost.',
+    )
+  if (found.deaf)
+    return trouble(
+      'Stripe cannot tell us by itself that a payment was made. We ask it every minute, so credits may take a few minutes; nothing is lost.',
     )
   if (!found.lately)
     return { state: 'not_known', detail: 'Nobody has paid by card lately, so nothing shows it.', last_worked_at }

@@ -8,14 +8,17 @@ import type { Announce } from '../platform/announce.ts'
 import { printCursor, type Refused } from '../platform/answer.ts'
 import { atMost, type WireClock } from '../platform/clock.ts'
 import type { Database, Queryable } from '../platform/db.ts'
-import { newId, readId } from '../platform/ids.ts'
+import { newId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/mail.ts'
-import type { Queue, QueueDefinition, Tick } from '../platform/queue.ts'
+import type { Queue, Tick } from '../platform/queue.ts'
+import { createEndpointTest } from './card/endpoint.ts'
+import { createEvents } from './card/events.ts'
+import { createGaps } from './card/gaps.ts'
 import { createReconciliation } from './card/reconcile.ts'
 import { createRefunds } from './card/refunds.ts'
 import { createSettle, find } from './card/settle.ts'
-import { API_VERSION, type CardCompany, openStripe, readEvent, referenceOf, type SessionCall } from './card/stripe.ts'
+import { type CardCompany, openStripe, referenceOf, type SessionCall } from './card/stripe.ts'
 import { createReceipts, createRefundLetters } from './letters.ts'
 import { printRefund, refundsOf } from './refund.ts'
 import { returnables, standingsOf } from './remaining.ts'
@@ -34,14 +37,7 @@ export { type CardReconciliation, createReconciliation } from './card/reconcile.
 export { openStripe } from './card/stripe.ts'
 export type Payments = ReturnType<typeof createPayments>
 
-/** Finds out what became of a card payment, and acts on it. Its work is `payments.settleJob`. */
-export const settleQueue: QueueDefinition = {
-  name: 'payments_settle',
-  retriesMax: 8,
-  retryDelaySeconds: 2,
-  timeoutSeconds: 60,
-}
-export type SettleJob = { topupId: string; inboxId: string }
+export { type SettleJob, settleQueue } from './card/events.ts'
 
 /**
  * How long the payment page stays open. Unit: seconds. Stripe allows 30 minutes to 24 hours, counted from the call: the rest of the
@@ -52,22 +48,9 @@ const LIFE_SECONDS = 45 * 60
 const START_WAIT_MS = 10_000
 const RETURN_WAIT_MS = 4_000
 const JOB_WAIT_MS = 5_000
-const SWEEP_EVENTS_MAX = 20
-/** A webhook that its job did not deal with in this time is dealt with by the sweeper. */
-const EVENT_LEFT_AFTER_SECONDS = 120
 const CLOSE_WAIT_MS = 3_000
-const SUBJECT_CHARACTERS_MAX = 255
 
 export type Started = { ok: true; topup: Topup } | { ok: false; refused: Refused }
-
-export type Received =
-  /** There is no secret to check a signature with: the endpoint is switched off. */
-  | 'off'
-  | 'invalid_signature'
-  /** Signed, but nothing that can be told apart from others. */
-  | 'unreadable'
-  | 'accepted'
-  | 'duplicate'
 
 export function createPayments(dependencies: {
   database: Database
@@ -89,11 +72,13 @@ export function createPayments(dependencies: {
     stripe: { secretKey: string; webhookSecrets: readonly string[]; apiUrl: string | null }
     /** Also accept cards whose bank does not take part in the confirmation. Default: no. */
     acceptAttempted?: boolean
+    /** The house tries by itself whether webhooks reach it at its public address. Default: only when it is told to. */
+    testsEndpoint?: boolean
   }
   /** The card company, when it is not the one of the settings. */
   card?: CardCompany
 }) {
-  const { database, ledger, queue, log, clock, settings } = dependencies
+  const { database, ledger, log, clock, settings } = dependencies
   const card = dependencies.card ?? openStripe(settings.stripe)
   const {
     settle,
@@ -116,6 +101,22 @@ export function createPayments(dependencies: {
     ...dependencies,
     card,
     menders: { settle: (topupId) => settle(topupId, 'event', JOB_WAIT_MS), learnRefund: refunds.learn },
+  })
+  const installation = createInstallation(database)
+  const events = createEvents({
+    ...dependencies,
+    livemode: settings.livemode,
+    secrets: settings.stripe.webhookSecrets,
+    installation,
+    actions: { settle: settleForEvent, refund: refunds.learn },
+  })
+  const { fillGap } = createGaps({ ...dependencies, card, livemode: settings.livemode, installation, events })
+  const endpoint = createEndpointTest({
+    ...dependencies,
+    publicUrl: settings.publicUrl,
+    livemode: settings.livemode,
+    secrets: settings.stripe.webhookSecrets,
+    installation,
   })
 
   /**
@@ -158,8 +159,9 @@ export function createPayments(dependencies: {
   }
 
   /** The intent, committed before anybody outside hears of it. Null: the key belongs to another request. */
-  function intend(accountId: bigint, amount: Usd, idempotencyKey: string | null): Promise<string | null> {
+  async function intend(accountId: bigint, amount: Usd, idempotencyKey: string | null): Promise<string | null> {
     const fingerprint = `topup card ${amount}`
+    const ours = await installation()
     return database.transaction(async (tx) => {
       const id = newId(clock.now())
       if (idempotencyKey !== null) {
@@ -189,7 +191,7 @@ export function createPayments(dependencies: {
           id,
           accountId,
           amount,
-          JSON.stringify(sessionCall(id, amount, await customerOf(tx, accountId))),
+          JSON.stringify(sessionCall(id, amount, ours, await customerOf(tx, accountId))),
           LIFE_SECONDS,
           ABANDONED_AFTER_SECONDS + 1,
         ],
@@ -224,13 +226,14 @@ export function createPayments(dependencies: {
   }
 
   /** Every parameter of the call, times included: written down, and sent as it was written. */
-  function sessionCall(topupId: string, amount: Usd, customer: string | null): SessionCall {
+  function sessionCall(topupId: string, amount: Usd, ours: string, customer: string | null): SessionCall {
     const reference = referenceOf(topupId)
+    const mark = { topup_id: reference, installation: ours }
     const page = `${settings.publicUrl}/topups/${reference}`
     return {
       mode: 'payment',
       client_reference_id: reference,
-      metadata: { topup_id: reference },
+      metadata: mark,
       line_items: [
         {
           quantity: 1,
@@ -245,7 +248,7 @@ export function createPayments(dependencies: {
       payment_method_options: { card: { request_three_d_secure: 'any' } },
       payment_intent_data: {
         capture_method: 'manual',
-        metadata: { topup_id: reference, ...(customer === null ? {} : { customer }) },
+        metadata: { ...mark, ...(customer === null ? {} : { customer }) },
         description: `${settings.brandName} prepaid credits`,
       },
       adaptive_pricing: { enabled: false },
@@ -362,75 +365,12 @@ export function createPayments(dependencies: {
     return micros(rows[0]!.sum)
   }
 
-  /**
-   * A webhook, as it came. It is stored, and its job sent, in one transaction; what it says is never believed: settling asks the card
-   * company itself. Answer 2xx on `accepted` and `duplicate` only.
-   */
-  async function event(received: { body: Buffer; signature: string | undefined }): Promise<Received> {
-    const secrets = settings.stripe.webhookSecrets.filter((secret) => secret.trim() !== '')
-    if (secrets.length === 0) return 'off'
-    const read = readEvent({ ...received, secrets, now: clock.now() })
-    if (!read.signed) return 'invalid_signature'
-    const told = eventOf(read.event)
-    if (!told) return 'unreadable'
-    if (told.apiVersion !== null && told.apiVersion !== API_VERSION) {
-      log.info({ stripe_event: told.id, api_version: told.apiVersion }, 'A webhook speaks another version of the API')
-    }
-    return database.transaction(async (tx) => {
-      const { rows } = await tx.query<{ id: string; fresh: boolean }>(
-        'select id, fresh from inbox_store($1, $2, $3, $4)',
-        [['stripe'], [told.id], [told.subject], [received.body.toString('utf8')]],
-      )
-      const stored = rows[0]!
-      if (!stored.fresh) return 'duplicate'
-      if (told.livemode !== settings.livemode) {
-        log.error({ alarm: true, stripe_event: told.id }, 'Alarm: a webhook of the other mode (test or live) came here')
-        await handled(tx, stored.id, 'wrong_mode')
-        return 'accepted'
-      }
-      const topupId = await topupOf(tx, told)
-      if (topupId === null) await handled(tx, stored.id, 'not_ours')
-      else await queue.send(tx, settleQueue.name, { topupId, inboxId: stored.id } satisfies SettleJob)
-      return 'accepted'
-    })
-  }
-
-  /** Which top-up an event leads to: by what we wrote on the object, else by the directory. Null: none of ours. */
-  async function topupOf(db: Queryable, told: StripeEvent): Promise<string | null> {
-    const { rows } = await db.query<{ id: string }>(
-      `select id from topups where id = any ($1::uuid[])
-       union all
-       select subject from directory
-        where (source, external_id) in (select 'stripe:session', unnest($2::text[])
-                                        union all select 'stripe:payment_intent', unnest($2::text[])
-                                        union all select 'stripe:charge', unnest($2::text[]))
-       limit 1`,
-      [told.topupIds, told.externalIds],
-    )
-    return rows[0]?.id ?? null
-  }
-
-  async function handled(db: Queryable, inboxId: string, outcome: string): Promise<void> {
-    await db.query(
-      `update inbox
-          set handled_at = house_now(), outcome = $2, attempts = attempts + 1, last_error = null
-        where id = $1
-          and handled_at is null`,
-      [inboxId, outcome],
-    )
-  }
-
-  /** The work of `settleQueue`. Throws when nothing could be found out: the queue tries again. */
-  async function settleJob(job: SettleJob): Promise<void> {
-    const settled = await settle(job.topupId, 'event', JOB_WAIT_MS)
-    if (!settled) return handled(database.pool, job.inboxId, 'not_ours')
-    if (settled.fresh) return handled(database.pool, job.inboxId, settled.row.status)
-    const why = settled.row.lastError ?? 'somebody else is looking'
-    await database.pool.query('update inbox set attempts = attempts + 1, last_error = $2 where id = $1', [
-      job.inboxId,
-      why,
-    ])
-    throw new Error(`Top-up ${job.topupId} could not be settled: ${why}`)
+  /** What an event about a payment page, a payment or a charge asks for. Throws when nothing could be found out. */
+  async function settleForEvent(topupId: string): Promise<string> {
+    const settled = await settle(topupId, 'event', JOB_WAIT_MS)
+    if (!settled) return 'not_ours'
+    if (settled.fresh) return settled.row.status
+    throw new Error(settled.row.lastError ?? 'Somebody else is looking')
   }
 
   /**
@@ -440,30 +380,7 @@ export function createPayments(dependencies: {
   async function sweep(signal?: AbortSignal): Promise<void> {
     await sweepTopups(signal)
     await refunds.sweep(signal)
-    if (!signal?.aborted) await sweepEvents()
-  }
-
-  async function sweepEvents(): Promise<void> {
-    const { rows } = await database.pool.query<{ id: string; body: string }>(
-      `select id, body
-         from inbox
-        where source = 'stripe'
-          and handled_at is null
-          and received_at < house_now() - make_interval(secs => $1)
-        order by attempts, id
-        limit $2`,
-      [EVENT_LEFT_AFTER_SECONDS, SWEEP_EVENTS_MAX],
-    )
-    for (const row of rows) {
-      const told = eventOf(JSON.parse(row.body))
-      const topupId = told && (await topupOf(database.pool, told))
-      if (!topupId) await handled(database.pool, row.id, 'not_ours')
-      else {
-        await settleJob({ topupId, inboxId: row.id }).catch((error: unknown) =>
-          log.warn({ err: error, topup: topupId }, 'A webhook could not be dealt with; the sweeper comes again'),
-        )
-      }
-    }
+    if (!signal?.aborted) await events.sweep(signal)
   }
 
   return {
@@ -479,14 +396,24 @@ export function createPayments(dependencies: {
     /** Sends back to the card what is unspent of a top-up (card/refunds.ts). */
     sendBack: refunds.request,
     learnRefund: refunds.learn,
-    event,
-    settleJob,
+    /** A webhook. */
+    event: events.receive,
+    settleJob: events.job,
     sweep,
     reconciliation,
     /** Every 20 seconds of wire time; a run begins once a day, and when a difference is due to be tried again. */
     reconcileTick: { name: 'payments_reconcile', everySeconds: 20, run: reconciliation.tick } satisfies Tick,
+    fillGap,
+    events: { list: events.list, replay: events.replay, state: events.state },
+    endpoint: { test: () => endpoint.test(), last: endpoint.last },
     /** Every 20 seconds of wire time, and after house time was moved. */
     sweepTick: { name: 'payments_sweep', everySeconds: 20, run: sweep } satisfies Tick,
+    eventsTick: { name: 'payments_events', everySeconds: 60, run: fillGap } satisfies Tick,
+    endpointTick: {
+      name: 'payments_endpoint',
+      everySeconds: 60,
+      run: async (signal) => void (settings.testsEndpoint && (await endpoint.testWhenDue(signal))),
+    } satisfies Tick,
     /** Lets the looks under way end (3 seconds at most). Nothing is lost: the next start takes them over. */
     close: async () => {
       await Promise.all([
@@ -499,6 +426,15 @@ export function createPayments(dependencies: {
 }
 
 const CENT = 10_000n
+
+/** What tells this installation's objects from another's, where both have the same account at the card company. */
+function createInstallation(database: Database): () => Promise<string> {
+  let known: string | null = null
+  return async () => {
+    known ??= (await database.pool.query<{ id: string }>('select id from installation')).rows[0]!.id
+    return known
+  }
+}
 
 /** Of a top-up that was not credited. */
 const NOTHING_SINCE: Aftermath = { returned: '0.00', returnable: '0.00', disputed: '0.00', refunds: [], disputes: [] }
@@ -514,38 +450,4 @@ function notAnAmount(sent: unknown): Refused {
     detail: `${shown}Send dollars as a string with at most two decimals, such as "10.00"; nothing was charged.`,
     field: 'amount',
   }
-}
-
-type StripeEvent = {
-  id: string
-  livemode: boolean
-  apiVersion: string | null
-  /** The object's id. */
-  subject: string
-  /** Our own ids, as far as they stand on the object and are written as we write them. */
-  topupIds: string[]
-  /** The object's id and its payment's. */
-  externalIds: string[]
-}
-
-/** What we need of an event, whatever its kind and version. Null: it has no id. */
-function eventOf(value: unknown): StripeEvent | null {
-  if (!isRecord(value) || typeof value['id'] !== 'string' || value['id'] === '') return null
-  const inner = isRecord(value['data']) ? value['data']['object'] : undefined
-  const object = isRecord(inner) ? inner : {}
-  const metadata = isRecord(object['metadata']) ? object['metadata'] : {}
-  const references = [metadata['topup_id'], object['client_reference_id']].filter((item) => typeof item === 'string')
-  const externalIds = [object['id'], object['payment_intent']].filter((item) => typeof item === 'string')
-  return {
-    id: value['id'].slice(0, SUBJECT_CHARACTERS_MAX),
-    livemode: value['livemode'] === true,
-    apiVersion: typeof value['api_version'] === 'string' ? value['api_version'] : null,
-    subject: (externalIds[0] ?? value['id']).slice(0, SUBJECT_CHARACTERS_MAX),
-    topupIds: references.flatMap((reference) => readId('top', reference) ?? []),
-    externalIds,
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

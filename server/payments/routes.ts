@@ -5,8 +5,10 @@ import type { Routes } from '../accounts/accounts.ts'
 import { answerRefusal, Refusal, readBody, readCursor, readIdempotencyKey, readLimit } from '../platform/answer.ts'
 import { readId } from '../platform/ids.ts'
 import { WEBHOOK_BODY_BYTES_MAX } from '../platform/limits.ts'
+import { eventStatuses } from './card/events.ts'
 import type { Payments } from './payments.ts'
 
+const INBOX_ID = /^\d{1,18}$/
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 // What a field may hold is decided by the door, which names the limits; here only that there is an object.
@@ -138,6 +140,98 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
   )
 }
 
+const eventItem = z.object({
+  id: z.string().meta({ description: "The card company's own id of it" }),
+  type: z.string().nullable(),
+  object: z.string().meta({ description: 'The id of what it is about' }),
+  status: z.enum(eventStatuses),
+  outcome: z.string().nullable().meta({
+    description: 'What came of it, in one word; `unknown_object` while nothing of ours has its names yet',
+  }),
+  attempts: z.int(),
+  last_error: z.string().nullable(),
+  received_at: z.iso.datetime(),
+  handled_at: z.iso.datetime().nullable(),
+  set_aside_at: z.iso.datetime().nullable(),
+  next_attempt_at: z.iso.datetime().nullable(),
+})
+const endpointTest = z.object({
+  address: z.string().meta({ description: 'Where webhooks must be sent' }),
+  tested_at: z.iso.datetime().nullable(),
+  problem: z.string().nullable().meta({ description: 'In words; null: a webhook that was sent there came here' }),
+})
+const eventState = z.object({
+  endpoint: endpointTest,
+  list: z.object({
+    read_at: z.iso.datetime().nullable().meta({ description: 'When the list of events was last read to its end' }),
+    last_event: z.string().nullable(),
+    last_event_at: z.iso.datetime().nullable(),
+    problem: z.string().nullable(),
+    going_through_objects: z.boolean().meta({ description: 'The list did not go back far enough' }),
+  }),
+  waiting: z.int(),
+  set_aside: z.int(),
+})
+
+/** What the card company told us, for members of staff. */
+export function staffEventsRoutes(table: Routes, payments: Payments): void {
+  table.get(
+    '/api/v1/staff/events',
+    {
+      policy: 'staff',
+      summary: "List the card company's events",
+      description: 'Newest first. Those that are set aside wait for somebody to look, and to replay them.',
+      query: z.object({ status: z.enum(eventStatuses).optional() }),
+      list: true,
+      answers: { 200: pageOf(eventItem) },
+    },
+    async (c, { query }) => {
+      const page = { status: query.status ?? null, limit: readLimit(c), before: readCursor(c, INBOX_ID) }
+      return c.json(await payments.events.list(page))
+    },
+  )
+
+  table.get(
+    '/api/v1/staff/events/state',
+    {
+      policy: 'staff',
+      summary: "Read how the card company's events reach us",
+      description: 'Whether its webhooks can, how far its list of events was read, and what waits.',
+      answers: { 200: eventState },
+    },
+    async (c) => c.json(await stateOfEvents(payments)),
+  )
+
+  table.post(
+    '/api/v1/staff/events/test',
+    {
+      policy: 'staff',
+      summary: 'Test the address of the webhooks',
+      description: 'The server sends itself a signed webhook over its public address. Nothing is stored of it.',
+      answers: { 200: endpointTest },
+    },
+    async (c) => c.json(await payments.endpoint.test()),
+  )
+
+  table.post(
+    '/api/v1/staff/events/:id/replay',
+    {
+      policy: 'staff',
+      summary: 'Deal with an event once more',
+      description: 'Whatever came of it before; what was done already is not done twice. Answers how it stands then.',
+      params: { id: z.string().max(255) },
+      answers: { 200: eventItem },
+      refuses: ['not_found'],
+    },
+    async (c) => c.json((await payments.events.replay(c.req.param('id'))) ?? unknownEvent()),
+  )
+}
+
+async function stateOfEvents(payments: Payments): Promise<z.input<typeof eventState>> {
+  const [endpoint, state] = await Promise.all([payments.endpoint.last(), payments.events.state()])
+  return { endpoint, ...state }
+}
+
 export function stripeWebhook(table: Routes, payments: Payments): void {
   table.post(
     '/webhooks/stripe',
@@ -146,13 +240,19 @@ export function stripeWebhook(table: Routes, payments: Payments): void {
       summary: 'Hand in an event of Stripe',
       description:
         'Signed by Stripe. Answered 2xx only after the event is stored; what it tells is asked for again at Stripe.',
-      answers: { 200: z.object({ status: z.enum(['accepted', 'duplicate']) }) },
+      answers: {
+        200: z.object({
+          status: z.enum(['accepted', 'duplicate', 'self_test']),
+          installation: z.string().optional().meta({ description: 'Of the test that the server sends itself' }),
+        }),
+      },
       refuses: ['not_found', 'invalid_signature', 'invalid_request', 'too_large'],
     },
     async (c) => {
       // The signature covers the bytes as they came, so nothing may have read them before.
       const body = await readBody(c, WEBHOOK_BODY_BYTES_MAX)
       const received = await payments.event({ body, signature: c.req.header('stripe-signature') })
+      if (typeof received === 'object') return c.json({ status: 'self_test', installation: received.selfTest })
       switch (received) {
         case 'off':
           return answerRefusal(c, { code: 'not_found', detail: 'There is nothing here.' })
@@ -178,6 +278,15 @@ function unknownTopup(): never {
   throw new Refusal({
     code: 'not_found',
     detail: 'There is no such top-up among yours. Look at your top-ups for the right one; nothing was done.',
+    field: 'id',
+  })
+}
+
+function unknownEvent(): never {
+  throw new Refusal({
+    code: 'not_found',
+    detail:
+      'The card company has told us of no such event. Look at the list of events for the right one; nothing was done.',
     field: 'id',
   })
 }

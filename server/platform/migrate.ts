@@ -266,6 +266,7 @@ async function grant(client: pg.Client): Promise<void> {
       grant insert on messages to mobilesms_app;
       grant insert, update on balance_transactions, reconciliation_reads, reconciliations, reconciliation_items to mobilesms_app;
       grant insert, delete on favourites to mobilesms_app;
+      grant insert, update on card_event_state to mobilesms_app;
       grant update (attempts, next_attempt_at, sent_at, failed_at, last_error) on mail_outbox to mobilesms_app; -- written by mail_post only
       grant insert, update, delete on services, countries, prices to mobilesms_app;
       grant usage on all sequences in schema public to mobilesms_app;

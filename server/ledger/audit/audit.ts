@@ -217,10 +217,11 @@ const overdueChecks: Record<string, string> = {
       from open_holds
      where expires_at < house_now() - interval '20 minutes'`,
 
+  // What is set aside was told to a person; what is about an object that nobody here knows is somebody else's, most of the time.
   'what the outside told us is acted on': `
     select id as inbox, source, external_id, received_at, attempts
       from inbox
-     where handled_at is null and received_at < house_now() - interval '15 minutes'`,
+     where handled_at is null and set_aside_at is null and outcome is null and received_at < house_now() - interval '15 minutes'`,
 
   'what was written is sealed': `
     select s.id, s.seq, s.recorded_at

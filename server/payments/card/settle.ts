@@ -327,6 +327,8 @@ export function createSettle(settings: {
       ['session.client_reference_id', session.client_reference_id === reference],
       ['session.livemode', session.livemode === settings.livemode],
       ['payment_intent.metadata', intent.metadata['topup_id'] === reference],
+      // Calls of earlier versions wrote none.
+      ['payment_intent.installation', intent.metadata['installation'] === mine.sessionCall.metadata?.['installation']],
       ['payment_intent.amount', intent.amount === centsOf(mine)],
       ['payment_intent.currency', intent.currency === 'usd'],
       ['payment_intent.livemode', intent.livemode === settings.livemode],

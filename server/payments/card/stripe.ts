@@ -1,5 +1,6 @@
 /**
- * Stripe, through its official SDK: the calls that a card top-up and what follows it make, and the signature of its webhooks.
+ * Stripe, through its official SDK: the calls that a card top-up and what follows it make, the lists of what happened, and the signature
+ * of its webhooks.
  *
  * Each call that changes something carries an idempotency key derived from the top-up's id or the refund's, so that a repetition is the same call.
  * What the caller must act upon is a value: the answer, a refusal, or that the outcome is not known.
@@ -134,6 +135,58 @@ export function openStripe(settings: { secretKey: string; apiUrl: string | null 
       const found = await answer(stripe.checkout.sessions.list({ payment_intent: paymentIntentId, limit: 1 }))
       return found.ok ? { ok: true, value: found.value.data[0] ?? null } : found
     },
+
+    /**
+     * One page of what happened in the last 30 days, newest first; after `endingBefore` the page that follows that event, also newest
+     * first. Not repeated when it fails: whoever reads comes again.
+     */
+    listEvents(page: ListPage): Promise<Answer<Listed<Stripe.Event>>> {
+      return answer(stripe.events.list(pageParams(page), READ_ONCE))
+    },
+
+    /** One page of the objects of a kind that were made since `createdFrom`, newest first. */
+    listObjects(kind: ListedKind, page: ListPage): Promise<Answer<Listed<ListedObject>>> {
+      const asked = pageParams(page)
+      switch (kind) {
+        case 'payment_intent':
+          return answer(stripe.paymentIntents.list(asked, READ_ONCE))
+        case 'refund':
+          return answer(stripe.refunds.list(asked, READ_ONCE))
+        case 'dispute':
+          return answer(stripe.disputes.list(asked, READ_ONCE))
+        case 'radar.early_fraud_warning':
+          return answer(stripe.radar.earlyFraudWarnings.list(asked, READ_ONCE))
+      }
+    },
+  }
+}
+
+export const listedKinds = ['payment_intent', 'refund', 'dispute', 'radar.early_fraud_warning'] as const
+export type ListedKind = (typeof listedKinds)[number]
+export type ListedObject = { id: string; object: string; created: number }
+/** Times in whole seconds since 1970, as Stripe writes them, both ends included. */
+export type ListPage = {
+  limit: number
+  startingAfter?: string | undefined
+  endingBefore?: string | undefined
+  createdFrom?: number | undefined
+  createdUntil?: number | undefined
+}
+type Listed<Item> = { data: Item[]; has_more: boolean }
+
+const READ_ONCE: Stripe.RequestOptions = { maxNetworkRetries: 0 }
+
+function pageParams(page: ListPage) {
+  const { createdFrom, createdUntil, startingAfter, endingBefore } = page
+  const created = {
+    ...(createdFrom === undefined ? {} : { gte: createdFrom }),
+    ...(createdUntil === undefined ? {} : { lte: createdUntil }),
+  }
+  return {
+    limit: page.limit,
+    ...(Object.keys(created).length === 0 ? {} : { created }),
+    ...(startingAfter === undefined ? {} : { starting_after: startingAfter }),
+    ...(endingBefore === undefined ? {} : { ending_before: endingBefore }),
   }
 }
 
@@ -200,6 +253,12 @@ export function readEvent(received: {
     }
   }
   return { signed: false }
+}
+
+/** The header that Stripe would send with this body, for the test of our own endpoint. */
+export function signEvent(body: string, secret: string, now: Date): string {
+  const timestamp = Math.floor(now.getTime() / 1000)
+  return Stripe.webhooks.generateTestHeaderString({ payload: body, secret, timestamp })
 }
 
 function parse(body: Buffer): unknown {
