@@ -87,6 +87,9 @@ async function everythingHappens(): Promise<void> {
   await world.pay(lapsing, cards.confirms)
   await world.control('/stripe/lapse', { payment: lapsing.id })
   await ana.comesBack(lapsing)
+  await room.fillGap()
+  await card.listObjects('payment_intent', { limit: 2, createdFrom: 1 })
+  await card.listObjects('refund', { limit: 2, createdFrom: 1 })
   askedByTheHouse = toStripe.exchanges.length
 
   // What only somebody at Stripe's dashboard, or a later version of this house, asks.
