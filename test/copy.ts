@@ -11,8 +11,12 @@ const ROOT = join(import.meta.dirname, '..')
 /** What no test of the server reads. */
 const leftOut = ['node_modules', '.git', '.data', 'docs/pictures', 'web/dist']
 
-/** How a run of one test file ended. `failed`: its first failure; null when all passed. */
-export type Verdict = { passed: string[]; failed: { test: string; assertion: boolean; why: string } | null }
+/** How a run of one test file ended. `failed`: its first failure; null when all passed. `late`: it was not over, and was ended. */
+export type Verdict = {
+  passed: string[]
+  failed: { test: string; assertion: boolean; why: string } | null
+  late: boolean
+}
 
 export type Copy = ReturnType<typeof copyCheckout>
 
@@ -97,7 +101,7 @@ export function copyCheckout() {
       if (late) failed ??= { test: file, assertion: false, why: `not over within ${secondsMax} s` }
       if (code !== 0)
         failed ??= { test: file, assertion: false, why: complained.trim().slice(-2000) || said.slice(-2000) }
-      return { passed, failed }
+      return { passed, failed, late }
     },
 
     close(): void {

@@ -6,7 +6,8 @@
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { appendFile, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -167,10 +168,67 @@ test('a run waits a moment for whoever is writing, and seals what he wrote', asy
   await expectAllSealed(null)
 })
 
-test('of a ledger without a row nothing is sealed, and its first row is not passed over', async () => {
+test('who does not end is waited for five seconds in all, then left to the next run, which seals what he wrote', async () => {
+  await emptyBooks()
+  const slow = await db.database.connect()
+  await slow.query('begin')
+  await bookHouseEntry(slow, fee())
+  const waits: number[] = []
+  const wait = async (milliseconds: number) => void waits.push(milliseconds)
+  assert.equal(await createSealer({ database: db.database, log, file: null, wait })(), 0)
+  assert.deepEqual([waits.length, waits.reduce((sum, each) => sum + each, 0)], [250, 5000])
+  const stopping = new AbortController()
+  const stop = async () => stopping.abort()
+  assert.equal(await createSealer({ database: db.database, log, file: null, wait: stop })(stopping.signal), 0)
+  await slow.query('commit')
+  slow.release()
+  assert.equal(await sealer(null)(stopping.signal), 0, 'a server that stops begins nothing')
+  assert.equal(await sealer(null)(), 1)
+  await expectAllSealed(null)
+})
+
+test('fifty ranges are sealed in one run at most; the next one goes on, and the file has all', async () => {
+  await emptyBooks()
+  await db.database.transaction((tx) =>
+    ledger.apply(
+      tx,
+      Array.from({ length: 52 }, () => gift(1n)),
+    ),
+  )
+  const file = join(folder, 'fifty.log')
+  const { said, words } = listening()
+  const seal = sealer(file, 1, said)
+  assert.deepEqual([await seal(), await seal(), await seal()], [50, 2, 0])
+  assert.equal((await readFile(file, 'utf8')).match(/\n/g)!.length, 52)
+  assert.deepEqual(words(), [])
+  await expectAllSealed(file)
+})
+
+test('while another process is at it, neither the seals nor their file are touched', async () => {
+  await emptyBooks()
+  const file = join(folder, 'elsewhere.log')
+  await ledger.submit(gift(1n))
+  const other = await db.database.connect()
+  try {
+    await other.query('begin; select pg_advisory_xact_lock(7203012)')
+    assert.equal(await sealer(file)(), 0)
+    await other.query('rollback; begin; select pg_advisory_xact_lock(7203013)')
+    assert.equal(await sealer(file)(), 1)
+    assert.equal(existsSync(file), false)
+  } finally {
+    await other.query('rollback')
+    other.release()
+  }
+  assert.equal(await sealer(file)(), 0)
+  await expectAllSealed(file)
+})
+
+test('of a ledger without a row nothing is sealed and no file begun, and its first row is not passed over', async () => {
   await emptyBooks()
   assert.equal((await owner.query('select upto from ledger_seal_horizon()')).rows[0].upto, '0')
-  assert.equal(await sealer(null)(), 0)
+  const file = join(folder, 'first.log')
+  assert.equal(await sealer(file)(), 0)
+  assert.equal(existsSync(file), false)
   await ledger.submit(gift(1n))
   assert.equal(await sealer(null)(), 1)
   await expectAllSealed(null)
@@ -258,6 +316,22 @@ test('a file that cannot be written is said loudly and once, stops nothing, and 
   assert.equal(await seal(), 0)
   assert.match(words().at(-1)!, /The file of seals is new/)
   await expectAllSealed(file)
+  await rm(file)
+  await mkdir(file)
+  await seal()
+  assert.deepEqual(words(), [words()[0], words()[1], words()[0]], 'what passed and comes again is said again')
+})
+
+test('where the file cannot be, that is said and nothing else', async () => {
+  await emptyBooks()
+  const { said, words } = listening()
+  await writeFile(join(folder, 'no folder'), '')
+  const seal = sealer(join(folder, 'no folder', 'seals.log'), 1, said)
+  for (let n = 0; n < 2; n++) {
+    await ledger.submit(gift(1n))
+    assert.equal(await seal(), 1)
+  }
+  assert.deepEqual(words(), ['Alarm: the file of seals is not written; what is sealed stands in the database only'])
 })
 
 test('a file that is not of this database is said loudly, left alone, and found by the audit', async () => {
@@ -281,7 +355,8 @@ test('a file that is not of this database is said loudly, left alone, and found 
 test('a line that a crash tore off is written again, whole', async () => {
   await emptyBooks()
   const file = join(folder, 'torn.log')
-  const seal = sealer(file)
+  const { said, words } = listening()
+  const seal = sealer(file, 7, said)
   for (const torn of [1, 30, 90]) {
     await ledger.submit(gift(1n))
     assert.equal(await seal(), 1)
@@ -299,6 +374,36 @@ test('a line that a crash tore off is written again, whole', async () => {
       .filter((line) => line.includes(' ')).length >= 6,
     true,
   )
+  assert.deepEqual(words(), [])
+})
+
+test('the file is gone on with also where the crash came in its first line, or before it, or tore off more than a line', async () => {
+  const begins: Record<string, (file: string) => Promise<void>> = {
+    nothing: (file) => truncate(file, 0),
+    'the beginning of a line': (file) => truncate(file, 40),
+    'a line and much that is none': (file) => appendFile(file, '1 2 '.repeat(100_000)),
+  }
+  for (const [what, damage] of Object.entries(begins)) {
+    await emptyBooks()
+    const file = join(folder, `${what}.log`)
+    const { said, words } = listening()
+    const seal = sealer(file, 7, said)
+    await ledger.submit(gift(1n))
+    assert.equal(await seal(), 1)
+    await damage(file)
+    const before = await readFile(file, 'utf8')
+    await ledger.submit(gift(1n))
+    assert.equal(await seal(), 1)
+    const text = await readFile(file, 'utf8')
+    const lines = text.slice(before.length).split('\n')
+    if (before !== '') assert.equal(lines.shift(), '', 'what is torn stays on a line of its own')
+    assert.deepEqual(
+      lines.map((line) => line.slice(0, 6)),
+      what === 'a line and much that is none' ? ['2 2 1 ', ''] : ['1 1 1 ', '2 2 1 ', ''],
+      what,
+    )
+    assert.deepEqual(words(), [], what)
+  }
 })
 
 test('killed at any moment, also between database and file, it goes on where it was', async () => {

@@ -14,20 +14,26 @@ import type { Log } from '../platform/log.ts'
 
 const SEQS_PER_SEAL = 10_000
 const SEALS_PER_RUN_MAX = 50
-/** Who is writing is waited for so long, then left to the next run: transactions of the ledger take milliseconds. */
-const WRITERS_MS_MAX = 5_000
+/** Who is writing is waited for, 5 s in all, then left to the next run: transactions of the ledger take milliseconds. */
+const WRITERS_LOOKS_MAX = 250
 const WRITERS_LOOK_MS = 20
 /** A line of 10,000 marks has some 40 kB. */
 const LINES_PER_WRITE = 20
-const TAIL_BYTES = 4 * (4 * SEQS_PER_SEAL + 200)
+const TAIL_BYTES = 160_000
 /** An arbitrary constant: processes that share a file write one after the other. */
 const FILE_LOCK = 7_203_013
 
 type Line = { firstSeq: string; head: string }
 
-/** `file`: null keeps the seals in the database only. `seqsPerSeal` is for tests. */
-export function createSealer(settings: { database: Database; log: Log; file: string | null; seqsPerSeal?: number }) {
-  const { database, log, file, seqsPerSeal = SEQS_PER_SEAL } = settings
+/** `file`: null keeps the seals in the database only. `seqsPerSeal` and `wait` are for tests. */
+export function createSealer(settings: {
+  database: Database
+  log: Log
+  file: string | null
+  seqsPerSeal?: number
+  wait?: typeof pause
+}) {
+  const { database, log, file, seqsPerSeal = SEQS_PER_SEAL, wait = pause } = settings
   /** What was said last, so that the same trouble is said once and not every minute. */
   let said = ''
 
@@ -41,14 +47,11 @@ export function createSealer(settings: { database: Database; log: Log; file: str
     )
     const { upto, writers } = rows[0]!
     let sealed = 0
-    for (let waitedMs = 0; sealed < SEALS_PER_RUN_MAX && !signal?.aborted; ) {
+    for (let looks = 0; sealed < SEALS_PER_RUN_MAX && !signal?.aborted; ) {
       const answer = await sealNext(upto, writers)
       if (answer === 'sealed') sealed++
-      else if (answer !== 'still_written' || waitedMs >= WRITERS_MS_MAX) break
-      else {
-        await pause(WRITERS_LOOK_MS, signal)
-        waitedMs += WRITERS_LOOK_MS
-      }
+      else if (answer !== 'still_written' || looks++ === WRITERS_LOOKS_MAX) break
+      else await wait(WRITERS_LOOK_MS, signal)
     }
     if (file !== null) await bringUpToDate(file, sealed)
     return sealed
@@ -66,7 +69,7 @@ export function createSealer(settings: { database: Database; log: Log; file: str
   /** After the commit: a crash in between leaves the file behind, never ahead, and the next run appends what it lacks. */
   async function bringUpToDate(path: string, justSealed: number): Promise<void> {
     try {
-      while ((await appendSome(path, justSealed)) === LINES_PER_WRITE) {}
+      while (await appendSome(path, justSealed)) {}
       said = ''
     } catch (error) {
       const { message } = error as Error
@@ -79,13 +82,13 @@ export function createSealer(settings: { database: Database; log: Log; file: str
     }
   }
 
-  /** Returns how many lines it appended. */
-  function appendSome(path: string, justSealed: number): Promise<number> {
+  /** Returns whether there may be more. */
+  function appendSome(path: string, justSealed: number): Promise<boolean> {
     return database.transaction(async (tx) => {
       const { rows: locks } = await tx.query<{ mine: boolean }>('select pg_try_advisory_xact_lock($1) as mine', [
         FILE_LOCK,
       ])
-      if (!locks[0]!.mine) return 0
+      if (!locks[0]!.mine) return false
       const { last, torn, isNew } = await readEnd(path)
       if (last) {
         const { rowCount } = await tx.query(`select from seals where first_seq = $1 and encode(head, 'hex') = $2`, [
@@ -104,7 +107,7 @@ export function createSealer(settings: { database: Database; log: Log; file: str
            from seals where first_seq > $1 order by first_seq limit $2`,
         [last?.firstSeq ?? 0, LINES_PER_WRITE],
       )
-      if (rows.length === 0) return 0
+      if (rows.length === 0) return false
       if (isNew && rows.length > justSealed)
         log.warn(
           { file: path },
@@ -115,38 +118,37 @@ export function createSealer(settings: { database: Database; log: Log; file: str
           `${row.first_seq} ${row.last_seq} ${row.row_count} ${row.head} ${row.marks.toString('base64') || '-'}\n`,
       )
       await append(path, (torn ? '\n' : '') + lines.join(''), isNew)
-      return rows.length
+      return rows.length === LINES_PER_WRITE
     })
   }
 }
 
 /** The last whole line. `torn`: the file ends in the middle of one, as a crash leaves it; what is appended then begins a new line. */
 async function readEnd(path: string): Promise<{ last: Line | null; torn: boolean; isNew: boolean }> {
-  let handle: FileHandle
-  try {
-    handle = await open(path, 'r')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { last: null, torn: false, isNew: true }
-    throw error
+  await using handle = await openIfThere(path)
+  if (!handle) return { last: null, torn: false, isNew: true }
+  const { size } = await handle.stat()
+  let text = ''
+  for (const length of [Math.min(size, TAIL_BYTES), size]) {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, size - length)
+    text = buffer.toString('latin1', 0, bytesRead)
+    const last = text.split('\n').findLast(isWhole)
+    if (!last) continue
+    const [firstSeq, , , head] = last.split(' ')
+    return { last: { firstSeq: firstSeq!, head: head! }, torn: !text.endsWith('\n'), isNew: false }
   }
+  // Not one whole line: the crash may have come in the very first one.
+  if (!/^(?:1 [0-9a-zA-Z+/= \n-]*)?$/.test(text))
+    throw new Error(`There is no seal in ${path}: it is another file, or was damaged`)
+  return { last: null, torn: text !== '' && !text.endsWith('\n'), isNew: false }
+}
+
+async function openIfThere(path: string): Promise<FileHandle | null> {
   try {
-    const { size } = await handle.stat()
-    for (let length = Math.min(size, TAIL_BYTES); ; length = Math.min(size, 4 * length)) {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, size - length)
-      const text = buffer.toString('latin1', 0, bytesRead)
-      const torn = size > 0 && !text.endsWith('\n')
-      const last = text.split('\n').findLast(isWhole)
-      if (last) {
-        const [firstSeq, , , head] = last.split(' ')
-        return { last: { firstSeq: firstSeq!, head: head! }, torn, isNew: false }
-      }
-      // Not one whole line: the crash may have come in the very first one.
-      if (length === size && (size === 0 || /^1 [0-9a-zA-Z+/= \n-]*$/.test(text)))
-        return { last: null, torn, isNew: false }
-      if (length === size) throw new Error(`There is no seal in ${path}: it is another file, or was damaged`)
-    }
-  } finally {
-    await handle.close()
+    return await open(path, 'r')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
   }
 }
 
@@ -156,19 +158,11 @@ function isWhole(line: string): boolean {
 }
 
 async function append(path: string, text: string, isNew: boolean): Promise<void> {
-  const handle = await open(path, 'a', 0o600)
-  try {
-    await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+  await using handle = await open(path, 'a', 0o600)
+  await handle.writeFile(text)
+  await handle.sync()
   // A new file is there after a crash of the machine only when its folder was written, too.
   if (!isNew || process.platform === 'win32') return
-  const folder = await open(dirname(path), 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
+  await using folder = await open(dirname(path), 'r')
+  await folder.sync()
 }

@@ -2,17 +2,22 @@
  * Mutation testing of the ledger: every file is changed in hundreds of small ways (operators.ts), one at a time, and the tests that are
  * about it are run until one fails. What no test notices is either explained (survivors.json) or a test that is missing.
  *
- *   npm run mutants [-- --only FILE …] [--sample NUMBER --seed NUMBER] [--report FILE] [--again]
+ *   npm run mutants [-- --only FILE …] [--sample NUMBER --seed NUMBER] [--report FILE] [--again] [--lanes NUMBER]
  *
  * SQL is planted into a database of its own, played streams there, and only what is still alive meets the slower tests. TypeScript is
  * checked by the compiler first, and tested in a copy of the checkout. `--again` believes the last run in what it caught of files that
- * have not changed since, and judges the rest anew: for writing the tests that are missing. Exits 1 when fewer than nine of ten are caught, when a survivor
- * has no reason, or when a reason has no survivor any more.
+ * have not changed since, and judges the rest anew: for writing the tests that are missing. Exits 1 when fewer than nine of ten are
+ * caught, when a survivor has no reason, or when a reason has no survivor any more.
+ *
+ * A mutant that never ends is caught as well, but a machine that is busy with other things must not catch any: what takes many times as
+ * long as the unchanged ledger in this very run is asked once more, when nothing else of this program runs, and is caught only when it
+ * is not over then either.
  */
 import { createHash } from 'node:crypto'
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import pg from 'pg'
 import { auditLedger } from '../../server/ledger/audit/audit.ts'
 import { type AuditWorld, openAuditWorld } from '../audit-world.ts'
 import { type Copy, copyCheckout } from '../copy.ts'
@@ -22,7 +27,7 @@ import { notViable } from './compiler.ts'
 import { type Mutant, mutantsOf, mutate } from './operators.ts'
 
 type Tests = { file: string; names?: string[]; skip?: string[]; env?: Record<string, string> }[]
-type Outcome = { what: 'caught' | 'survived' | 'not viable'; how: string }
+type Outcome = { what: 'caught' | 'survived' | 'not viable'; how: string; late?: boolean }
 type Judged = Mutant & Outcome & { seconds: number }
 type Game = ReturnType<typeof openGame>
 
@@ -34,14 +39,17 @@ const survivors: Record<string, Record<string, string[]>> = JSON.parse(
 const REPORT = join(ROOT, 'test-results', 'mutants.txt')
 const CAUGHT_SHARE_MIN = 0.9
 /** As many as the machine that this is made for has processors. */
-const LANES = 2
+const LANES = '2'
 const STREAMS = 6
 /** Over four connections. */
 const STREAMS_TOGETHER = 3
 const COMMANDS_PER_STREAM = 120
-const ASKING_SECONDS_MAX = 60
-const NOT_OVER = `not over within ${ASKING_SECONDS_MAX} s`
-const TEST_SECONDS_MAX = 180
+/** Of one file of tests without any change. */
+const GREEN_SECONDS_MAX = 180
+/** Longer than the unchanged ledger takes, so many times, and at least so long: it is not over. */
+const LATE_TIMES = 8
+const LATE_SECONDS_MIN = 20
+const NOT_OVER = 'not over in time'
 
 const chart = { file: 'server/ledger/chart.test.ts' }
 const figures = { file: 'server/ledger/figures.test.ts' }
@@ -72,6 +80,7 @@ const tampered = {
     'a seal is the same on every version and with every setting',
     'a file that is not of this database is said loudly, left alone, and found by the audit',
     'a line that a crash tore off is written again, whole',
+    'the file is gone on with also where the crash came in its first line, or before it, or tore off more than a line',
     `one row of ${SEAL_ROWS} that was tampered with is named, also when every seal was rewritten`,
   ],
 }
@@ -80,15 +89,20 @@ const sealing = {
   names: [
     'what was numbered early and committed late is not passed over',
     'a run waits a moment for whoever is writing, and seals what he wrote',
-    'of a ledger without a row nothing is sealed, and its first row is not passed over',
+    'who does not end is waited for five seconds in all, then left to the next run, which seals what he wrote',
+    'fifty ranges are sealed in one run at most; the next one goes on, and the file has all',
+    'while another process is at it, neither the seals nor their file are touched',
+    'of a ledger without a row nothing is sealed and no file begun, and its first row is not passed over',
     'a seal covers as many numbers as it may, and the last one what is left',
     'who reads the ledger, or writes elsewhere, is no writer that a seal waits for',
     'a file that cannot be written is said loudly and once, stops nothing, and is made up for',
+    'where the file cannot be, that is said and nothing else',
     'while four connections write and take back, two processes seal every row once, and one file has it all',
     'seals are inserted and nothing else, by whatever role',
     ...tampered.names,
   ],
 }
+const sealRows = { file: 'server/ledger/audit/seals.test.ts' }
 const program = {
   file: 'test/audit.test.ts',
   names: [
@@ -109,7 +123,7 @@ const judges: Record<string, { first: 'streams' | 'damages' | null; tests: Tests
   'server/ledger/compact.sql': { first: 'streams', tests: [compaction] },
   'server/ledger/asof.sql': { first: null, tests: [asOf] },
   'server/ledger/seal.sql': { first: null, tests: [sealing] },
-  'server/ledger/audit/seals.ts': { first: null, tests: [tampered, program] },
+  'server/ledger/audit/seals.ts': { first: null, tests: [sealRows, tampered, program] },
   'server/ledger/seal.ts': { first: null, tests: [sealing] },
   'server/ledger/figures.ts': { first: null, tests: [figures] },
   'server/ledger/house.ts': { first: null, tests: [house] },
@@ -128,24 +142,25 @@ async function main(): Promise<void> {
       seed: { type: 'string', default: String(SEED) },
       report: { type: 'string', default: REPORT },
       again: { type: 'boolean', default: false },
+      lanes: { type: 'string', default: LANES },
     },
   })
   const files = Object.keys(judges).filter(
     (file) => values.only.length === 0 || values.only.some((want) => file.endsWith(want)),
   )
   if (files.length === 0) throw new Error(`No file of the ledger is called ${values.only.join(' or ')}`)
-  const every = files.flatMap((file) => mutantsOf(file, readFileSync(join(ROOT, file), 'utf8')))
+  const every = files.flatMap((file) => mutantsOf(file, textOf(file)))
   const drawn = values.sample ? sampled(every, Number(values.sample), Number(values.seed)) : every
   console.log(
     `${every.length} mutants of ${files.length} files${drawn === every ? '' : `; ${drawn.length} of them, seed ${values.seed}`}`,
   )
 
   const begun = performance.now()
-  const copies = Array.from({ length: LANES }, copyCheckout)
+  const copies = Array.from({ length: Number(values.lanes) }, copyCheckout)
   let judged: Judged[]
   try {
-    await expectGreen(copies[0]!, new Set(drawn.map(({ file }) => file)))
-    judged = await judgeAll(drawn, copies, notesOf(values.report, values.again))
+    const limits = await expectGreen(copies[0]!, new Set(drawn.map(({ file }) => file)))
+    judged = await judgeAll(drawn, { copies, limits, notes: notesOf(values.report, values.again) })
   } finally {
     for (const copy of copies) copy.close()
   }
@@ -162,7 +177,10 @@ function sampled(every: Mutant[], size: number, seed: number): Mutant[] {
   return every.filter((mutant) => places.get(mutant)! <= last)
 }
 
-async function judgeAll(mutants: Mutant[], copies: Copy[], notes: Notes): Promise<Judged[]> {
+async function judgeAll(
+  mutants: Mutant[],
+  { copies, limits, notes }: { copies: Copy[]; limits: Limits; notes: Notes },
+): Promise<Judged[]> {
   const judged: Judged[] = []
   const queue: Mutant[] = []
   for (const file of new Set(mutants.map((mutant) => mutant.file))) {
@@ -181,49 +199,86 @@ async function judgeAll(mutants: Mutant[], copies: Copy[], notes: Notes): Promis
   }
   console.log(`${queue.length} to judge; the others do not compile, or are known`)
   const begun = performance.now()
+  const minutes = () => `${((performance.now() - begun) / 60_000).toFixed(1)} min`
+  const late: Mutant[] = []
   let next = 0
   await Promise.all(
-    copies.map(async (copy) => {
-      const game = openGame()
-      try {
-        while (next < queue.length) {
-          const mutant = queue[next++]!
-          const since = performance.now()
-          const outcome = await judge(mutant, copy, game)
-          judged.push(notes.note({ ...mutant, ...outcome, seconds: (performance.now() - since) / 1000 }))
-          if (outcome.what === 'survived')
-            console.log(`  survived  ${mutant.file}:${mutant.line} ${mutant.operator}: ${mutant.id}`)
-          if (next % 50 === 0)
-            console.log(`  ${next} of ${queue.length}, ${((performance.now() - begun) / 60_000).toFixed(1)} min`)
-        }
-      } finally {
-        await game.close()
-      }
-    }),
+    copies.map((copy) =>
+      lane(copy, () => {
+        if (next > 0 && next % 50 === 0) console.log(`  ${next} of ${queue.length}, ${minutes()}`)
+        return queue[next++]
+      }),
+    ),
   )
+  console.log(`  all, ${minutes()}; ${late.length} were not over in time, and are asked again, one by one`)
+  const again = late.splice(0)
+  await lane(copies[0]!, () => again.shift(), 'alone')
   return judged
+
+  async function lane(copy: Copy, take: () => Mutant | undefined, how?: 'alone'): Promise<void> {
+    const game = openGame(limits)
+    try {
+      for (let mutant = take(); mutant; mutant = take()) {
+        const since = performance.now()
+        const outcome = await judge(mutant, copy, game)
+        if (outcome.late && !how) {
+          late.push(mutant)
+          continue
+        }
+        judged.push(notes.note({ ...mutant, ...outcome, seconds: (performance.now() - since) / 1000 }))
+        if (outcome.what === 'survived')
+          console.log(`  survived  ${mutant.file}:${mutant.line} ${mutant.operator}: ${mutant.id}`)
+      }
+    } finally {
+      await game.close()
+    }
+  }
+}
+
+type Limits = ReturnType<typeof limitsOf>
+
+/** How long each thing may take, by how long it took without any change. */
+function limitsOf() {
+  const seconds = new Map<unknown, number>()
+  return {
+    async measure<Result>(what: unknown, work: () => Promise<Result>): Promise<Result> {
+      const begun = performance.now()
+      const result = await work()
+      seconds.set(what, Math.max(seconds.get(what) ?? 0, (performance.now() - begun) / 1000))
+      return result
+    },
+    /** Not measured yet: it is the unchanged one that is asked. */
+    secondsMax: (what: unknown) =>
+      seconds.has(what) ? Math.max(LATE_SECONDS_MIN, LATE_TIMES * seconds.get(what)!) : GREEN_SECONDS_MAX,
+  }
 }
 
 /** Without any change, nothing is found: or everything would count as caught. */
-async function expectGreen(copy: Copy, files: Set<string>): Promise<void> {
-  const game = openGame()
+async function expectGreen(copy: Copy, files: Set<string>): Promise<Limits> {
+  const limits = limitsOf()
+  const game = openGame(limits)
   try {
     const tests = new Set<Tests[number]>()
     for (const file of files) {
       const { first, tests: own } = judges[file]!
       for (const one of own) tests.add(one)
-      const text = readFileSync(join(ROOT, file), 'utf8')
-      const found = file.endsWith('.sql')
-        ? await game.plantSql(text, file, first === 'streams')
-        : first && (await game.plantModule(text, file, copy, first))
+      const found = await limits.measure(`${file} ${first}`, async () =>
+        file.endsWith('.sql')
+          ? game.plantSql(textOf(file), file, first === 'streams')
+          : first && (await game.plantModule(textOf(file), file, copy, first)),
+      )
       if (found) throw new Error(`${file} as it stands is found wrong by ${first}: ${found}`)
     }
-    for (const { file, ...how } of tests) {
-      const { failed, passed } = await copy.test(file, { ...how, secondsMax: TEST_SECONDS_MAX })
+    for (const one of tests) {
+      const { file, ...how } = one
+      const { failed, passed } = await limits.measure(one, () =>
+        copy.test(file, { ...how, secondsMax: GREEN_SECONDS_MAX }),
+      )
       if (failed) throw new Error(`${file} is red without any change: ${failed.test}: ${failed.why}`)
       const missing = how.names?.filter((name) => !passed.includes(name)) ?? []
       if (missing.length > 0) throw new Error(`${file} has no test of this name: ${missing.join(', ')}`)
     }
+    return limits
   } finally {
     await game.close()
   }
@@ -236,7 +291,7 @@ function notesOf(report: string, again: boolean) {
   const path = `${report}.notes`
   const key = (mutant: Mutant) =>
     createHash('sha256')
-      .update(mutate(readFileSync(join(ROOT, mutant.file), 'utf8'), mutant))
+      .update(mutate(textOf(mutant.file), mutant))
       .digest('hex')
   const known = new Map<string, Outcome & { seconds: number }>()
   if (again && existsSync(path)) {
@@ -258,13 +313,13 @@ function notesOf(report: string, again: boolean) {
 
 async function judge(mutant: Mutant, copy: Copy, game: Game): Promise<Outcome> {
   const { first, tests } = judges[mutant.file]!
-  const text = mutate(readFileSync(join(ROOT, mutant.file), 'utf8'), mutant)
+  const text = mutate(textOf(mutant.file), mutant)
   if (mutant.file.endsWith('.sql')) {
     const difference = await game.plantSql(text, mutant.file, first === 'streams')
     if (difference !== null) return caughtBy(difference, 'streams')
     const sql = join(copy.folder, 'planted.sql')
     writeFileSync(sql, text)
-    return judgeByTests(tests, copy, { TEST_DATABASE_SQL: sql })
+    return judgeByTests(tests, copy, game.limits, { TEST_DATABASE_SQL: sql })
   }
   if (first !== null) {
     const difference = await game.plantModule(text, mutant.file, copy, first)
@@ -275,15 +330,23 @@ async function judge(mutant: Mutant, copy: Copy, game: Game): Promise<Outcome> {
     return { what: 'survived', how: '' }
   copy.write(mutant.file, text)
   try {
-    return await judgeByTests(tests, copy, {})
+    return await judgeByTests(tests, copy, game.limits)
   } finally {
     copy.restore()
   }
 }
 
-async function judgeByTests(tests: Tests, copy: Copy, env: Record<string, string>): Promise<Outcome> {
-  for (const { file, ...how } of tests) {
-    const { failed } = await copy.test(file, { ...how, env: { ...env, ...how.env }, secondsMax: TEST_SECONDS_MAX })
+async function judgeByTests(
+  tests: Tests,
+  copy: Copy,
+  limits: Limits,
+  env: Record<string, string> = {},
+): Promise<Outcome> {
+  for (const one of tests) {
+    const { file, ...how } = one
+    const secondsMax = limits.secondsMax(one)
+    const { failed, late } = await copy.test(file, { ...how, env: { ...env, ...how.env }, secondsMax })
+    if (late) return { what: 'caught', how: `${file}: ${NOT_OVER} (${secondsMax.toFixed(0)} s)`, late }
     if (failed) return caughtBy(failed.why, `${file}: ${failed.test}`)
   }
   return { what: 'survived', how: '' }
@@ -292,11 +355,11 @@ async function judgeByTests(tests: Tests, copy: Copy, env: Record<string, string
 function caughtBy(why: string, test: string): Outcome {
   const [line = ''] = why.split('\n')
   if (NOT_WRITTEN_LIKE_THIS.test(why)) return { what: 'not viable', how: line.slice(0, 200) }
-  return { what: 'caught', how: `${test}: ${line.slice(0, 120)}` }
+  return { what: 'caught', how: `${test}: ${line.slice(0, 120)}`, late: why === NOT_OVER }
 }
 
 /** Databases in which one mutant after the other is planted, and what is asked of it there. */
-function openGame() {
+function openGame(limits: Limits) {
   let oracle: Oracle | null = null
   let crowd: Oracle | null = null
   let world: AuditWorld | null = null
@@ -304,29 +367,35 @@ function openGame() {
   /** What was found; null: nothing. Without `played` it is only planted, to see whether PostgreSQL takes it. */
   async function plantSql(text: string, file: string, played: boolean): Promise<string | null> {
     oracle ??= await openOracle({ ledgers: 1, lanes: 1 })
-    const alone = await plantedInto(oracle, text, file, played ? STREAMS : 0)
+    const secondsMax = limits.secondsMax(`${file} ${played ? 'streams' : null}`)
+    const alone = await plantedInto(oracle, text, file, { streams: played ? STREAMS : 0, secondsMax })
     if (alone === NOT_OVER) oracle = null
     if (alone !== null || !played) return alone
     crowd ??= await openOracle({ ledgers: 4, lanes: 1 })
-    const together = await plantedInto(crowd, text, file, STREAMS_TOGETHER)
+    const together = await plantedInto(crowd, text, file, { streams: STREAMS_TOGETHER, secondsMax })
     if (together === NOT_OVER) crowd = null
     return together
   }
 
-  async function plantedInto(own: Oracle, text: string, file: string, streams: number): Promise<string | null> {
+  async function plantedInto(
+    own: Oracle,
+    text: string,
+    file: string,
+    { streams, secondsMax }: { streams: number; secondsMax: number },
+  ): Promise<string | null> {
     try {
       await own.owner.query(text)
     } catch (error) {
       return `syntax error: ${(error as Error).message}`
     }
-    const found = streams === 0 ? null : await inTime(streamsOf(own, streams))
+    const found = streams === 0 ? null : await inTime(streamsOf(own, streams), secondsMax)
     // What never ends is ended by the database's own limit; the next one gets another database.
     if (found === NOT_OVER) return found
     await own.owner.query(`
       set session_replication_role = replica;
       truncate seals, transfers, house_entries, ledger_accounts, open_holds, platform_deltas, platform_sums;
       set session_replication_role = default`)
-    await own.owner.query(readFileSync(join(ROOT, file), 'utf8'))
+    await own.owner.query(textOf(file))
     return found
   }
 
@@ -337,22 +406,23 @@ function openGame() {
     copy: Copy,
     asked: 'streams' | 'damages',
   ): Promise<string | null> {
+    const secondsMax = limits.secondsMax(`${file} ${asked}`)
     const path = join(copy.folder, file.replace(/\.ts$/, `.planted${planted++}.ts`))
     writeFileSync(path, text)
     try {
       const module = await import(path)
       if (asked === 'damages') {
         world ??= await openAuditWorld()
-        const found = await inTime(damagesOf(world, module))
-        if (found !== null) {
-          // A connection may be in the middle of something.
+        const found = await inTime(damagesOf(world, module), secondsMax)
+        if (found === NOT_OVER) {
+          // Its connection is in the middle of something.
           void world.close().catch(() => {})
           world = null
         }
         return found
       }
       const own = await openOracle({ ledgers: 1, lanes: 1, create: module.createLedger })
-      const found = await inTime(streamsOf(own, STREAMS))
+      const found = await inTime(streamsOf(own, STREAMS), secondsMax)
       if (found !== NOT_OVER) await own.close()
       return found
     } catch (error) {
@@ -363,6 +433,7 @@ function openGame() {
   }
 
   return {
+    limits,
     plantSql,
     plantModule,
     async close() {
@@ -375,10 +446,18 @@ function openGame() {
 
 let planted = 0
 
-async function inTime(asking: Promise<string | null>): Promise<string | null> {
+const texts = new Map<string, string>()
+
+/** As the file stood when it was first asked for: a run judges one state, whoever goes on writing. */
+function textOf(file: string): string {
+  if (!texts.has(file)) texts.set(file, readFileSync(join(ROOT, file), 'utf8'))
+  return texts.get(file)!
+}
+
+async function inTime(asking: Promise<string | null>, secondsMax: number): Promise<string | null> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve(NOT_OVER), ASKING_SECONDS_MAX * 1000)
+    timer = setTimeout(() => resolve(NOT_OVER), secondsMax * 1000)
   })
   try {
     return await Promise.race([asking, late])
@@ -391,8 +470,10 @@ async function damagesOf(
   world: AuditWorld,
   module: typeof import('../../server/ledger/audit/audit.ts'),
 ): Promise<string | null> {
+  // Its own, whatever it does with connections.
+  const pool = new pg.Pool({ connectionString: world.db.url })
+  pool.on('error', () => {})
   try {
-    const { pool } = world.db.database
     for (const found of [await module.auditLedger(pool), await module.findOverdue(pool)])
       if (found.length > 0) return `what nobody touched: ${found[0]!.check}`
     for (const [damage, { does, found }] of Object.entries(world.damages)) {
@@ -411,6 +492,8 @@ async function damagesOf(
     return null
   } catch (error) {
     return (error as Error).message
+  } finally {
+    void pool.end()
   }
 }
 

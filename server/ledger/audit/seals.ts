@@ -175,15 +175,14 @@ async function firstDifferent(database: Asked, range: Line, marks: Buffer): Prom
   const sealed = Array.from({ length: marks.length / MARK_BYTES }, (_, n) =>
     marks.toString('hex', n * MARK_BYTES, (n + 1) * MARK_BYTES),
   )
-  const at = sealed.findIndex((mark, n) => found[n]?.mark !== mark)
-  const first = at === -1 ? sealed.length : at
-  if (first === sealed.length && found.length === sealed.length) return null
+  const places = Array.from({ length: Math.max(sealed.length, found.length) }, (_, n) => n)
+  const first = places.find((n) => found[n]?.mark !== sealed[n])
+  if (first === undefined) return null
 
   const counts = { rows_sealed: sealed.length, rows_found: found.length }
   const row = found[first]
-  // Fewer rows: what stands here was sealed further on. More: what was sealed here stands further on.
-  const missing = found.length < sealed.length && (!row || sealed.indexOf(row.mark, first + 1) !== -1)
-  if (missing) {
+  // What stands here, if anything, was sealed further on.
+  if (!row || sealed.includes(row.mark, first)) {
     return {
       what: 'missing',
       after_seq: found[first - 1]?.seq ?? String(range.first - 1n),
@@ -191,8 +190,9 @@ async function firstDifferent(database: Asked, range: Line, marks: Buffer): Prom
       ...counts,
     }
   }
-  const added =
-    found.length > sealed.length && (at === -1 || found.some(({ mark }, n) => n > first && mark === sealed[first]))
+  // What was sealed here, if anything, stands further on.
+  const wasSealed = sealed[first]
+  const added = wasSealed === undefined || found.slice(first).some(({ mark }) => mark === wasSealed)
   return { what: added ? 'added' : 'changed', [row.kind_of_row]: row.id, seq: row.seq, ...counts }
 }
 
