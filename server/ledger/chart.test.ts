@@ -1,7 +1,7 @@
 /** The numbers of the chart stand in rows that are never changed: written down here once more, so that none gets a second meaning. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { causeOf, causes, platformAccounts } from './chart.ts'
+import { causeOf, causes, platformAccountOf, platformAccounts } from './chart.ts'
 
 test('the number of a platform account, or of a cause, is never another one', () => {
   assert.deepEqual(platformAccounts, {
@@ -36,7 +36,9 @@ test('the number of a platform account, or of a cause, is never another one', ()
   })
 })
 
-test('a cause is read back from its number; a number without a meaning is a bug', () => {
+test('a cause, or a platform account, is read back from its number; a number without a meaning is a bug', () => {
   for (const [word, number] of Object.entries(causes)) assert.equal(causeOf(number), word)
   assert.throws(() => causeOf(4), /no cause 4/)
+  for (const [word, number] of Object.entries(platformAccounts)) assert.equal(platformAccountOf(number), word)
+  assert.throws(() => platformAccountOf(11), /no platform account 11/)
 })

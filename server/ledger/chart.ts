@@ -71,3 +71,13 @@ export function causeOf(number: number): Cause {
   if (!word) throw new Error(`The chart has no cause ${number}`)
   return word
 }
+
+const platformAccountByNumber = new Map<number, PlatformAccount>(
+  Object.entries(platformAccounts).map(([word, number]) => [number, word as PlatformAccount]),
+)
+
+export function platformAccountOf(number: number): PlatformAccount {
+  const word = platformAccountByNumber.get(number)
+  if (!word) throw new Error(`The chart has no platform account ${number}`)
+  return word
+}

@@ -13,9 +13,9 @@ import pg from 'pg'
 import { micros, printAmount, usd } from '../../contract/money.ts'
 import { freshDatabase, type TestDatabase } from '../../test/database.ts'
 import { until } from '../../test/until.ts'
-import type { Queryable } from '../platform/db.ts'
+import type { Database, Queryable } from '../platform/db.ts'
 import { derivedId, newId } from '../platform/ids.ts'
-import { openLog } from '../platform/log.ts'
+import { type Log, openLog } from '../platform/log.ts'
 import { auditLedger } from './audit/audit.ts'
 import type { Cause, HoldCause } from './chart.ts'
 import { bookHouseEntry } from './house.ts'
@@ -752,6 +752,18 @@ test('what a refused group had done is undone for whoever comes after it in the 
   }
 })
 
+test('a list of nothing is answered by nothing; what is no id is a bug of the caller, and nothing of it is sent', async () => {
+  assert.deepEqual(await ledger.submitGroup([]), [])
+  assert.deepEqual(await db.database.transaction((tx) => ledger.apply(tx, [])), [])
+  const ana = await customer('1.00')
+  const strange = { ...hold(ana, '0.10'), reference: `${newId()},${newId()}` }
+  await assert.rejects(
+    db.database.transaction((tx) => ledger.apply(tx, [strange])),
+    { message: `This is no id: ${strange.reference}` },
+  )
+  assert.equal((await ledger.balance(db.database.pool, ana))!.held, 0n)
+})
+
 test('a list with one impossible command is carried out around it', async () => {
   const ana = await customer('1.00')
   const outcomes = await Promise.all([
@@ -866,6 +878,52 @@ test('a hold that its owner forgot is given back by the sweep, once, or only ala
   assert.equal(await ledger.sweepOverdueHolds(), 0)
   const balance = await ledger.balance(db.database.pool, ana)
   assert.deepEqual([balance!.available, balance!.held], [usd('8.00'), usd('2.00')])
+})
+
+test('a quarter of an hour after its deadline a hold is forgotten, and not before; what gives it back follows from it', async () => {
+  const ana = await customer('10.00')
+  const held = { ...hold(ana, '3.00'), expiresAt: new Date('2021-01-01T00:00:00Z') } as Command
+  await ledger.submit(held)
+  assert.equal(await ledger.sweepOverdueHolds(new Date('2021-01-01T00:15:00Z')), 0)
+  assert.equal(await ledger.sweepOverdueHolds(new Date('2021-01-01T00:15:00.001Z')), 1)
+  const [last] = await ledger.history(db.database.pool, ana, { limit: 1 })
+  assert.deepEqual(
+    { id: last!.id, kind: last!.kind, code: last!.code, reference: last!.reference },
+    { id: derivedId(held.id, 'overdue'), kind: 'void', code: 'hold_overdue', reference: held.reference },
+  )
+})
+
+test('a forgotten hold that cannot be given back is said, and keeps no other from being given back', async () => {
+  const said: string[] = []
+  const say = (about: { hold: string }, words: string) => void said.push(`${about.hold} ${words}`)
+  const log = { ...openLog({ level: 'silent' }), error: say } as unknown as Log
+  const sweeping = createLedger({ database: db.database, log })
+  const [ana, bob] = [await customer('3.00'), await customer('3.00')]
+  const holds = [
+    { ...hold(ana, '3.00'), expiresAt: new Date('2020-01-01') } as Command,
+    { ...hold(bob, '3.00'), expiresAt: new Date('2020-01-02') } as Command,
+  ]
+  for (const each of holds) await ledger.submit(each)
+  // A hand with the owner's power made Ana's figures such that one would fall below zero.
+  const held = (amount: number) => asOwner(`update ledger_accounts set held = ${amount} where id = ${ana}`)
+  await held(0)
+  try {
+    assert.equal(await sweeping.sweepOverdueHolds(), 1)
+  } finally {
+    await held(3_000_000)
+    await sweeping.close()
+  }
+  assert.equal((await ledger.balance(db.database.pool, bob))!.available, usd('3.00'))
+  const [first, second] = holds.map(({ id }) => id) as [string, string]
+  assert.deepEqual(
+    said.filter((words) => words.startsWith(first) || words.startsWith(second)),
+    [
+      `${first} Incident: a hold is overdue`,
+      `${first} An overdue hold could not be given back`,
+      `${second} Incident: a hold is overdue`,
+    ],
+  )
+  assert.equal(await ledger.sweepOverdueHolds(), 1)
 })
 
 test('holds that only alarm do not keep the sweep from giving back a forgotten one behind them', async () => {
@@ -990,6 +1048,19 @@ test('one run sums up all deltas, also more than go into one transaction', async
     await owner.end()
     await own.close()
   }
+})
+
+test('what never ends is summed up for fifty transactions, and not at all while the server stops', async () => {
+  let asked = 0
+  const pool = {
+    async query(_: string, [rows]: [number]) {
+      if (++asked > 50) throw new Error('asked once more')
+      return { rows: [{ taken: rows }] }
+    },
+  }
+  const compacting = createLedger({ database: { pool } as unknown as Database, log: openLog({ level: 'silent' }) })
+  assert.equal(await compacting.compact(), 50 * 5000)
+  assert.equal(await compacting.compact(AbortSignal.abort()), 0)
 })
 
 test('a compaction that dies half-way has changed nothing', async () => {

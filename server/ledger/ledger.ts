@@ -8,7 +8,15 @@ import { type Batcher, createBatcher } from '../platform/batch.ts'
 import type { Database, Queryable, Row } from '../platform/db.ts'
 import { derivedId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
-import { type Cause, causeOf, causes, type HoldCause, type PlatformAccount, platformAccounts } from './chart.ts'
+import {
+  type Cause,
+  causeOf,
+  causes,
+  type HoldCause,
+  type PlatformAccount,
+  platformAccountOf,
+  platformAccounts,
+} from './chart.ts'
 import { bookHouseEntry, type HouseEntry } from './house.ts'
 import { createSealer } from './seal.ts'
 
@@ -366,7 +374,6 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
 }
 
 async function applyCommands(tx: Queryable, commands: Command[], groups: (number | null)[]): Promise<Outcome[]> {
-  if (commands.length === 0) return []
   const { rows } = await tx.query<{ results: string[] }>({
     name: 'ledger_apply',
     text: `select ledger_apply($1::uuid[], $2::transfer_kind[], $3::bigint[], $4::smallint[], $5::bigint[], $6::uuid[], $7::smallint[],
@@ -406,12 +413,6 @@ function column<T>(items: T[], of: (item: T) => Plain): string {
 function readOutcome(text: string): Outcome {
   if (text === 'ok') return { done: true, result: 'ok' }
   const [result, differs] = text.split(': ')
-  if (result === 'ok' || result === 'exists') return { done: true, result }
+  if (result === 'exists') return { done: true, result }
   return { done: false, result: result as RefusedMovement, ...(differs ? { differs: differs.split(', ') } : {}) }
-}
-
-function platformAccountOf(number: number): PlatformAccount {
-  const entry = Object.entries(platformAccounts).find(([, value]) => value === number)
-  if (!entry) throw new Error(`The chart has no platform account ${number}`)
-  return entry[0] as PlatformAccount
 }

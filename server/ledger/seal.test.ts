@@ -198,8 +198,15 @@ test('fifty ranges are sealed in one run at most; the next one goes on, and the 
   const file = join(folder, 'fifty.log')
   const { said, words } = listening()
   const seal = sealer(file, 1, said)
-  assert.deepEqual([await seal(), await seal(), await seal()], [50, 2, 0])
-  assert.equal((await readFile(file, 'utf8')).match(/\n/g)!.length, 52)
+  const lines = async () => (await readFile(file, 'utf8')).match(/\n/g)!.length
+  for (const [sealed, inFile] of [
+    [50, 50],
+    [2, 52],
+    [0, 52],
+  ]) {
+    assert.equal(await seal(), sealed)
+    assert.equal(await lines(), inFile)
+  }
   assert.deepEqual(words(), [])
   await expectAllSealed(file)
 })
