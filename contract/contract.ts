@@ -282,6 +282,66 @@ export const topupSchema = z
   .meta({ id: 'Topup' })
 export type Topup = z.infer<typeof topupSchema>
 
+/** Who sold, as a receipt names him. */
+const sellerSchema = z.object({
+  name: z.string(),
+  address: z.string(),
+  tax_id: z.string().nullable(),
+  support_email: z.string(),
+})
+/** Who bought: as Settings say now, so that a company added later stands on earlier receipts too. */
+const buyerSchema = z.object({
+  username: z.string(),
+  company: z.string().nullable(),
+  tax_id: z.string().nullable(),
+  time_zone: z.string().meta({ description: 'IANA name; the PDF and the mail write times in it' }),
+})
+const receiptCard = z.object({ brand: z.string(), last4: z.string() }).nullable()
+
+/** The facts of a receipt: the same on the page, in the PDF and in the mail. */
+export const receiptSchema = z
+  .object({
+    number: z.string().meta({ description: 'Of this receipt; it never changes', example: '20261123-8F3A91C204D7' }),
+    topup_id: z.string().meta({ description: '`top_…`' }),
+    issued_at: time.meta({ description: 'When the payment was taken and the credits were added' }),
+    seller: sellerSchema,
+    buyer: buyerSchema,
+    card: receiptCard,
+    statement_text: z.string().nullable().meta({ description: "As the bank's statement names the payment" }),
+    currency: z.literal('USD'),
+    amount: money.meta({ description: 'Taken from the card' }),
+    credits: money.meta({ description: 'Prepaid credits added' }),
+    tax_note: z.string().nullable().meta({ description: 'What the seller says about tax' }),
+    terms: z.string().meta({ description: 'In a sentence or two, what can be asked back' }),
+    terms_version: z.string().meta({ description: 'Of the refund policy that was in force' }),
+  })
+  .meta({ id: 'Receipt' })
+export type Receipt = z.infer<typeof receiptSchema>
+
+/** The facts of a refund to the card: the same in the PDF and in the mail. */
+export const refundReceiptSchema = z
+  .object({
+    number: z.string(),
+    refund_id: z.string().meta({ description: '`ref_…`' }),
+    topup_id: z.string().meta({ description: '`top_…`' }),
+    of_receipt: z.string().meta({ description: 'The number of the receipt of the top-up' }),
+    status: z.enum(topupRefundStatuses),
+    reason: z.enum(topupRefundReasons).nullable(),
+    requested_at: time,
+    sent_at: time.nullable(),
+    failed_at: time.nullable(),
+    expected_by: time.nullable(),
+    seller: sellerSchema,
+    buyer: buyerSchema,
+    card: receiptCard,
+    reference: z.string().nullable(),
+    currency: z.literal('USD'),
+    amount: money.meta({ description: 'Returned to the card' }),
+    paid: money.meta({ description: 'What the top-up had taken from the card' }),
+  })
+  .meta({ id: 'RefundReceipt' })
+export type RefundReceipt = z.infer<typeof refundReceiptSchema>
+
 export const historyTypes = [
   'topup',
   'hold',

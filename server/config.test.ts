@@ -57,7 +57,9 @@ test('what the launcher gives is enough, and the rest has its default', () => {
       name: 'MobileSMS',
       address: 'a sandbox on this machine',
       supportEmail: 'support@sandbox.example',
+      taxId: null,
     },
+    receipt: { taxNote: null, statementText: 'MOBILESMS* CREDITS' },
     mail: {
       smtp: { host: '127.0.0.1', port: 3002, tls: 'none', login: null },
       from: { name: 'MobileSMS', address: 'hello@sandbox.example' },
@@ -96,6 +98,20 @@ test('mail of production goes over TLS, at once or by STARTTLS, except to this m
     login: { user: 'a', password: 'b' },
   })
   assert.deepEqual(smtpOf('smtp://[::1]:25'), { host: '::1', port: 25, tls: 'none', login: null })
+})
+
+test('what receipts say beyond the facts is said by the operator, and nothing where he says nothing', () => {
+  const receiptOf = (more: Record<string, string>) => {
+    const read = readConfig({ ...production, ...more })
+    assert.ok(read.ok)
+    return { ...read.config.receipt, taxId: read.config.seller.taxId }
+  }
+  assert.deepEqual(receiptOf({}), { taxNote: null, statementText: null, taxId: null })
+  const said = { taxNote: 'No VAT.', statementText: 'ADASMS* CREDITS', taxId: 'DE 1' }
+  assert.deepEqual(
+    receiptOf({ TAX_NOTE: said.taxNote, STATEMENT_TEXT: said.statementText, SELLER_TAX_ID: said.taxId }),
+    said,
+  )
 })
 
 test('the sender has a name or none', () => {
@@ -155,6 +171,19 @@ const refused: [change: Record<string, string | undefined>, sentence: RegExp][] 
   [{ BRAND_LINK_COLOUR: '#808080' }, /^BRAND_LINK_COLOUR #808080 has a contrast of 3\.6\d:1 on the paper #F3F6F4/],
   [{ SELLER_NAME: 'x'.repeat(121) }, /^SELLER_NAME has 121 characters/],
   [{ SELLER_ADDRESS: 'x'.repeat(201) }, /^SELLER_ADDRESS has 201 characters/],
+  [{ SELLER_TAX_ID: 'x'.repeat(41) }, /^SELLER_TAX_ID has 41 characters: keep it to 40/],
+  [{ TAX_NOTE: 'x'.repeat(301) }, /^TAX_NOTE has 301 characters: keep it to 300/],
+  ...[
+    'MOBILESMS',
+    'MOBILESMS*CREDITS',
+    'M* CREDITS',
+    'MOBILESMS* 123',
+    'MOBILESMS* PREPAID CREDITS',
+    "MOBILESMS* ADA'S",
+  ].map((text): [Record<string, string>, RegExp] => [
+    { STATEMENT_TEXT: text },
+    /^STATEMENT_TEXT is ".*": write the shortened/,
+  ]),
   [{ SUPPORT_EMAIL: 'support' }, /^SUPPORT_EMAIL is "support": set it to an e-mail address/],
   [{ SMTP_URL: 'mail.sms.example:587' }, /^SMTP_URL is not the address of a mail server: set it to smtps:/],
   [{ SMTP_URL: 'smtp://127.0.0.1:2525/?secure=false' }, /^SMTP_URL is not the address/],

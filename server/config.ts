@@ -84,6 +84,22 @@ export type Config = {
     address: string
     /** SUPPORT_EMAIL: where a person is reached. */
     supportEmail: string
+    /** SELLER_TAX_ID: as receipts print it, 1 to 40 characters. Default: none, and receipts say nothing of one. */
+    taxId: string | null
+  }
+  receipt: {
+    /**
+     * TAX_NOTE: what receipts say about tax, 1 to 300 characters, such as "No VAT on this prepayment; tax is invoiced on use." What
+     * holds is a question of law where the seller is. Default: none, and receipts say nothing.
+     */
+    taxNote: string | null
+    /**
+     * STATEMENT_TEXT: how a payment reads on the bank's statement, as on the receipt: the shortened descriptor that is set at Stripe, an
+     * asterisk and a space, and what we send with each payment, together at most 22 characters of plain Latin. Default in sandbox mode
+     * "MOBILESMS* CREDITS", as the sandbox's bank prints it; in production none: Stripe's own setting holds, and receipts do not say it.
+     * Source: Stripe, statement descriptors.
+     */
+    statementText: string | null
   }
   mail: {
     /**
@@ -124,6 +140,8 @@ const CONTRAST_MIN = 4.5
 const SECRETS_MAX = 5
 /** Reserved for examples (RFC 2606): whatever is answered to it reaches nobody. */
 const SANDBOX_DOMAIN = 'sandbox.example'
+/** Stripe refuses < > \ ' " and a second asterisk in it, and wants a letter among what we send. */
+const STATEMENT_TEXT = /^(?=.{1,22}$)(?=.*\* .*[A-Za-z])[A-Za-z\d .,&/+-]{2,10}\* [A-Za-z\d .,&/+-]{1,18}$/
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
 export function readConfig(env: Record<string, string | undefined>): ConfigRead {
@@ -257,6 +275,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
     name: text('SELLER_NAME') ?? brandName,
     address: text('SELLER_ADDRESS') ?? 'a sandbox on this machine',
     supportEmail: text('SUPPORT_EMAIL') ?? 'support@sandbox.example',
+    taxId: text('SELLER_TAX_ID'),
   }
   if (mode === 'production') {
     if (text('SELLER_NAME') === null)
@@ -269,6 +288,21 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
   if (seller.address.length > 200) wrong(`SELLER_ADDRESS has ${seller.address.length} characters: keep it to 200.`)
   if (!/^[^\s@]{1,64}@[^\s@]{1,190}$/.test(seller.supportEmail))
     wrong(`SUPPORT_EMAIL is "${seller.supportEmail}": set it to an e-mail address such as support@sms.example.`)
+
+  if (seller.taxId !== null && seller.taxId.length > 40)
+    wrong(`SELLER_TAX_ID has ${seller.taxId.length} characters: keep it to 40.`)
+
+  const receipt = {
+    taxNote: text('TAX_NOTE'),
+    statementText: text('STATEMENT_TEXT') ?? (mode === 'sandbox' ? 'MOBILESMS* CREDITS' : null),
+  }
+  if (receipt.taxNote !== null && receipt.taxNote.length > 300)
+    wrong(`TAX_NOTE has ${receipt.taxNote.length} characters: keep it to 300.`)
+  if (receipt.statementText !== null && !STATEMENT_TEXT.test(receipt.statementText))
+    wrong(
+      `STATEMENT_TEXT is "${receipt.statementText}": write the shortened descriptor of your Stripe account (2 to 10 characters), "* " and ` +
+        'a word of yours, 22 characters together, such as "MOBILESMS* CREDITS", or leave it out.',
+    )
 
   const smtpUrl = text('SMTP_URL')
   const mailFrom = text('MAIL_FROM')
@@ -324,6 +358,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       brand: { name: brandName, linkColour },
       mail: { smtp: mailServer, from: sender },
       seller,
+      receipt,
       sealFile: text('SEAL_FILE'),
       drainMs,
       metricsToken,

@@ -17,6 +17,8 @@ import { demoLogin } from './accounts/sandbox-logins.ts'
 import { sessionCookie } from './accounts/sessions.ts'
 import { settingsRoutes } from './accounts/settings-routes.ts'
 import type { Billing } from './billing/billing.ts'
+import type { Receipts } from './billing/receipts.ts'
+import { receiptsRoutes } from './billing/receipts-routes.ts'
 import { billingRoutes } from './billing/routes.ts'
 import type { Config } from './config.ts'
 import type { Live } from './live.ts'
@@ -54,6 +56,7 @@ export function createHttp(house: {
   catalogue: Catalogue
   billing: Billing
   staff: Staff
+  receipts: Receipts
   live: Live
   pages: Files
   metrics: Metrics
@@ -88,6 +91,7 @@ export function createHttp(house: {
   paymentsRoutes(table, house.payments)
   table.chapter('Balance and history', 'What you have, and every movement that led to it.')
   billingRoutes(table, house.billing)
+  receiptsRoutes(table, house.receipts)
   table.chapter('Live updates', 'One stream instead of asking again and again.')
   table.get(
     '/api/v1/events',

@@ -7,6 +7,7 @@ import { createAdaptorServer } from '@hono/node-server'
 import { type AccountsOverrides, createAccounts } from './accounts/accounts.ts'
 import { seedSandboxLogins } from './accounts/sandbox-logins.ts'
 import { createBilling } from './billing/billing.ts'
+import { createReceipts } from './billing/receipts.ts'
 import { type Config, readConfig } from './config.ts'
 import { answerWhileStarting, createHttp } from './http.ts'
 import { queues, startJobs } from './jobs.ts'
@@ -163,11 +164,18 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
         livemode: config.mode === 'production',
         testsEndpoint: config.testsEndpoint,
         stripe: config.stripe,
+        seller: config.seller,
+        receipt: config.receipt,
       },
     })
     ends.rooms.push(payments.close)
     const billing = createBilling({ database, ledger, payments })
     const staff = createStaff({ payments })
+    const receipts = createReceipts({
+      payments,
+      brandName: config.brand.name,
+      publicUrl: config.publicUrl,
+    })
     const jobs = await startJobs({
       now: () => houseNow(database.pool),
       queue,
@@ -202,6 +210,7 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
       catalogue,
       billing,
       staff,
+      receipts,
       live,
       pages: readFiles(config.webFolder, '/assets/'),
       metrics: createMetrics({

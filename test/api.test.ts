@@ -43,7 +43,8 @@ test('no address answers that is not declared', () => {
   const { http } = world.server.parts
   const known = http.routes
     .filter(({ method, path }) => method !== 'ALL' && !path.includes('*'))
-    .map(({ method, path }) => `${method.toLowerCase()} ${path}`)
+    // The ending of a file's name is told to the router in its own way.
+    .map(({ method, path }) => `${method.toLowerCase()} ${path.replace(/\{.*\\(\.\w+)\}$/, '$1')}`)
   const declared = new Set(routes.map(({ method, path }) => `${method} ${path}`))
   assert.ok(known.length >= routes.length)
   assert.deepEqual(

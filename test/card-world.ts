@@ -94,6 +94,8 @@ export async function startCardWorld() {
         maximum: usd('1000.00'),
         livemode,
         stripe: { secretKey: 'sk_test_sandbox', webhookSecrets, apiUrl: sandbox.url },
+        seller: { name: 'MobileSMS', address: 'a sandbox', taxId: null, supportEmail: 'support@sandbox.example' },
+        receipt: { taxNote: null, statementText: 'MOBILESMS* CREDITS' },
         ...more,
       },
     })

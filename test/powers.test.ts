@@ -226,12 +226,19 @@ async function everythingOf(who: typeof bob) {
   const topup = await who.startTopup()
   const key = await browser.post<{ id: string; key: string }>('/keys', { name: 'of bob', scopes: ['read'] })
   assert.equal(key.status, 201, JSON.stringify(key.body))
+  const paid = await who.startTopup()
+  await world.pay(paid, '4000000000003220', 'complete')
+  assert.equal((await who.post(`/topups/${paid.id}/return`, {})).body['status'], 'credited')
+  const refund = await browser.post<{ id: string }>(`/topups/${paid.id}/refunds`, { amount: '1.00' })
+  assert.equal(refund.status, 201, JSON.stringify(refund.body))
   const sessions = await browser.get<{ items: { id: string }[] }>('/sessions')
   const history = await who.history()
   return {
     ids: {
       orders: order.id,
       topups: topup.id,
+      receipts: paid.id,
+      refunds: refund.body.id,
       keys: key.body.id,
       sessions: sessions.body.items[0]!.id,
     } as Record<string, string>,
@@ -241,6 +248,8 @@ async function everythingOf(who: typeof bob) {
       'order id': order.id,
       'order number': String(order.number),
       'top-up': topup.id,
+      'credited top-up': paid.id,
+      refund: refund.body.id,
       key: key.body.id,
       'history row': history[0]!.id,
     },

@@ -1,7 +1,7 @@
 /**
  * Payments: outside money becomes credit. Here: top-ups by card. README.md tells what is always true.
  */
-import type { Topup } from '../../contract/contract.ts'
+import type { Receipt, RefundReceipt, Topup } from '../../contract/contract.ts'
 import { displayAmount, micros, printAmount, readAmount, type Usd } from '../../contract/money.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Announce } from '../platform/announce.ts'
@@ -19,8 +19,9 @@ import { createReconciliation } from './card/reconcile.ts'
 import { createRefunds } from './card/refunds.ts'
 import { createSettle, find } from './card/settle.ts'
 import { type CardCompany, openStripe, referenceOf, type SessionCall } from './card/stripe.ts'
-import { createReceipts, createRefundLetters } from './letters.ts'
-import { printRefund, refundsOf } from './refund.ts'
+import { createLetters } from './letters.ts'
+import { receiptOf, refundReceiptOf, type SellerSettings, statementSuffix } from './receipt.ts'
+import { printRefund, REFUND_COLUMNS, readRefundRow, refundsOf } from './refund.ts'
 import { returnables, standingsOf } from './remaining.ts'
 import {
   ABANDONED_AFTER_SECONDS,
@@ -74,12 +75,13 @@ export function createPayments(dependencies: {
     acceptAttempted?: boolean
     /** The house tries by itself whether webhooks reach it at its public address. Default: only when it is told to. */
     testsEndpoint?: boolean
-  }
+  } & SellerSettings
   /** The card company, when it is not the one of the settings. */
   card?: CardCompany
 }) {
   const { database, ledger, log, clock, settings } = dependencies
   const card = dependencies.card ?? openStripe(settings.stripe)
+  const letters = createLetters({ ...dependencies, publicUrl: settings.publicUrl, seller: settings })
   const {
     settle,
     sweep: sweepTopups,
@@ -89,13 +91,13 @@ export function createPayments(dependencies: {
     card,
     livemode: settings.livemode,
     acceptAttempted: settings.acceptAttempted ?? false,
-    receipt: createReceipts({ ...dependencies, publicUrl: settings.publicUrl }),
+    letters,
   })
   const refunds = createRefunds({
     ...dependencies,
     card,
     settle: (topupId) => settle(topupId, 'event', JOB_WAIT_MS),
-    onRefund: createRefundLetters({ ...dependencies, publicUrl: settings.publicUrl }),
+    onRefund: letters.refund,
   })
   const reconciliation = createReconciliation({
     ...dependencies,
@@ -250,6 +252,9 @@ export function createPayments(dependencies: {
         capture_method: 'manual',
         metadata: { ...mark, ...(customer === null ? {} : { customer }) },
         description: `${settings.brandName} prepaid credits`,
+        ...(settings.receipt.statementText === null
+          ? {}
+          : { statement_descriptor_suffix: statementSuffix(settings.receipt.statementText) }),
       },
       adaptive_pricing: { enabled: false },
       wallet_options: { link: { display: 'never' } },
@@ -330,6 +335,24 @@ export function createPayments(dependencies: {
     })
   }
 
+  /** The facts of its receipt. Null: no such top-up of this customer. */
+  async function receipt(accountId: bigint, topupId: string): Promise<Receipt | 'not_credited' | null> {
+    const row = await owned(accountId, topupId)
+    if (!row) return null
+    return row.creditedAt === null ? 'not_credited' : receiptOf(database.pool, row, settings)
+  }
+
+  /** The facts of a refund to the card. Null: no such refund of this customer. */
+  async function refundReceipt(accountId: bigint, refundId: string): Promise<RefundReceipt | null> {
+    const { rows } = await database.pool.query(
+      `select ${REFUND_COLUMNS} from topup_refunds where id = $1 and account_id = $2`,
+      [refundId, accountId],
+    )
+    if (!rows[0]) return null
+    const refund = readRefundRow(rows[0])
+    return refundReceiptOf(database.pool, { refund, topup: (await find(database.pool, refund.topupId))! }, settings)
+  }
+
   async function owned(accountId: bigint, topupId: string): Promise<TopupRow | null> {
     const row = await find(database.pool, topupId)
     return row?.accountId === accountId ? row : null
@@ -391,6 +414,8 @@ export function createPayments(dependencies: {
       return settled !== null && isEnded(settled.row)
     },
     get,
+    receipt,
+    refundReceipt,
     list,
     pending,
     /** Sends back to the card what is unspent of a top-up (card/refunds.ts). */

@@ -98,7 +98,7 @@ export function createRouteTable<Caller>(guards: Record<Exclude<Policy, Unguarde
         })()
         return declaration.stream ? work : withinTime(work)
       }
-      hono.on(method.toUpperCase(), [path], ...guard, answer)
+      hono.on(method.toUpperCase(), [routed(path)], ...guard, answer)
     }
   }
 
@@ -116,6 +116,11 @@ export function createRouteTable<Caller>(guards: Record<Exclude<Policy, Unguarde
     routes: routes as readonly Route[],
     chapters: chapters as readonly { title: string; words: string }[],
   }
+}
+
+/** `/receipts/:id.pdf`: to the router a variable ends with its segment, so it is told what the segment ends with. */
+function routed(path: string): string {
+  return path.replace(/:(\w+)\.(\w+)$/, ':$1{[^/]+\\.$2}')
 }
 
 /** What was begun goes on, and is safe to repeat: every money verb carries its key. */

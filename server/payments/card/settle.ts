@@ -23,6 +23,7 @@ import type { Announce } from '../../platform/announce.ts'
 import type { Database, Queryable } from '../../platform/db.ts'
 import { derivedId } from '../../platform/ids.ts'
 import type { Log } from '../../platform/log.ts'
+import type { Letters } from '../letters.ts'
 import { isEnded, readRow, TOPUP_COLUMNS, type TopupRow } from '../topup.ts'
 import { judge } from './gate.ts'
 import {
@@ -54,8 +55,8 @@ export function createSettle(settings: {
   card: CardCompany
   livemode: boolean
   acceptAttempted: boolean
-  /** Writes the receipt of a top-up that was just credited, in the same transaction. Never throws for a reason of its own. */
-  receipt: (tx: pg.PoolClient, topup: TopupRow) => Promise<void>
+  /** Written in the transaction of what they tell. They never throw for a reason of their own. */
+  letters: Pick<Letters, 'receipt' | 'released'>
 }) {
   const { ledger, announce, card } = settings
   const looks = createLooks({
@@ -189,8 +190,14 @@ export function createSettle(settings: {
     const answer = await card.cancel(mine.id, intent.id)
     if (!answer.ok && answer.why === 'unknown') return unknown(mine, 'cancel', answer)
     if (!answer.ok) return readAgain(mine, 'cancel', intent, answer)
-    await record(mine, (tx) => tx.query('update topups set release_due = false where id = $1', [mine.id]))
+    await record(mine, (tx) => released(tx, mine))
     return over()
+  }
+
+  /** The bank has been told for certain that we do not want the money. */
+  async function released(tx: pg.PoolClient, mine: TopupRow): Promise<void> {
+    await tx.query('update topups set release_due = false where id = $1', [mine.id])
+    await settings.letters.released(tx, (await find(tx, mine.id))!)
   }
 
   /** The money is ours, so it becomes credit: here and nowhere else. */
@@ -240,7 +247,7 @@ export function createSettle(settings: {
         },
       ])
       if (!outcome!.done) throw new Error(`The ledger refuses the credit of top-up ${mine.id}: ${outcome!.result}`)
-      await settings.receipt(tx, (await find(tx, mine.id))!)
+      await settings.letters.receipt(tx, (await find(tx, mine.id))!)
     })
     announce.publish({ what: 'balance', accountId: mine.accountId })
     return over()
@@ -248,7 +255,7 @@ export function createSettle(settings: {
 
   async function ended(mine: TopupRow, session: Session, intent: PaymentIntent | null): Promise<Next> {
     if (mine.releaseDue) {
-      await record(mine, (tx) => tx.query('update topups set release_due = false where id = $1', [mine.id]))
+      await record(mine, (tx) => released(tx, mine))
       return over()
     }
     if (isEnded(mine)) return over()
@@ -261,6 +268,7 @@ export function createSettle(settings: {
         // Authorised once, and let go by the bank or at the card company before we could take it.
         await end(tx, mine, 'refused', 'expired')
         await tx.query('update topups set bank_may_show_pending = true where id = $1', [mine.id])
+        await settings.letters.released(tx, (await find(tx, mine.id))!)
       }
     })
     if (mine.status === 'confirming') announce.publish({ what: 'balance', accountId: mine.accountId })
