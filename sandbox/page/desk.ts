@@ -186,6 +186,7 @@ const modes: { mode: DeliveryMode; word: string; does: string }[] = [
   { mode: 'double', word: 'Doubled', does: 'each sent twice' },
   { mode: 'late', word: 'Late', does: 'sent after 5 seconds' },
   { mode: 'reordered', word: 'Reordered', does: 'the last one first' },
+  { mode: 'withheld', word: 'Withheld', does: 'not sent before you release them' },
 ]
 
 function bank(view: DeskView): Html {

@@ -223,6 +223,68 @@ test('a dropped answer has been executed: the repetition hears it', async () => 
   assert.equal(session.lastResponse.headers['idempotent-replayed'], 'true')
 })
 
+test('an error instead of an answer: before it was executed, or after', async () => {
+  for (const [status, type] of [
+    [500, 'StripeAPIError'],
+    [503, 'StripeAPIError'],
+    [429, 'StripeRateLimitError'],
+    [409, 'StripeAPIError'],
+  ] as const) {
+    for (const executed of [false, true]) {
+      const { intent } = await paid()
+      const capture = () => world.stripe.paymentIntents.capture(intent, {}, { idempotencyKey: `error ${intent}` })
+      await world.control('/stripe/answers', { fail_next: 'capture', status, executed, count: 1 })
+      assert.equal((await refusal(capture())).type, type, `${status}`)
+      const { status: stands } = await world.stripe.paymentIntents.retrieve(intent)
+      assert.equal(stands, executed ? 'succeeded' : 'requires_capture', `${status}`)
+      assert.equal((await capture()).status, 'succeeded')
+    }
+  }
+  const refused = await world.control('/stripe/answers', { fail_next: 'capture', status: 418 })
+  assert.equal(refused.body['field'], 'status')
+  assert.equal((await world.control('/stripe/answers', { fail_next: 'wishes' })).body['field'], 'fail_next')
+  await world.control('/stripe/answers', { fail_next: 'list', count: 2 })
+  assert.equal((await world.control('/stripe/answers', { fail_next: null })).body['fails_left'], 0)
+  assert.equal((await world.stripe.refunds.list()).object, 'list')
+})
+
+test('a refund whose answer was lost is made once', async () => {
+  const { intent } = await paid()
+  await world.stripe.paymentIntents.capture(intent)
+  await world.control('/stripe/answers', { drop_next: 'create_refund', count: 20 })
+  const ask = () =>
+    world.stripe.refunds.create({ payment_intent: intent, amount: 100 }, { idempotencyKey: `r ${intent}` })
+  assert.equal((await refusal(ask())).type, 'StripeConnectionError')
+  await world.control('/stripe/answers', { drop_next: null })
+  const refund = await ask()
+  assert.equal(refund.lastResponse.headers['idempotent-replayed'], 'true')
+  assert.equal((await world.stripe.refunds.list({ payment_intent: intent })).data.length, 1)
+})
+
+test('payments, charges and refunds are listed by what they belong to and by when they came, and page both ways', async () => {
+  const own = await startWorld()
+  const made: string[] = []
+  for (let round = 0; round < 5; round++) {
+    const session = await own.stripe.checkout.sessions.create(asked())
+    const { body } = await own.control('/stripe/pay', { session: session.id, card: '4000000032200000' })
+    made.unshift(body['payment_intent'] as string)
+  }
+  const forwards: string[] = []
+  for await (const intent of own.stripe.paymentIntents.list({ limit: 2 })) forwards.push(intent.id)
+  assert.deepEqual(forwards, made)
+  const backwards: string[] = []
+  for await (const intent of own.stripe.paymentIntents.list({ limit: 2, ending_before: made[4]! }))
+    backwards.push(intent.id)
+  assert.deepEqual(backwards, made.slice(0, 4).reverse())
+  const charges = await own.stripe.charges.list({ payment_intent: made[2]! })
+  assert.equal(charges.data.length, 1)
+  const sessions = await own.stripe.checkout.sessions.list({ payment_intent: made[2]! })
+  assert.equal(sessions.data[0]?.payment_intent, made[2])
+  assert.equal((await own.stripe.checkout.sessions.list({ status: 'expired' })).data.length, 0)
+  assert.equal((await own.stripe.paymentIntents.list({ created: { gt: 4_000_000_000 } })).data.length, 0)
+  await own.stop()
+})
+
 test('wrong keys, unknown objects, wrong and unknown parameters are refused in Stripe’s words', async () => {
   const stranger = new Stripe('sk_test_other', { host: '127.0.0.1', port: world.sandbox.port, protocol: 'http' })
   const unknownCaller = await refusal(stranger.checkout.sessions.create(asked()))

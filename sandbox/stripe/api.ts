@@ -70,6 +70,8 @@ export function stripeApi(bank: Bank, secretKey: string, faults: Faults): Hono<B
   for (const [path, verb] of Object.entries(gets)) {
     app.get(path, async (c) => {
       await faults.wait(verb.operation)
+      const failing = faults.fails(verb.operation)
+      if (failing) return c.json(failureBody(failing.status), failing.status)
       const answer = await answered(() => {
         settleDue(bank)
         const form = readForm(new URL(c.req.url).search)
@@ -102,7 +104,10 @@ export function stripeApi(bank: Bank, secretKey: string, faults: Faults): Hono<B
 
       if (key === undefined) {
         await faults.wait(verb.operation)
+        const failing = faults.fails(verb.operation)
+        if (failing && !failing.executed) return c.json(failureBody(failing.status), failing.status)
         const answer = await answered(() => books.transaction(run))
+        if (failing) return c.json(failureBody(failing.status), failing.status)
         if (faults.drops(verb.operation)) return dropConnection(c.env)
         return c.json(answer.body, answer.status as ContentfulStatusCode)
       }
@@ -119,7 +124,10 @@ export function stripeApi(bank: Bank, secretKey: string, faults: Faults): Hono<B
       inFlight.add(key)
       try {
         await faults.wait(verb.operation)
+        const failing = faults.fails(verb.operation)
+        if (failing && !failing.executed) return c.json(failureBody(failing.status), failing.status)
         const kept = await once({ key, path: c.req.path, form, request, run })
+        if (failing) return c.json(failureBody(failing.status), failing.status)
         if (kept.replayOf) {
           c.header('Idempotent-Replayed', 'true')
           c.header('Original-Request', kept.replayOf)
@@ -200,6 +208,22 @@ export function stripeApi(bank: Bank, secretKey: string, faults: Faults): Hono<B
       return { status: error.status, body: JSON.stringify({ error: error.body }, null, 2) }
     }
   }
+}
+
+/** What Stripe says when it is its own fault, or too much at once. */
+function failureBody(status: number): { error: StripeRefusal['body'] } {
+  const said: Record<number, StripeRefusal> = {
+    409: new StripeRefusal(
+      409,
+      'There is currently another in-progress request using this Idempotency Key. Try again later.',
+      { type: 'api_error', code: 'idempotency_key_in_use' },
+    ),
+    429: new StripeRefusal(429, 'Too many requests hit the API too quickly. Try again with an exponential backoff.', {
+      code: 'rate_limit',
+    }),
+  }
+  const refusal = said[status] ?? new StripeRefusal(status, 'An unknown error occurred.', { type: 'api_error' })
+  return { error: refusal.body }
 }
 
 function unreadable(): StripeRefusal {

@@ -13,7 +13,7 @@ import { find, type Kind, type Kinds } from './records.ts'
 import { createRefund, describeRefund, noCharge } from './refunds.ts'
 import { createParams, startSession } from './sessions.ts'
 
-export type Verb = { operation?: Operation; run: (call: Call) => object }
+export type Verb = { operation: Operation; run: (call: Call) => object }
 type Call = { form: Form; id: string; cause: Cause }
 
 export function calls(bank: Bank): { posts: Record<string, Verb>; gets: Record<string, Verb> } {

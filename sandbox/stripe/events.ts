@@ -16,9 +16,9 @@ export type Cause = { id: string; idempotency_key: string | null } | null
 
 /**
  * How webhooks travel: `on`; `off`: lost, also afterwards; `double`: each twice; `late`: five seconds later; `reordered`: what
- * happened together arrives last first.
+ * happened together arrives last first; `withheld`: not before they are released.
  */
-export const deliveryModes = ['on', 'off', 'double', 'late', 'reordered'] as const
+export const deliveryModes = ['on', 'off', 'double', 'late', 'reordered', 'withheld'] as const
 export type DeliveryMode = (typeof deliveryModes)[number]
 
 const LATE_MILLISECONDS = 5 * SECOND
@@ -40,7 +40,7 @@ export function defineEvents(books: Books): void {
     create table if not exists stripe_deliveries (
       id integer primary key,
       event integer not null references stripe_events (seq),
-      -- 'due', 'delivered', 'given_up', 'lost'
+      -- 'due', 'delivered', 'given_up', 'lost', 'withheld'
       state text not null,
       -- Unix milliseconds.
       due_at integer not null,
@@ -98,9 +98,45 @@ export function write(
     books.run(
       'insert into stripe_deliveries (event, state, due_at, place) values (?, ?, ?, ?)',
       seq,
-      mode === 'off' ? 'lost' : 'due',
+      mode === 'off' ? 'lost' : mode === 'withheld' ? 'withheld' : 'due',
       clock() + delay,
       mode === 'reordered' ? -seq : seq,
     )
   }
+}
+
+export const releaseOrders = ['happened', 'reversed', 'shuffled'] as const
+
+/** Lets go what was withheld, each `copies` times. Answers how many events that were. */
+export function release(
+  { books, clock }: { books: Books; clock: Clock },
+  order: (typeof releaseOrders)[number],
+  copies: number,
+): number {
+  const places = { happened: 'event', reversed: '-event', shuffled: 'random() % 1000000000' }
+  return books.transaction(() => {
+    const held = books.all<{ event: number }>(`select event from stripe_deliveries where state = 'withheld'`)
+    for (const { event } of held) {
+      for (let copy = 1; copy < copies; copy++)
+        books.run(
+          `insert into stripe_deliveries (event, state, due_at, place) values (?, 'withheld', ?, ?)`,
+          ...[event, clock(), event],
+        )
+    }
+    books.run(
+      `update stripe_deliveries set state = 'due', due_at = ?, place = ${places[order]} where state = 'withheld'`,
+      clock(),
+    )
+    return held.length
+  })
+}
+
+/** Once more, as by a press in Stripe's dashboard. False: no such event. */
+export function resend({ books, clock }: { books: Books; clock: Clock }, id: string): boolean {
+  return (
+    books.run(
+      `insert into stripe_deliveries (event, state, due_at, place) select seq, 'due', ?, seq from stripe_events where id = ?`,
+      ...[clock(), id],
+    ).changes > 0
+  )
 }

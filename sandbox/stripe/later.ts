@@ -2,16 +2,16 @@
  * What happens to a payment later, on demand: refunds from Stripe's dashboard, refunds that wait or fail, disputes and their ends,
  * warnings, holds that lapse. The real Stripe has none of these calls; there, banks and people do it. JSON without a login, or a form of the desk.
  */
-import { type Context, Hono } from 'hono'
+import { Hono } from 'hono'
 import type Stripe from 'stripe'
 import { dollars } from '../money.ts'
-import { type Bindings, isForm, problem, readAsked } from '../web.ts'
+import { type Bindings, isForm, readAsked } from '../web.ts'
+import { type Asked, nothing, refusedPress, whole, word, wrong } from './asking.ts'
 import { type Bank, lapse } from './bank.ts'
 import { disputeKinds, disputeReasons, failureReasons, fraudTypes, refundOutcomes } from './cards.ts'
 import { chargeNamed, plan, planOf } from './charges.ts'
 import { decideDispute, disputeOutcomes, disputesOf, openDispute } from './disputes.ts'
 import { settleDue } from './due.ts'
-import { StripeRefusal } from './errors.ts'
 import { find } from './records.ts'
 import { endRefund } from './refund-outcome.ts'
 import { createRefund, LATER_SECONDS } from './refunds.ts'
@@ -21,7 +21,6 @@ import { warn } from './warnings.ts'
 const AFTER_SECONDS_MAX = 30 * 86_400
 const REASONS = ['duplicate', 'fraudulent', 'requested_by_customer'] as const
 
-type Asked = Record<string, unknown>
 /** What a press does: the object as it is then, and the sentence for the desk's log. */
 type Done = { object: object; sentence: string; charge: Stripe.Charge | undefined }
 
@@ -164,47 +163,4 @@ const outcomeWords: Record<(typeof disputeOutcomes)[number], string> = {
   appeal: 'was taken up again',
   prevent: 'came to nothing',
   prevent_refunded: 'was settled by giving the money back',
-}
-
-/** A control that was asked wrongly; answered as a problem. */
-class Wrong extends Error {
-  readonly field: string
-  readonly status: number
-  constructor(status: number, field: string, message: string) {
-    super(message)
-    this.status = status
-    this.field = field
-  }
-}
-
-function wrong(field: string, what: string): never {
-  throw new Wrong(400, field, `${field} is ${what}.`)
-}
-
-function nothing(what: string, id: string): never {
-  throw new Wrong(404, what, `There is no ${what} ${id}.`)
-}
-
-function refusedPress(c: Context<Bindings>, error: unknown): Response {
-  if (error instanceof Wrong)
-    return problem(c, error.status, error.status === 404 ? 'not_found' : 'invalid_request', error.message, error.field)
-  if (error instanceof StripeRefusal)
-    return problem(c, 409, error.body.code ?? 'invalid_request', error.message, error.body.param)
-  throw error
-}
-
-function word<const Word extends string>(asked: Asked, field: string, words: readonly Word[]): Word | undefined {
-  const said = asked[field]
-  if (said === undefined || said === null || said === '') return undefined
-  return words.find((each) => each === said) ?? wrong(field, `one of ${words.join(', ')}`)
-}
-
-/** A form sends its numbers as text. */
-function whole(asked: Asked, field: string, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
-  const said = asked[field]
-  if (said === undefined || said === null || said === '') return undefined
-  const number = typeof said === 'string' && /^\d{1,15}$/.test(said) ? Number(said) : said
-  if (typeof number !== 'number' || !Number.isInteger(number) || number < min || number > max)
-    wrong(field, `a whole number${max < Number.MAX_SAFE_INTEGER ? ` from ${min} to ${max}` : ` of at least ${min}`}`)
-  return number
 }

@@ -6,16 +6,18 @@ import type { Bindings } from '../web.ts'
 import { defineAnswers, forgetOldAnswers, stripeApi } from './api.ts'
 import type { Bank } from './bank.ts'
 import { checkoutPages } from './checkout.ts'
-import { type BankView, bankView, controls } from './controls.ts'
+import { controls } from './controls.ts'
+import { deliveryControls } from './delivery.ts'
 import { settleDue } from './due.ts'
 import { defineEvents } from './events.ts'
 import { openFaults } from './faults.ts'
 import { laterControls } from './later.ts'
 import { defineRecords } from './records.ts'
+import { type BankView, bankView } from './view.ts'
 import { courier } from './webhooks.ts'
 
-export type { BankView } from './controls.ts'
 export type { DeliveryMode } from './events.ts'
+export type { BankView } from './view.ts'
 
 export type StripeStandIn = {
   /** What the desk shows of it. */
@@ -62,7 +64,8 @@ export function openStripe(world: {
   routes.route('/v1', stripeApi(bank, world.secretKey, faults))
   routes.route('/c', checkoutPages(bank))
   routes.route('/stripe', laterControls(bank, world.note, world.topupPage))
-  routes.route('/stripe', controls(bank, faults, world.note))
+  routes.route('/stripe', deliveryControls(bank, world.note))
+  routes.route('/stripe', controls(bank, faults))
 
   let stopped = false
   function tick(): void {

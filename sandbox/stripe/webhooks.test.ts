@@ -142,6 +142,48 @@ test('reordered: the last comes first', async () => {
   await world.stop()
 })
 
+test('withheld: none leaves before they are released, then in the order that was asked for, as often as was asked for', async () => {
+  const world = await startWorld()
+  await world.control('/stripe/webhooks', { mode: 'withheld' })
+  await pay(world)
+  assert.equal((await world.read('/stripe/webhooks'))['withheld'], 4)
+  const reversed = await world.control('/stripe/webhooks/release', { order: 'reversed' })
+  assert.equal(reversed.body['released'], 4)
+  await until(() => world.receiver.events().length === 4)
+  assert.deepEqual(types(world.receiver.events()), order.toReversed())
+
+  await pay(world)
+  assert.equal((await world.control('/stripe/webhooks/release', { order: 'shuffled', copies: 3 })).body['released'], 4)
+  await until(() => world.receiver.events().length === 4 + 12)
+  assert.equal((await world.control('/stripe/webhooks/release', {})).body['released'], 0)
+  assert.equal((await world.control('/stripe/webhooks/release', { order: 'none' })).body['field'], 'order')
+  await world.stop()
+})
+
+test('what the server answered stands beside each delivery, also a redirect, which nobody follows', async () => {
+  const world = await startWorld()
+  world.receiver.answer = () => ({ status: 307 })
+  await pay(world)
+  await until(() => world.receiver.heard.length >= 4)
+  const { deliveries } = (await world.read('/stripe/webhooks')) as {
+    deliveries: { state: string; last_answer: string }[]
+  }
+  assert.ok(deliveries.some((each) => each.state === 'due' && each.last_answer === '307'))
+  await world.stop()
+})
+
+test('an event is sent once more when somebody asks for it', async () => {
+  const world = await startWorld()
+  await world.control('/stripe/webhooks', { mode: 'off' })
+  await pay(world)
+  const [newest] = (await world.stripe.events.list()).data
+  assert.equal((await world.control('/stripe/webhooks/resend', { event: newest!.id })).status, 200)
+  await until(() => world.receiver.events().length === 1)
+  assert.equal(world.receiver.events()[0]?.id, newest!.id)
+  assert.equal((await world.control('/stripe/webhooks/resend', { event: 'evt_none' })).status, 404)
+  await world.stop()
+})
+
 test('another way to send webhooks is refused with the ways there are', async () => {
   const world = await startWorld()
   const refused = await world.control('/stripe/webhooks', { mode: 'sometimes' })
