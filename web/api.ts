@@ -10,6 +10,8 @@ import type {
   Order,
   Page,
   Price,
+  Reconciliation,
+  ReconciliationRun,
   Service,
   Session,
   Settings,
@@ -129,6 +131,9 @@ export const api = {
   changePassword: (change: { current_password: string; password: string; end_other_sessions: boolean }) =>
     send<unknown>('POST', endpoints.changePassword(), change),
   changeEmail: (email: string) => send<unknown>('POST', endpoints.changeEmail(), { email }),
+  /** For members of staff. */
+  reconciliation: () => read<Reconciliation>(endpoints.staffReconciliation()),
+  reconcile: () => send<ReconciliationRun>('POST', endpoints.staffReconciliation(), {}),
 }
 
 export type SettingsChange = {

@@ -26,6 +26,7 @@ export const paths = {
   keys: () => linkOptions({ to: '/settings/keys' }),
   mails: () => linkOptions({ to: '/settings/mails' }),
   docs: () => linkOptions({ to: '/api/docs' }),
+  staffReconciliation: () => linkOptions({ to: '/staff/reconciliation' }),
 }
 
 /** The row of the catalogue as an address, to come back to. */
@@ -76,6 +77,7 @@ export const endpoints = {
   confirmPassword: () => '/api/auth/confirm-password',
   changePassword: () => '/api/auth/password/change',
   changeEmail: () => '/api/auth/email/change',
+  staffReconciliation: () => `${API}/staff/reconciliation`,
 }
 
 /** What a URL of Numbers holds: the words of the search. */

@@ -28,6 +28,8 @@ declare module '@tanstack/react-router' {
     open?: true
     /** It has tables or code to show and takes the whole width, where the others are for reading. */
     wide?: true
+    /** For members of staff: drawn in a frame of its own. */
+    staff?: true
   }
 }
 
@@ -107,8 +109,25 @@ const routes = [
   }),
 ] as const
 
+/** What members of staff see beyond that, in their own frame; nobody else ever loads it. */
+const staff = createRoute({
+  getParentRoute: () => root,
+  id: 'staff',
+  component: lazyRouteComponent(() => import('./staff/StaffFrame.tsx'), 'StaffFrame'),
+  errorComponent: Broken,
+  staticData: { staff: true },
+})
+const staffPage = { getParentRoute: () => staff, errorComponent: Broken }
+const staffRoutes = [
+  createRoute({
+    ...staffPage,
+    path: '/staff/reconciliation',
+    component: lazyRouteComponent(() => import('./staff/ReconciliationPage.tsx'), 'ReconciliationPage'),
+  }),
+] as const
+
 export const router = createRouter({
-  routeTree: root.addChildren(routes),
+  routeTree: root.addChildren([...routes, staff.addChildren(staffRoutes)]),
   scrollRestoration: true,
   defaultPreload: false,
   defaultPendingMs: 0,

@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useMatch } from '@tanstack/react-router'
 import { type ReactNode, useEffect, useRef } from 'react'
 import { siteRead } from '../reads.ts'
-import { Edge, EdgeText } from '../ui/Edge.tsx'
+import { Edge, EdgeText, type EdgeWidth } from '../ui/Edge.tsx'
 
 let pathOfLastPage: string | null = null
 
@@ -21,7 +21,7 @@ export function Page({
   title: string
   /** The title as it stands on the page, where that is more than words. */
   heading?: ReactNode
-  width?: 'page' | 'reading'
+  width?: EdgeWidth
   above?: ReactNode
   ownFocus?: boolean
   children: ReactNode

@@ -4,7 +4,7 @@ import { useEffect } from 'react'
 import { SignInPlace } from '../joining/SignIn.tsx'
 import { meRead, siteRead } from '../reads.ts'
 import { Loading } from '../ui/Loading.tsx'
-import { ReadFailed } from './Broken.tsx'
+import { NotFound, ReadFailed } from './Broken.tsx'
 import { PublicFrame } from './PublicFrame.tsx'
 import { SignedInFrame } from './SignedInFrame.tsx'
 
@@ -20,6 +20,7 @@ export function Shell() {
   const isOpen = useMatches({
     select: (matches) => matches.length === 1 || matches.some((match) => match.staticData.open),
   })
+  const isForStaff = useMatches({ select: (matches) => matches.some((match) => match.staticData.staff) })
   useBrandColour()
   if (me.isPending) return <Loading />
   if (me.isError && !me.data)
@@ -28,12 +29,9 @@ export function Shell() {
         <ReadFailed error={me.error} again={() => me.refetch()} />
       </main>
     )
-  if (me.data)
-    return (
-      <SignedInFrame me={me.data}>
-        <Outlet />
-      </SignedInFrame>
-    )
+  // Their own frame stands around them.
+  if (me.data?.role === 'staff' && isForStaff) return <Outlet />
+  if (me.data) return <SignedInFrame me={me.data}>{isForStaff ? <NotFound /> : <Outlet />}</SignedInFrame>
   const signsIn = !isOpen || pathname === '/' || pathname === '/sign-in'
   return (
     <PublicFrame wide={isWide} sandboxLine={!signsIn}>

@@ -86,9 +86,19 @@ function Rail({ me, signOut }: { me: Me; signOut: () => void }) {
           <p className="font-medium break-words">{me.username}</p>
           <Available />
         </div>
+        {me.role === 'staff' && <StaffLink />}
         <Button onClick={signOut}>Sign out</Button>
       </div>
     </header>
+  )
+}
+
+/** To the other side. */
+function StaffLink() {
+  return (
+    <Link {...paths.staffReconciliation()} className={`flex min-h-target items-center ${linkClass}`}>
+      Staff pages
+    </Link>
   )
 }
 
@@ -123,6 +133,7 @@ function TopLine({ me, signOut }: { me: Me; signOut: () => void }) {
           <Link {...paths.help()} className={`flex min-h-target items-center ${linkClass}`}>
             Help
           </Link>
+          {me.role === 'staff' && <StaffLink />}
           <SandboxLine className="text-note text-quiet" />
           <Button onClick={signOut}>Sign out</Button>
         </div>

@@ -2,10 +2,13 @@ import type { ReactNode } from 'react'
 
 /**
  * The grid of a page: text to the left, amounts on the money edge to the right, parted by a rule that runs through everything.
- * `reading`: 680 px for reading and paying; `page`: 1080 px.
+ * `reading`: 680 px for reading and paying; `page`: 1080 px; `full`: all there is, for those who work here.
  */
-export function Edge({ width = 'page', children }: { width?: 'page' | 'reading'; children: ReactNode }) {
-  return <div className={`edge min-h-full w-full ${width === 'page' ? 'max-w-page' : 'max-w-reading'}`}>{children}</div>
+export type EdgeWidth = keyof typeof widths
+const widths = { page: 'max-w-page', reading: 'max-w-reading', full: '' }
+
+export function Edge({ width = 'page', children }: { width?: EdgeWidth; children: ReactNode }) {
+  return <div className={`edge min-h-full w-full ${widths[width]}`}>{children}</div>
 }
 
 /** Text, and on the edge what it means in money. Below 640 px the amount stands at the right of the first line. */

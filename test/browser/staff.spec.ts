@@ -1,0 +1,73 @@
+/** The pages of those who work here: beside a rail of ink, for members of staff only. */
+import type { Page } from '@playwright/test'
+import pg from 'pg'
+import { expect, inspect, test } from './browser.ts'
+import { signIn, topUp } from './person.ts'
+
+async function signInAs(page: Page, who: 'staff' | 'approver', at: string): Promise<void> {
+  await page.goto(at)
+  await page.getByRole('textbox', { name: 'Username' }).fill(who)
+  await page.getByLabel('Password', { exact: true }).fill(`${who}-password`)
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+}
+
+test('a customer finds nothing where the pages of staff are, and no way there', async ({ page }) => {
+  await signIn(page)
+  await expect(page.getByRole('link', { name: 'Staff pages' })).toHaveCount(0)
+  for (const address of ['/staff/reconciliation']) {
+    await page.goto(address)
+    await expect(page.getByRole('heading', { level: 1, name: 'Not found' })).toBeVisible()
+  }
+})
+
+test('staff compare the books with Stripe’s, and read what does not fit and where the money lies', async ({
+  page,
+  world,
+}) => {
+  test.slow()
+  await signIn(page)
+  await topUp(page)
+  await page.getByRole('button', { name: 'Sign out' }).filter({ visible: true }).click()
+
+  await signInAs(page, 'staff', '/staff/reconciliation')
+  await expect(page.getByRole('heading', { level: 1, name: 'Reconciliation' })).toBeVisible()
+  await expect(page.getByText('Not compared yet.')).toBeVisible()
+  await inspect(page)
+
+  const compare = page.getByRole('button', { name: 'Compare now' })
+  // Stripe books a charge a moment after it took it.
+  await expect
+    .poll(async () => {
+      await compare.click()
+      await expect(compare).toBeEnabled()
+      return page.getByRole('table', { name: 'Runs' }).getByRole('row').nth(1).textContent()
+    })
+    .toContain('1 charges')
+  await expect(page.getByText('Our books and Stripe’s agree.')).toBeVisible()
+  await expect(page.getByText('Everything that Stripe and we have booked fits.')).toBeVisible()
+  await expect(page.getByText('The clearing account')).toBeVisible()
+  await inspect(page)
+
+  await test.step('what does not fit says what, whose, since when and what to do', async () => {
+    const client = new pg.Client({ connectionString: world.db.url })
+    await client.connect()
+    await client.query(
+      `insert into reconciliation_items (key, rail, kind, state, external_id, topup_id, ours, since)
+       select 'charge_not_there:' || id, 'card', 'charge_not_there', 'open', charge_id, id, amount, credited_at from topups;
+       insert into reconciliation_items (key, rail, kind, state, external_id, theirs, since)
+       values ('source_unknown:x', 'card', 'source_unknown', 'waiting', 'py_${'3'.repeat(24)}', 1000000000, now());`,
+    )
+    await client.end()
+    await page.reload()
+    const row = page
+      .getByRole('table', { name: 'What does not fit' })
+      .getByRole('row', { name: /We credited \$10\.00/ })
+    await expect(row).toContainText('demo')
+    await expect(row).toContainText('Look the charge up in Stripe’s dashboard.')
+    await inspect(page)
+  })
+
+  await page.getByRole('link', { name: 'Customer pages' }).click()
+  await page.getByRole('link', { name: 'Staff pages' }).filter({ visible: true }).click()
+  await expect(page.getByRole('heading', { level: 1, name: 'Reconciliation' })).toBeVisible()
+})
