@@ -42,7 +42,7 @@ test('staff compare the books with Stripe’s, and read what does not fit and wh
       await expect(compare).toBeEnabled()
       return page.getByRole('table', { name: 'Runs' }).getByRole('row').nth(1).textContent()
     })
-    .toContain('1 charges')
+    .toContain('1 charge')
   await expect(page.getByText('Our books and Stripe’s agree.')).toBeVisible()
   await expect(page.getByText('Everything that Stripe and we have booked fits.')).toBeVisible()
   await expect(page.getByText('The clearing account')).toBeVisible()

@@ -1,5 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import type { Reconciliation, ReconciliationItem, ReconciliationRun } from '../../contract/contract.ts'
+import { displayAmount } from '../../contract/money.ts'
 import { api } from '../api.ts'
 import { usePress } from '../press.ts'
 import { ReadProblem } from '../shell/Broken.tsx'
@@ -153,6 +154,7 @@ const itemColumns: Column<ReconciliationItem>[] = [
           {item.state === 'waiting' && 'Waiting: '}
           {item.what}
         </span>
+        {item.username && <span className="block text-note sm:hidden">Of {item.username}.</span>}
         <span className="block text-note wrap-anywhere text-quiet">{item.to_do}</span>
       </>
     ),
@@ -165,7 +167,7 @@ const itemColumns: Column<ReconciliationItem>[] = [
     cell: (item) => item.username ?? 'Nobody’s yet',
   },
   {
-    head: 'Here, $',
+    head: <span className="whitespace-nowrap">Here, $</span>,
     kind: 'figure',
     narrow: 'hidden',
     cell: (item) => <Plain amount={item.ours} />,
@@ -175,7 +177,7 @@ const itemColumns: Column<ReconciliationItem>[] = [
 
 /** The column's head has the dollar sign. */
 function Plain({ amount }: { amount: string | null }) {
-  return amount === null ? <span className="text-quiet">none</span> : amount
+  return amount === null ? <span className="text-quiet">none</span> : displayAmount(amount).replace('$', '')
 }
 
 /** Where the money lies that cards have paid. */
@@ -242,16 +244,30 @@ const runColumns: Column<ReconciliationRun>[] = [
     cell: (run) => (run.error === null ? states[run.status] : `${states[run.status]}: ${run.error}`),
   },
   {
-    head: 'Fits so far',
+    head: <span className="max-lg:hidden">Fits so far</span>,
     kind: 'text',
     narrow: 'hidden',
-    cell: ({ compared }) =>
-      compared &&
-      `${compared.charges} charges, ${compared.refunds} refunds, ${compared.disputes} of disputes, ${compared.fees} fees, ${compared.payouts} payouts`,
+    cell: ({ compared }) => <span className="max-lg:hidden">{compared && fitsIn(compared)}</span>,
   },
   { head: 'Mended', kind: 'figure', narrow: 'hidden', cell: ({ compared }) => compared?.mended ?? '' },
   { head: 'Waiting', kind: 'figure', narrow: 'hidden', cell: ({ compared }) => compared?.waiting ?? '' },
   { head: 'Open', kind: 'figure', narrow: 'hidden', cell: ({ compared }) => compared?.open ?? '' },
   { head: 'Read', kind: 'figure', narrow: 'hidden', cell: (run) => run.entries },
-  { head: 'Clearing, $', kind: 'edge', narrow: 'first-right', cell: (run) => run.sums?.clearing ?? '' },
+  {
+    head: 'Clearing, $',
+    kind: 'edge',
+    narrow: 'first-right',
+    cell: ({ sums }) => sums && <Plain amount={sums.clearing} />,
+  },
 ]
+
+function fitsIn(compared: NonNullable<ReconciliationRun['compared']>): string {
+  const of = (count: number, one: string, more: string) => `${count} ${count === 1 ? one : more}`
+  return [
+    of(compared.charges, 'charge', 'charges'),
+    of(compared.refunds, 'refund', 'refunds'),
+    of(compared.disputes, 'movement of a dispute', 'movements of disputes'),
+    of(compared.fees, 'fee', 'fees'),
+    of(compared.payouts, 'payout', 'payouts'),
+  ].join(', ')
+}
