@@ -45,7 +45,7 @@ test('the accounts and their past pass the audit; the ledger and plain code both
 
 /** A moment of twenty callers. Answers how many commands were acknowledged. */
 async function work(teller: Teller): Promise<number> {
-  const times = { warmSeconds: 0.1, seconds: 0.5, begin: () => {} }
+  const times = { warmSeconds: 0.1, seconds: 1, begin: () => {} }
   const { commands, acknowledged } = await measure({ teller, callers: 20, accounts: SIZE.accounts, seed: 1, ...times })
   assert.ok(commands > 0)
   return acknowledged

@@ -23,38 +23,138 @@ set search_path = public, pg_temp
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 declare
-  v_locked bigint[];
+  n constant int := cardinality(p_id);
+  v_places int[];
 begin
-  if cardinality(p_id) = 0 then return '{}'; end if;
+  if n = 0 then return '{}'; end if;
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception 'the ledger needs READ COMMITTED: each step must see what was committed before it';
   end if;
-  -- Nobody waits for a lock to look: whether an account stood still meanwhile shows when it is written. Where it did not, which
-  -- is rare, nothing has happened yet, and it is done again, this time behind locks. They are taken in the order of ids, here and
-  -- where accounts are written: two lists with the same customers never wait for each other in a circle.
+  -- Most commands are the only one of their customer: their order among the others is of no account, and one statement does them
+  -- all. What it leaves, for whatever reason, is looked at in order. Rows are locked in the order of ids: two lists with the same
+  -- customers never wait for each other in a circle. So nobody waits for a row who has locked others out of that order: where
+  -- somebody else has it, where an id is known already, and where a hold ended meanwhile, everything is undone, and the whole list
+  -- carried out in order.
   begin
-    return ledger_carry_out(p_id, p_kind, p_account, p_contra, p_amount, p_hold, p_code, p_reference, p_happened, p_expires,
-                            p_on_expiry, p_open_max, p_group);
-  exception when sqlstate 'LEDGR' then
-    select array_agg(id) into v_locked
-      from (select id from ledger_accounts where id = any (p_account) order by id for no key update) l;
-    -- Who was opened only while they were awaited is not behind them, and not there yet: so it cannot fail again.
-    return ledger_carry_out(p_id, p_kind,
-                            array(select l.id
-                                    from unnest(p_account) with ordinality a(id, o)
-                                    left join unnest(v_locked) l(id) on l.id = a.id
-                                   order by a.o),
-                            p_contra, p_amount, p_hold, p_code, p_reference, p_happened, p_expires,
-                            p_on_expiry, p_open_max, p_group);
+    v_places := ledger_carry_out_at_once(p_id, p_kind, p_account, p_contra, p_amount, p_hold, p_code, p_reference, p_happened,
+                                         p_expires, p_on_expiry, p_open_max, p_group);
+    if cardinality(v_places) = 0 then return array_fill('ok'::text, array[n]); end if;
+    return ledger_carry_out_in_order(v_places, false, p_id, p_kind, p_account, p_contra, p_amount, p_hold, p_code, p_reference,
+                                     p_happened, p_expires, p_on_expiry, p_open_max, p_group);
+  exception when unique_violation or check_violation or sqlstate 'LEDGR' then
+    return ledger_carry_out_in_order(array(select generate_series(1, n)), true, p_id, p_kind, p_account, p_contra, p_amount, p_hold,
+                                     p_code, p_reference, p_happened, p_expires, p_on_expiry, p_open_max, p_group);
   end;
 end $$;
 
--- In three steps, so that a list costs little more than a single command: look at everything, decide in memory, write everything.
--- Raises LEDGR when a customer's account changed between the look and the writing. Only ledger_apply calls it.
-drop function if exists ledger_carry_out;
-create function ledger_carry_out(
+-- Carries out, in one statement, the commands of which nothing more needs to be known than the customer's row, as it is when it is
+-- locked, and the hold: those that are nobody else's turn and can be done. Answers the places of the others. A row is locked and
+-- changed as the statement comes to it, in the order of ids. An id that is known, and a hold that another transaction resolved while
+-- we waited for the row, break the constraints of the tables. Only ledger_apply calls it.
+drop function if exists ledger_carry_out_at_once;
+create function ledger_carry_out_at_once(
+  p_id uuid[], p_kind transfer_kind[], p_account bigint[], p_contra smallint[], p_amount bigint[], p_hold uuid[],
+  p_code smallint[], p_reference uuid[], p_happened timestamptz[], p_expires timestamptz[], p_on_expiry text[],
+  p_open_max int[], p_group int[]
+) returns int[]
+language plpgsql
+as $$
+declare
+  n constant int := cardinality(p_id);
+  v_now constant timestamptz := house_now();
+  v_left int[];
+begin
+  -- Where commands have an id or a hold in common, their order decides.
+  if n > 1 and (select count(x) > count(distinct x) from (select unnest(p_id) union all select unnest(p_hold)) u(x)) then
+    return array(select generate_series(1, n));
+  end if;
+
+  with moved as (
+    update ledger_accounts a
+       set credits = a.credits + v.credited,
+           debits = a.debits + v.debited,
+           held = a.held + v.kept,
+           frozen = a.frozen + v.froze,
+           owed = greatest(0, a.debits + v.debited + a.held + v.kept + a.frozen + v.froze - a.credits - v.credited),
+           transfer_count = a.transfer_count + 1,
+           -- Who began later may have written before us: what is recorded after his is not earlier.
+           last_at = greatest(a.last_at, v_now),
+           open_orders = a.open_orders + case v.slot when 1 then v.opened else 0 end,
+           open_topup_refunds = a.open_topup_refunds + case v.slot when 2 then v.opened else 0 end,
+           open_disputes = a.open_disputes + case v.slot when 3 then v.opened else 0 end
+      from (select u.*,
+                   coalesce(u.amount, h.amount) as moved,
+                   case when u.kind = 'credit' then u.amount else 0 end as credited,
+                   case when u.kind in ('debit', 'clawback_debit', 'capture') then coalesce(u.amount, h.amount) else 0 end as debited,
+                   case when u.kind = 'hold' then u.amount when h.kind = 'hold' then -h.amount else 0 end as kept,
+                   case when u.kind = 'clawback_hold' then u.amount when h.kind = 'clawback_hold' then -h.amount else 0 end as froze,
+                   case when u.kind in ('hold', 'clawback_hold') then 1 else -1 end as opened,
+                   case when u.kind in ('hold', 'clawback_hold') then u.code else h.code end as slot,
+                   case when u.kind = 'capture' then h.amount - coalesce(u.amount, h.amount) else 0 end as returned
+              from (select *, count(*) over (partition by account) as of_account
+                      from unnest(p_id, p_kind, p_account, p_contra, p_amount, p_hold, p_code, p_reference, p_happened, p_expires,
+                                  p_on_expiry, p_open_max, p_group)
+                           with ordinality u(id, kind, account, contra, amount, hold, code, reference, happened, expires, on_expiry,
+                                             open_max, grp, place)) u
+              left join open_holds h on h.hold_id = u.hold and h.account_id = u.account
+             where u.of_account = 1
+               and u.grp is null
+               and u.id is not null and u.contra is not null and u.code is not null and u.reference is not null
+               and case
+                     when u.kind in ('credit', 'debit', 'clawback_debit') then u.hold is null and u.amount > 0
+                     when u.kind in ('hold', 'clawback_hold') then
+                       u.hold is null and u.amount > 0 and u.code between 1 and 3 and u.expires is not null and u.on_expiry in ('void', 'alarm')
+                     when u.kind = 'capture' then coalesce(u.amount, 1) between 1 and h.amount
+                     when u.kind = 'void' then coalesce(u.amount, h.amount) = h.amount
+                   end
+             order by u.account) v
+     where a.id = v.account
+       and case
+             when v.kind not in ('hold', 'debit') then true
+             when v.amount > a.credits - a.debits - a.held - a.frozen then false
+             when v.kind = 'debit' then true
+             when a.suspended then false
+             else coalesce(case v.code when 1 then a.open_orders when 2 then a.open_topup_refunds else a.open_disputes end < v.open_max, true)
+           end
+    returning v.place, v.id, v.kind, v.account, v.contra, v.moved, v.returned, v.hold, v.code, v.reference, v.happened, v.expires,
+              v.on_expiry, a.transfer_count as number, a.credits - a.debits - a.held - a.frozen as free, a.held, a.frozen, a.owed,
+              a.last_at as recorded
+  ), written as (
+    insert into transfers (id, account_id, number, kind, code, contra, amount, returned, hold_id, reference,
+                           available_after, held_after, frozen_after, owed_after, happened_at, recorded_at)
+    select id, account, number, kind, code, contra, moved, returned, hold, reference,
+           greatest(free, 0), held, frozen, owed, coalesce(happened, recorded), recorded
+      from moved
+  ), opened as (
+    insert into open_holds (hold_id, account_id, kind, code, amount, expires_at, on_expiry)
+    select id, account, kind, code, moved, expires, on_expiry from moved where kind in ('hold', 'clawback_hold')
+  ), closed as (
+    delete from open_holds o using moved m where o.hold_id = m.hold
+  ), told as (
+    -- Appended, never updated, so that no account of the platform is a row for which everybody waits.
+    insert into platform_deltas (platform, code, debits, credits, entries)
+    select contra, code,
+           coalesce(sum(moved) filter (where kind = 'credit'), 0),
+           coalesce(sum(moved) filter (where kind <> 'credit'), 0),
+           count(*)
+      from moved
+     where kind in ('credit', 'debit', 'capture', 'clawback_debit')
+     group by contra, code
+  )
+  select array(select i from generate_series(1, n) i except all select place from moved) into v_left;
+  return v_left;
+end $$;
+revoke all on function ledger_carry_out_at_once from public;
+
+-- Carries out the commands at these places, in their order, behind locks, and answers one word for each command of the list: those at
+-- other places are done. In three steps, so that many cost little more than one: look at everything, decide in memory, write
+-- everything. Raises LEDGR when not p_wait and somebody else has an account's row. Only ledger_apply calls it.
+drop function if exists ledger_carry_out_in_order;
+create function ledger_carry_out_in_order(
+  p_places int[], p_wait boolean,
   p_id uuid[], p_kind transfer_kind[], p_account bigint[], p_contra smallint[], p_amount bigint[], p_hold uuid[],
   p_code smallint[], p_reference uuid[], p_happened timestamptz[], p_expires timestamptz[], p_on_expiry text[],
   p_open_max int[], p_group int[]
@@ -69,6 +169,7 @@ declare
   a_id bigint[]; a_credits bigint[]; a_debits bigint[]; a_held bigint[]; a_frozen bigint[]; a_suspended boolean[]; a_count bigint[];
   a_open int[];              -- open orders of all customers, then open refunds, then open disputes
   a_before bigint[];         -- a_count as it was
+  v_accounts constant bigint[] := array(select p_account[place] from unnest(p_places) place);
   a_now timestamptz[];       -- when its new rows are recorded
 
   -- only where commands of this list share an id or a hold
@@ -97,14 +198,20 @@ declare
   g_credits bigint; g_debits bigint; g_held bigint; g_frozen bigint; g_count bigint; g_open int[];
 begin
   -- 1. Look: at the customers …
+  if p_wait then
+    -- Who is opened only while we wait is not behind a lock, and not there yet.
+    perform from ledger_accounts where id = any (v_accounts) order by id for no key update;
+  end if;
   select array_agg(id), array_agg(credits), array_agg(debits), array_agg(held), array_agg(frozen), array_agg(suspended),
          array_agg(transfer_count), array_agg(open_orders) || array_agg(open_topup_refunds) || array_agg(open_disputes),
-         -- Who began later may have written before us: what is recorded after his is not earlier.
          array_agg(greatest(last_at, v_now))
     into a_id, a_credits, a_debits, a_held, a_frozen, a_suspended, a_count, a_open, a_now
-    from (select * from ledger_accounts where id = any (p_account) order by id) known;
+    from (select * from ledger_accounts where id = any (v_accounts) order by id for no key update skip locked) known;
   a_before := a_count;
   m := coalesce(cardinality(a_id), 0);
+  if not p_wait and m < (select count(*) from ledger_accounts where id = any (v_accounts)) then
+    raise exception 'somebody else has an account of this list' using errcode = 'LEDGR';
+  end if;
 
   -- … and at what the commands have with each other: mostly nothing.
   if n > 1 then
@@ -118,9 +225,8 @@ begin
   end if;
 
   -- 2. Decide, one after the other, each with what stands in the tables of its id and of its hold.
-  i := 0;
   for c in
-    select u.kind, u.amount, u.code, u.open_max, u.grp, u.hold,
+    select u.place, u.kind, u.amount, u.code, u.open_max, u.grp, u.hold,
            array_position(a_id, u.account) as a,
            h.amount as hold_amount, h.kind as hold_kind, h.code as hold_code,
            t.id is not null as is_known,
@@ -144,12 +250,13 @@ begin
                            from transfers r where r.hold_id = u.hold and r.account_id = u.account), 'hold_not_found')
            end as word
       from unnest(p_id, p_kind, p_account, p_contra, p_amount, p_hold, p_code, p_reference, p_expires, p_on_expiry, p_open_max, p_group)
-           with ordinality u(id, kind, account, contra, amount, hold, code, reference, expires, on_expiry, open_max, grp, o)
+           with ordinality u(id, kind, account, contra, amount, hold, code, reference, expires, on_expiry, open_max, grp, place)
       left join transfers t on t.id = u.id
       left join open_holds h on h.hold_id = u.hold and h.account_id = u.account
-     order by u.o
+     where u.place = any (p_places)
+     order by u.place
   loop
-    i := i + 1;
+    i := c.place;
     j := c.a;
     hold_amount := c.hold_amount;
     hold_kind := c.hold_kind;
@@ -294,29 +401,21 @@ begin
     end if;
   end loop;
 
-  -- 3. Write. First the accounts, which must be as they were when we looked; also those of which everything was refused, so that
-  --    what was answered stays true until the commit.
+  if not ('ok' = any (res)) then return array_replace(res, null, 'ok'); end if;
+
+  -- 3. Write.
   update ledger_accounts a
      set credits = v.credits, debits = v.debits, held = v.held, frozen = v.frozen,
          owed = greatest(0, v.debits + v.held + v.frozen - v.credits),
          transfer_count = v.count,
-         last_at = case when v.count = v.before then a.last_at else v.now end,
+         last_at = v.now,
          open_orders = v.orders, open_topup_refunds = v.refunds, open_disputes = v.disputes
-    from (select *
-            from unnest(a_id, a_credits, a_debits, a_held, a_frozen, a_suspended, a_count, a_before, a_now,
-                        a_open[1 : m], a_open[m + 1 : 2 * m], a_open[2 * m + 1 : 3 * m])
-                 u(id, credits, debits, held, frozen, suspended, count, before, now, orders, refunds, disputes)
-           order by id) v
+    from unnest(a_id, a_credits, a_debits, a_held, a_frozen, a_count, a_before, a_now,
+                a_open[1 : m], a_open[m + 1 : 2 * m], a_open[2 * m + 1 : 3 * m])
+         v(id, credits, debits, held, frozen, count, before, now, orders, refunds, disputes)
    where a.id = v.id
-     and (a.transfer_count, a.suspended) = (v.before, v.suspended);
-  get diagnostics d = row_count;
-  if d < m then
-    raise exception 'an account changed meanwhile' using errcode = 'LEDGR';
-  end if;
+     and v.count > v.before;
 
-  if not ('ok' = any (res)) then return res; end if;
-
-  -- After this point nothing is refused any more: what still fails is a bug, and takes the whole transaction with it.
   insert into transfers (id, account_id, number, kind, code, contra, amount, returned, hold_id, reference,
                          available_after, held_after, frozen_after, owed_after, happened_at, recorded_at)
   select u.id, u.account, u.number, u.kind, u.code, u.contra, u.amount, u.returned, u.hold, u.reference,
@@ -338,7 +437,6 @@ begin
    using unnest(p_hold, res) u(hold, word)
    where u.word = 'ok' and o.hold_id = u.hold;
 
-  -- Appended, never updated, so that no account of the platform is a row for which everybody waits.
   insert into platform_deltas (platform, code, debits, credits, entries)
   select u.contra, u.code,
          coalesce(sum(u.amount) filter (where u.kind = 'credit'), 0),
@@ -348,10 +446,10 @@ begin
    where u.word = 'ok' and u.kind in ('credit', 'debit', 'capture', 'clawback_debit')
    group by u.contra, u.code;
 
-  return res;
+  return array_replace(res, null, 'ok');
 end $$;
 
-revoke all on function ledger_carry_out from public;
+revoke all on function ledger_carry_out_in_order from public;
 revoke all on function ledger_apply from public;
 grant execute on function ledger_apply to mobilesms_app;
 

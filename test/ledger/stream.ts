@@ -88,6 +88,15 @@ export function drawStream(
   function apply(): Step {
     const how = luck.happens(0.7) ? 'collected' : luck.happens(0.7) ? 'inside' : 'inside, twice'
     const lists: Command[][] = []
+    // Often each customer has one only, as in a batch of the day; the ledger does those at once.
+    if (luck.happens(0.4)) {
+      for (const account of luck.happens(0.5) ? accounts : [draw.account()]) {
+        const command = draw.command(model, account)
+        lists.push([command])
+        model.apply([command])
+      }
+      return { does: 'apply', lists, how }
+    }
     const many = how === 'collected' ? luck.whole(1, luck.happens(0.3) ? BATCH_LISTS_MAX : 6) : luck.whole(1, 6)
     for (let n = 0; n < many; n++) {
       if (luck.happens(0.2)) lists.push(group())
