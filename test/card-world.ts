@@ -10,11 +10,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono, type MiddlewareHandler } from 'hono'
-import type { Topup } from '../contract/contract.ts'
+import pg from 'pg'
+import type { Topup, TopupRefund } from '../contract/contract.ts'
 import { MICROS_PER_CENT, micros, printAmount, usd } from '../contract/money.ts'
 import type { Problem } from '../contract/refusals.ts'
 import { type Sandbox, startSandbox } from '../sandbox/sandbox.ts'
 import type { Caller, SignedIn } from '../server/accounts/accounts.ts'
+import { auditLedger } from '../server/ledger/audit/audit.ts'
 import { createLedger } from '../server/ledger/ledger.ts'
 import { openStripe } from '../server/payments/card/stripe.ts'
 import { createPayments, type Payments, settleQueue } from '../server/payments/payments.ts'
@@ -186,6 +188,32 @@ export async function startCardWorld() {
       comesBack: async (topup: Topup) =>
         (await call(`/topups/${topup.id}/return`, { session_id: sessionOf(topup) })).body,
       leaves: async (topup: Topup) => (await call(`/topups/${topup.id}/return`, {})).body,
+      async sendsBack(topup: Topup, amount?: string, headers: Record<string, string> = {}): Promise<TopupRefund> {
+        const asked = amount === undefined ? {} : { amount }
+        const { status, body } = await call<TopupRefund>(`/topups/${topup.id}/refunds`, asked, headers)
+        assert.equal(status, 201, JSON.stringify(body))
+        return body
+      },
+      /** As orders do, whose room is not here. */
+      async spends(amount: string): Promise<void> {
+        const spending = { id: newId(), accountId, reference: newId(), amount: usd(amount) }
+        const { result } = await ledger.submit({
+          ...spending,
+          kind: 'debit',
+          code: 'adjustment',
+          contra: 'goodwill',
+        })
+        assert.equal(result, 'ok')
+      },
+      async isGiven(amount: string): Promise<void> {
+        const given = { id: newId(), accountId, reference: newId(), amount: usd(amount) }
+        await ledger.submit({ ...given, kind: 'credit', code: 'gift', contra: 'goodwill' })
+      },
+      async balance(): Promise<string> {
+        const { available, held, owed } = (await ledger.balance(db.database.pool, accountId))!
+        const more = owed > 0n ? `, owed ${printAmount(owed)}` : ''
+        return `${printAmount(available)}, held ${printAmount(held)}${more}`
+      },
       async has(): Promise<string> {
         const balance = await ledger.balance(db.database.pool, accountId)
         const pending = await payments.pending(accountId)
@@ -203,14 +231,28 @@ export async function startCardWorld() {
   type BankBooks = {
     totals: { captured: number; captured_charges: number; capturable: number; received: number; canceled: number }
     sessions: { id: string; status: string; metadata: { topup_id?: string } }[]
+    refunds: { id: string; status: string; amount: number; payment_intent: string; metadata: { refund_id?: string } }[]
   }
 
   async function bankBooks(): Promise<BankBooks> {
     return (await control('/stripe/books')) as unknown as BankBooks
   }
 
+  /** What only the owner of the database may do. */
+  async function asOwner(sql: string, values: unknown[] = []): Promise<Json[]> {
+    const owner = new pg.Client({ connectionString: db.url })
+    await owner.connect()
+    try {
+      return (await owner.query(sql, values)).rows
+    } finally {
+      await owner.end()
+    }
+  }
+
   return {
     db,
+    asOwner,
+    ledger,
     payments,
     room,
     stripe,
@@ -232,15 +274,18 @@ export async function startCardWorld() {
       const { rows } = await db.database.pool.query('select * from topups where id = $1', [readId('top', topup.id)])
       return rows[0] as Json
     },
-    /** Makes every open top-up due for the sweeper, as if its minute had passed. */
+    /** Makes every open top-up and refund due for the sweeper, as if its minute had passed. */
     async aMinuteLater(): Promise<void> {
-      await db.database.pool.query(
-        'update topups set next_look_at = now() where next_look_at is not null and next_look_at <= now() + interval $$61 s$$',
-      )
+      for (const table of ['topups', 'topup_refunds']) {
+        await db.database.pool.query(
+          `update ${table} set next_look_at = now() where next_look_at is not null and next_look_at <= now() + interval '61 s'`,
+        )
+      }
     },
     /** As when what was claimed by somebody who died has been silent for its time. */
     async claimsRunOut(): Promise<void> {
-      await db.database.pool.query('update topups set claimed_until = now() where claimed_until > now()')
+      for (const table of ['topups', 'topup_refunds'])
+        await db.database.pool.query(`update ${table} set claimed_until = now() where claimed_until > now()`)
     },
     async houseTimePasses(seconds: number): Promise<void> {
       await db.database.pool.query('select house_clock_advance($1)', [seconds])
@@ -268,6 +313,35 @@ export async function startCardWorld() {
           ourCredits: expected.payments,
         },
       )
+    },
+    /** What went back to cards, by the bank's books and by ours: refund by refund, and in the ledger's sum. */
+    async refundsAgree(): Promise<void> {
+      const bank = (await bankBooks()).refunds.map(({ id, status, amount }) => ({
+        id,
+        status: status === 'canceled' ? 'failed' : status,
+        amount: micros(BigInt(amount) * MICROS_PER_CENT),
+      }))
+      const { rows } = await db.database.pool.query(
+        'select external_id as id, status, amount::text, booked::text from topup_refunds where external_id is not null',
+      )
+      // Only what differs: there are many.
+      const line = (each: { id: string; status: string; amount: unknown }) => `${each.id} ${each.status} ${each.amount}`
+      const [here, there] = [rows.map(line), new Set(bank.map(line))]
+      assert.deepEqual([here.filter((each) => !there.delete(each)), [...there]], [[], []])
+      const gone = rows
+        .filter(({ status }) => status !== 'failed')
+        .reduce((sum, { booked }) => sum + BigInt(booked), 0n)
+      const { rows: moved } = await db.database.pool.query(
+        `select coalesce(sum(case when kind in ('capture', 'clawback_debit') then amount
+                                  when kind = 'credit' then -amount else 0 end), 0)
+              + (select coalesce(sum(amount), 0) from open_holds where code = 2) as gone
+           from transfers
+          where contra = 4 and code in (2, 43)`,
+      )
+      assert.equal(BigInt(moved[0].gone), gone)
+    },
+    async auditFindsNothing(): Promise<void> {
+      assert.deepEqual(await auditLedger(db.database.pool), [])
     },
     async stop(): Promise<void> {
       await queue.stop()

@@ -45,6 +45,7 @@ const movements: Record<HistoryType, Movement[]> = {
     { kind: 'hold', code: 'topup_refund' },
     { kind: 'capture', code: 'topup_refund' },
     { kind: 'void', code: 'topup_refund' },
+    { kind: 'credit', code: 'topup_refund' },
   ],
   dispute: [
     { kind: 'clawback_hold', code: 'dispute' },
@@ -202,14 +203,27 @@ function sentence(transfer: Transfer, behind: Behind): string {
       return `Released, no code came: ${what}`
     case 'hold_overdue':
       return `Released, its time was over: ${what}`
-    case 'topup_card': {
-      const topup = behind.topups.get(transfer.reference)
-      const card = topup?.card_last4 ? `${brandName(topup.card_brand)} ending in ${topup.card_last4}` : 'card'
-      return `Top-up by ${card}${paidOwed}`
-    }
+    case 'topup_card':
+      return `Top-up by ${cardBehind(transfer, behind)}${paidOwed}`
+    case 'topup_refund':
+      switch (transfer.kind) {
+        case 'hold':
+          return `On its way back to your ${cardBehind(transfer, behind)}`
+        case 'capture':
+          return `Sent back to your ${cardBehind(transfer, behind)}`
+        case 'void':
+          return `Not sent back, yours to spend again: ${cardBehind(transfer, behind)}`
+        default:
+          return `Came back from your ${cardBehind(transfer, behind)}, yours to spend again${paidOwed}`
+      }
     default:
       return `${plainWords[transfer.code]}${paidOwed}`
   }
+}
+
+function cardBehind(transfer: Transfer, behind: Behind): string {
+  const topup = behind.topups.get(transfer.reference)
+  return topup?.card_last4 ? `${brandName(topup.card_brand)} ending in ${topup.card_last4}` : 'card'
 }
 
 /** What clawbacks had taken beyond what was there, before this credit paid some of it. */

@@ -368,15 +368,19 @@ export function createRefunds(settings: {
     if (!has.ok) return unknown(mine, 'list_refunds', has)
     const made = has.value.find((refund) => isThis(refund, mine))
     if (made) return follow(mine, made)
-    const reason = refusedBecause[answer.code] ?? 'our_side'
+    const others: Refund[] = []
+    for (const refund of has.value) {
+      const known = (await findByExternalId(database.pool, refund.id)) ?? (await ourRow(refund, mine.topupId))
+      if (!known) others.push(refund)
+    }
+    const reason = refusedBecause[answer.code] ?? (others.length > 0 ? 'already_returned' : 'our_side')
     if (reason === 'our_side') {
       alarm(mine, 'Stripe refuses to send money back to a card', { stripe: answer.message, stripe_code: answer.code })
     }
     await giveBack(mine, reason, answer.code)
-    for (const refund of has.value) {
-      if (!(await findByExternalId(database.pool, refund.id)))
-        await book((await findTopup(database.pool, mine.topupId))!, refund)
-    }
+    // Somebody was quicker there, and it is not known here yet.
+    const topup = (await findTopup(database.pool, mine.topupId))!
+    for (const refund of others) await book(topup, refund)
     return over()
   }
 
