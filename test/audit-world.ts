@@ -35,7 +35,9 @@ const checks = {
   number: 'a number is with one live order at most, and knows it',
   message: 'a message is shown to the customer of its order, and its inbox row is the evidence',
   topup: 'a top-up was credited once, exactly when it says so, with its amount',
-  ways: 'orders and card top-ups move money in their own ways only, against their own platform account',
+  gone: 'what went back of a top-up is what its refunds say, and no more than it credited',
+  refund: "a refund's money stands as the refund does: held, taken, or given back",
+  ways: 'orders, card top-ups and refunds to the card move money in their own ways only, against their own platform account',
 }
 
 export type AuditWorld = Awaited<ReturnType<typeof openAuditWorld>>
@@ -93,7 +95,7 @@ export async function openAuditWorld() {
     ({
       kind,
       code,
-      contra: 'disputes',
+      contra: code === 'dispute' ? 'disputes' : 'refunds',
       amount: usd(amount),
       expiresAt: new Date('2100-01-01'),
       onExpiry: 'alarm',
@@ -114,6 +116,42 @@ export async function openAuditWorld() {
     claim('clawback_hold', 'dispute', '1.25'),
     claim('clawback_hold', 'dispute', '2.00'),
   ])
+
+  // Of the top-up of account 4 something was sent, something came back, something is on its way, and something went without us.
+  const RETURNED = newId()
+  const [sent, cameBack, held, theirs] = [newId(), newId(), newId(), newId()]
+  await owner.query('select ledger_open(4)')
+  await owner.query(
+    `insert into topups (id, account_id, amount, status, session_call, payment_intent_id, charge_id, created_at, expires_at, credited_at)
+     values ($1, 4, 10000000, 'credited', '{}', 'pi4', 'ch4', now(), now(), now())`,
+    [RETURNED],
+  )
+  await owner.query(
+    `insert into topup_refunds (id, topup_id, account_id, amount, origin, status, reason, booked, refund_call, external_id,
+                                requested_at, succeeded_at, ended_at)
+     values ($2, $1, 4, 4000000, 'you', 'succeeded', null, 4000000, '{}', 're1', now(), now(), now()),
+            ($3, $1, 4, 2000000, 'you', 'failed', 'card_closed', 2000000, '{}', 're2', now(), now(), now()),
+            ($4, $1, 4, 1000000, 'you', 'pending', null, 1000000, '{}', 're3', now(), null, null),
+            ($5, $1, 4, 500000, 'card_company', 'succeeded', null, 500000, null, 're4', now(), now(), now())`,
+    [RETURNED, sent, cameBack, held, theirs],
+  )
+  const back = { accountId: 4n, reference: RETURNED, code: 'topup_refund', contra: 'refunds' } as const
+  const deadline = { expiresAt: new Date('2100-01-01'), onExpiry: 'alarm' } as const
+  const onItsWay = (id: string, amount: string) =>
+    ({ ...back, ...deadline, id: derivedId(id, 'hold'), kind: 'hold', amount: usd(amount) }) as const
+  const taken = (id: string) => ({ ...back, id: newId(), kind: 'capture', holdId: derivedId(id, 'hold') }) as const
+  const paid = { accountId: 4n, reference: RETURNED, code: 'topup_card', contra: 'card_clearing' } as const
+  for (const command of [
+    { ...paid, id: newId(), kind: 'credit', amount: usd('10.00') },
+    onItsWay(sent, '4.00'),
+    taken(sent),
+    onItsWay(cameBack, '2.00'),
+    taken(cameBack),
+    { ...back, id: derivedId(cameBack, 'failed'), kind: 'credit', amount: usd('2.00') },
+    onItsWay(held, '1.00'),
+    { ...back, id: newId(), kind: 'clawback_debit', code: 'reversal', amount: usd('0.50') },
+  ] satisfies Command[])
+    assert.equal((await ledger.submit(command)).result, 'ok')
   const fee = { debit: 'card_fees', credit: 'card_clearing', amount: usd('0.59'), code: 'fee' } as const
   assert.equal(await bookHouseEntry(owner, { ...fee, id: newId(), reference: newId() }), 'ok')
 
@@ -153,7 +191,7 @@ export async function openAuditWorld() {
     'two rows change places': {
       does: `
       drop index transfers_history;
-      update transfers set number = 5 - number where number in (2, 3)`,
+      update transfers set number = 5 - number where number in (2, 3) and account_id = 1`,
       found: [checks.times, checks.after],
     },
     'a hold is resolved twice': {
@@ -169,7 +207,16 @@ export async function openAuditWorld() {
     'an account disappears with all its rows': {
       does: `
       delete from transfers; delete from ledger_accounts where id = 1; delete from open_holds; delete from platform_deltas`,
-      found: [checks.counters, checks.counted, checks.platform, checks.zero, checks.order, checks.topup],
+      found: [
+        checks.counters,
+        checks.counted,
+        checks.platform,
+        checks.zero,
+        checks.order,
+        checks.topup,
+        checks.gone,
+        checks.refund,
+      ],
     },
     'a top-up is credited twice': { does: movement('credit', 1, 1, 30, TOPUP), found: [checks.topup] },
     'a top-up is credited to somebody else, too': { does: movement('credit', 2, 1, 30, TOPUP), found: [checks.topup] },
@@ -451,6 +498,49 @@ export async function openAuditWorld() {
       update transfers set contra = 4 where kind = 'hold' and reference = '${waiting}'`,
       found: [checks.ways],
     },
+    'a refund is forgotten': { does: `delete from topup_refunds where id = '${sent}'`, found: [checks.gone] },
+    'a refund is made up': {
+      does: `insert into topup_refunds (id, topup_id, account_id, amount, origin, booked, refund_call, requested_at)
+             values (gen_random_uuid(), '${RETURNED}', 4, 10000, 'you', 10000, '{}', now())`,
+      found: [checks.gone, checks.refund],
+    },
+    'a refund is of another amount': {
+      does: `update topup_refunds set amount = amount + 10000, booked = booked + 10000 where id = '${held}'`,
+      found: [checks.gone, checks.refund],
+    },
+    'a refund says that it was sent, and its money is held': {
+      does: `update topup_refunds set status = 'succeeded', succeeded_at = now(), ended_at = now() where id = '${held}'`,
+      found: [checks.refund],
+    },
+    'a refund says that it is on its way, and its money is gone': {
+      does: `update topup_refunds set status = 'pending', succeeded_at = null, ended_at = null where id = '${sent}'`,
+      found: [checks.refund],
+    },
+    'a refund failed, and its money is held': {
+      does: `update topup_refunds set status = 'failed', reason = 'declined', ended_at = now() where id = '${held}'`,
+      found: [checks.gone, checks.refund],
+    },
+    'a refund came back, and its money did not': {
+      does: `update topup_refunds set status = 'failed', reason = 'declined' where id = '${sent}'`,
+      found: [checks.gone, checks.refund],
+    },
+    'what went back without us was taken in another measure': {
+      does: `update topup_refunds set booked = booked - 10000 where id = '${theirs}'`,
+      found: [checks.gone],
+    },
+    'more went back than was credited': {
+      does: `update topups set amount = 4000000 where id = '${RETURNED}'; update transfers set amount = 4000000 where reference = '${RETURNED}' and code = 30`,
+      found: [checks.counters, checks.after, checks.platform, checks.gone],
+    },
+    'a refund is taken beside its hold': {
+      does: movement('debit', 4, 4, 2, RETURNED),
+      found: [checks.gone, checks.ways],
+    },
+    'a refund goes to another account of the platform': {
+      does: `update transfers set contra = 5 where kind = 'capture' and code = 2;
+             update platform_deltas set platform = 5 where code = 2 and debits + credits > 0`,
+      found: [checks.platform, checks.ways],
+    },
     'a movement of the house is changed': {
       does: `
       select ledger_book(gen_random_uuid(), 8::smallint, 1::smallint, 5, 61::smallint, gen_random_uuid(), null);
@@ -464,6 +554,7 @@ export async function openAuditWorld() {
     'a hold is open beyond its deadline': `update open_holds set expires_at = house_now() - interval '21 minutes' where amount = 750000`,
     'a message was never decided': `insert into inbox (source, external_id, subject, body, received_at) values ('sms:generic', 'x', '+447700900010', '{}', house_now() - interval '16 minutes')`,
     'nobody looks at a payment': `update topups set next_look_at = now() - interval '16 minutes' where id = '${REFUSED}'`,
+    'nobody looks at a refund': `update topup_refunds set next_look_at = now() - interval '16 minutes' where id = '${held}'`,
     'an order that has its code is not finished': `
       update inbox set received_at = received_at - interval '1 hour';
       update messages set received_at = received_at - interval '1 hour';
@@ -482,6 +573,7 @@ export async function openAuditWorld() {
     'a message that was decided long ago': `insert into inbox (source, external_id, subject, body, received_at, handled_at) values ('sms:generic', 'x', '+447700900010', '{}', house_now() - interval '1 day', house_now() - interval '1 day')`,
     'a seal': `update transfers set recorded_at = house_now() - interval '59 minutes'`,
     'a look at a payment': `update topups set next_look_at = now() - interval '14 minutes' where id = '${REFUSED}'`,
+    'a look at a refund': `update topup_refunds set next_look_at = now() - interval '14 minutes'`,
     'a letter': `insert into mail_outbox (id, to_address, subject, body_text, body_html, can_switch_off, next_attempt_at)
       values (gen_random_uuid(), 'ana@example.com', 's', 't', 'h', true, now() - interval '14 minutes')`,
   }

@@ -193,15 +193,45 @@ const roomChecks: Record<string, string> = {
      where case p.status when 'credited' then 1 else 0 end <> coalesce(t.credits, 0)
         or p.amount <> t.amount`,
 
+  // Whatever is on its way back counts as gone. Codes: 2 refund of a top-up, 43 taken back outside; platform 4 refunds.
+  'what went back of a top-up is what its refunds say, and no more than it credited': `
+    select p.id as topup, p.amount, coalesce(r.booked, 0) as refunds, coalesce(t.gone, 0) as gone
+      from topups p
+      left join (select topup_id, sum(booked) filter (where status <> 'failed') as booked from topup_refunds group by topup_id) r
+        on r.topup_id = p.id
+      left join (select reference, account_id,
+                        sum(case when kind in ('void', 'credit') then -amount when kind = 'capture' then 0 else amount end) as gone
+                   from transfers
+                  where code = 2 or (code = 43 and contra = 4)
+                  group by reference, account_id) t on t.reference = p.id and t.account_id = p.account_id
+     where coalesce(r.booked, 0) <> coalesce(t.gone, 0)
+        or r.booked > p.amount`,
+
+  "a refund's money stands as the refund does: held, taken, or given back": `
+    select r.id as refund, r.topup_id as topup, r.status, r.amount, h.amount as held, e.kind as ended_by, c.amount as came_back
+      from topup_refunds r
+      left join transfers h on h.id = derived_id(r.id, 'hold')
+       and (h.kind, h.code, h.account_id, h.reference, h.amount) = ('hold', 2, r.account_id, r.topup_id, r.amount)
+      left join transfers e on e.hold_id = h.id
+      left join transfers c on c.id = derived_id(r.id, 'failed')
+     where case when r.refund_call is null then h.id is not null
+                when r.succeeded_at is not null then e.kind is distinct from 'capture'
+                when r.status = 'failed' then e.kind is distinct from 'void'
+                else h.id is null or e.id is not null end
+        or c.amount is distinct from
+           case when r.status = 'failed' and r.booked > 0 and (r.refund_call is null or r.succeeded_at is not null) then r.booked end`,
+
   // Numbers of the chart: 1 order, 20 to 22 the ends of an order without a code, 30 top-up by card; platform 1 card clearing, 3 revenue.
-  'orders and card top-ups move money in their own ways only, against their own platform account': `
+  'orders, card top-ups and refunds to the card move money in their own ways only, against their own platform account': `
     select t.id as transfer, t.account_id as account, t.number, t.kind, t.code, t.contra, t.amount, h.code as hold_code
       from transfers t
       left join transfers h on h.id = t.hold_id
      where (t.code = 30 and (t.kind <> 'credit' or t.contra <> 1))
         or (t.code = 1 and (t.kind not in ('hold', 'capture') or t.contra <> 3))
         or (t.code in (20, 21) and (t.kind <> 'void' or h.code <> 1))
-        or (h.code = 1 and t.code not in (1, 20, 21, 22))`,
+        or (h.code = 1 and t.code not in (1, 20, 21, 22))
+        or (t.code = 2 and (t.kind not in ('hold', 'capture', 'void', 'credit') or t.contra <> 4))
+        or (h.code = 2 and t.code not in (2, 22))`,
 }
 
 /** Everything open is over, or somebody was told, within its time. A quarter of an hour, so that a restart is none of this. */
@@ -228,10 +258,15 @@ const overdueChecks: Record<string, string> = {
       from (select id, seq, recorded_at from transfers union all select id, seq, recorded_at from house_entries) s
      where s.seq > (select coalesce(max(last_seq), 0) from seals) and s.recorded_at < house_now() - interval '1 hour'`,
 
-  // Wire time, these two.
+  // Wire time, these three.
   'a payment is looked at when its look is due': `
     select id as topup, account_id as account, status, next_look_at
       from topups
+     where next_look_at < now() - interval '15 minutes'`,
+
+  'a refund is looked at when its look is due': `
+    select id as refund, topup_id as topup, status, next_look_at
+      from topup_refunds
      where next_look_at < now() - interval '15 minutes'`,
 
   'a letter is sent when its turn has come': `
