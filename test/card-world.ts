@@ -20,13 +20,13 @@ import { auditLedger } from '../server/ledger/audit/audit.ts'
 import { createLedger } from '../server/ledger/ledger.ts'
 import { openStripe } from '../server/payments/card/stripe.ts'
 import { createPayments, type Payments, settleQueue } from '../server/payments/payments.ts'
-import { paymentsRoutes, stripeWebhook } from '../server/payments/routes.ts'
+import { paymentsRoutes, staffEventsRoutes, stripeWebhook } from '../server/payments/routes.ts'
 import { type Announcement, createAnnounce } from '../server/platform/announce.ts'
 import { answerRefusal, Refusal } from '../server/platform/answer.ts'
 import { wireClock } from '../server/platform/clock.ts'
 import { newId, readId } from '../server/platform/ids.ts'
 import { type Log, openLog } from '../server/platform/log.ts'
-import { openQueue } from '../server/platform/queue.ts'
+import { openQueue, type Queue } from '../server/platform/queue.ts'
 import { createRouteTable } from '../server/platform/route.ts'
 import { freshDatabase } from './database.ts'
 
@@ -76,14 +76,18 @@ export async function startCardWorld() {
       livemode?: boolean
       /** It dies in the middle of what it does: nobody waits for its end. */
       dies?: boolean
+      /** Where it believes to be found. */
+      publicUrl?: string
+      /** What takes its jobs, instead of the world's queue. */
+      takesJobs?: Pick<Queue, 'send'>
     } = {},
   ): Payments {
-    const { webhookSecrets = SECRETS, livemode = false, dies = false, ...more } = settings
+    const { webhookSecrets = SECRETS, livemode = false, dies = false, takesJobs = queue, ...more } = settings
     const payments = createPayments({
       database: db.database,
       ledger,
       announce,
-      queue,
+      queue: takesJobs,
       // Nobody here has an address: whom receipts reach is a story of the whole house.
       mail: { send: () => assert.fail('A customer of this world gets no mail') },
       log,
@@ -140,6 +144,7 @@ export async function startCardWorld() {
       operator: signedIn,
     })
     paymentsRoutes(table, over)
+    staffEventsRoutes(table, over)
     stripeWebhook(table, over)
     http.route('/', table.hono)
     http.onError((error, c) => {
