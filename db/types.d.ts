@@ -88,6 +88,12 @@ export interface CardEventState {
   tested_at: Timestamp | null;
 }
 
+export interface CardLists {
+  list: string;
+  next_read_at: Generated<Timestamp>;
+  read_until: Generated<Timestamp>;
+}
+
 export interface Countries {
   code: string;
   dial_code: string;
@@ -101,12 +107,73 @@ export interface Directory {
   subject: string;
 }
 
+export interface Disputes {
+  account_id: Int8;
+  amount: Int8;
+  charge_refundable: boolean;
+  closed_at: Timestamp | null;
+  covered: Generated<Int8>;
+  evidence_due_by: Timestamp | null;
+  external_id: string;
+  hold_id: string | null;
+  id: string;
+  kind: string;
+  last_error: string | null;
+  look: Generated<number>;
+  network_reason_code: string | null;
+  next_look_at: Timestamp | null;
+  opened_at: Timestamp;
+  reason: string;
+  round: Generated<number>;
+  shortfall: Generated<Int8>;
+  state: string;
+  stripe_status: string;
+  topup_id: string;
+}
+
 export interface Favourites {
   account_id: Int8;
   country: string;
   created_at: Timestamp;
   place: number;
   service: string;
+}
+
+export interface FraudWarnings {
+  account_id: Int8;
+  actionable: boolean;
+  asked_at: Timestamp | null;
+  asked_by: Int8 | null;
+  closed_at: Timestamp | null;
+  decided_at: Timestamp | null;
+  decided_by: Int8 | null;
+  external_id: string;
+  fraud_type: string;
+  frozen: Generated<Int8>;
+  hold_id: string | null;
+  id: string;
+  last_error: string | null;
+  look: Generated<number>;
+  next_look_at: Timestamp | null;
+  opened_at: Timestamp;
+  refund_id: string | null;
+  round: Generated<number>;
+  status: string;
+  topup_id: string;
+  why: string | null;
+}
+
+export interface Freezes {
+  account_id: Int8;
+  amount: Int8;
+  dispute_id: string | null;
+  hold_id: string;
+  outcome: string | null;
+  round: number;
+  shortfall: Generated<Int8>;
+  topup_id: string;
+  warning_id: string | null;
+  why: string;
 }
 
 export interface FunctionFiles {
@@ -402,6 +469,8 @@ export interface Topups {
   release_due: Generated<boolean>;
   session_call: Json;
   session_id: string | null;
+  started_address: string | null;
+  started_user_agent: string | null;
   status: Generated<string>;
   taken_at: Timestamp | null;
   three_d_secure: Json | null;
@@ -432,9 +501,13 @@ export interface DB {
   api_keys: ApiKeys;
   balance_transactions: BalanceTransactions;
   card_event_state: CardEventState;
+  card_lists: CardLists;
   countries: Countries;
   directory: Directory;
+  disputes: Disputes;
   favourites: Favourites;
+  fraud_warnings: FraudWarnings;
+  freezes: Freezes;
   function_files: FunctionFiles;
   house_clock: HouseClock;
   house_entries: HouseEntries;

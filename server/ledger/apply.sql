@@ -465,3 +465,13 @@ begin
 end $$;
 revoke all on function ledger_move_deadline(bigint, uuid, timestamptz) from public;
 grant execute on function ledger_move_deadline(bigint, uuid, timestamptz) to mobilesms_app;
+
+-- Nobody moves this account's money until the caller's transaction ends; what it reads of the figures now stays true until then.
+create or replace function ledger_lock(p_account bigint) returns void
+language sql security definer
+set search_path = public, pg_temp
+as $$
+  select from ledger_accounts where id = p_account for no key update
+$$;
+revoke all on function ledger_lock(bigint) from public;
+grant execute on function ledger_lock(bigint) to mobilesms_app;

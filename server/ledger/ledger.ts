@@ -179,6 +179,11 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
       return lanes().submit(group)
     },
 
+    /** Keeps others from moving this account's money until the caller's transaction ends, so that what it decides by a balance holds. */
+    async lock(tx: pg.PoolClient, accountId: bigint): Promise<void> {
+      await tx.query('select ledger_lock($1)', [accountId])
+    },
+
     /** Null: there is no such account. */
     async balance(db: Queryable, accountId: bigint): Promise<AccountBalance | null> {
       const { rows } = await db.query<Row<'ledger_accounts'>>({

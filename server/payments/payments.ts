@@ -12,6 +12,7 @@ import { newId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/mail.ts'
 import type { Queue, Tick } from '../platform/queue.ts'
+import { createDisputes } from './card/disputes.ts'
 import { createEndpointTest } from './card/endpoint.ts'
 import { createEvents } from './card/events.ts'
 import { createGaps } from './card/gaps.ts'
@@ -19,6 +20,8 @@ import { createReconciliation } from './card/reconcile.ts'
 import { createRefunds } from './card/refunds.ts'
 import { createSettle, find } from './card/settle.ts'
 import { type CardCompany, openStripe, referenceOf, type SessionCall } from './card/stripe.ts'
+import { type CardsBlocked, cardsBlockedBy, disputesOf } from './dispute.ts'
+import { createDisputeLetters } from './dispute-letters.ts'
 import { createLetters } from './letters.ts'
 import { receiptOf, refundReceiptOf, type SellerSettings, statementSuffix } from './receipt.ts'
 import { printRefund, REFUND_COLUMNS, readRefundRow, refundsOf } from './refund.ts'
@@ -50,6 +53,8 @@ const START_WAIT_MS = 10_000
 const RETURN_WAIT_MS = 4_000
 const JOB_WAIT_MS = 5_000
 const CLOSE_WAIT_MS = 3_000
+const ADDRESS_CHARACTERS_MAX = 100
+const USER_AGENT_CHARACTERS_MAX = 300
 
 export type Started = { ok: true; topup: Topup } | { ok: false; refused: Refused }
 
@@ -99,6 +104,12 @@ export function createPayments(dependencies: {
     settle: (topupId) => settle(topupId, 'event', JOB_WAIT_MS),
     onRefund: letters.refund,
   })
+  const disputes = createDisputes({
+    ...dependencies,
+    card,
+    livemode: settings.livemode,
+    letters: createDisputeLetters({ ...dependencies, publicUrl: settings.publicUrl }),
+  })
   const reconciliation = createReconciliation({
     ...dependencies,
     card,
@@ -110,7 +121,12 @@ export function createPayments(dependencies: {
     livemode: settings.livemode,
     secrets: settings.stripe.webhookSecrets,
     installation,
-    actions: { settle: settleForEvent, refund: refunds.learn },
+    actions: {
+      settle: settleForEvent,
+      refund: refunds.learn,
+      dispute: disputes.learn,
+      warning: disputes.learnWarning,
+    },
   })
   const { fillGap } = createGaps({ ...dependencies, card, livemode: settings.livemode, installation, events })
   const endpoint = createEndpointTest({
@@ -130,6 +146,8 @@ export function createPayments(dependencies: {
     method: unknown
     amount: unknown
     idempotencyKey: string | null
+    /** Where the request came from, for the evidence in a dispute. */
+    from?: { address: string; userAgent: string } | null
   }): Promise<Started> {
     if (request.method !== 'card') {
       return refuse({
@@ -141,8 +159,10 @@ export function createPayments(dependencies: {
     const amount = readAmount(request.amount)
     const outside = amount === null ? notAnAmount(request.amount) : outsideLimits(amount)
     if (amount === null || outside) return refuse(outside!)
+    const blocked = await cardsBlockedBy(database.pool, request.accountId)
+    if (blocked) return refuse(cardsBlocked(blocked))
 
-    const topupId = await intend(request.accountId, amount, request.idempotencyKey)
+    const topupId = await intend(request.accountId, amount, request.idempotencyKey, request.from ?? null)
     if (topupId === null) {
       return refuse({
         code: 'idempotency_key_reused',
@@ -161,7 +181,12 @@ export function createPayments(dependencies: {
   }
 
   /** The intent, committed before anybody outside hears of it. Null: the key belongs to another request. */
-  async function intend(accountId: bigint, amount: Usd, idempotencyKey: string | null): Promise<string | null> {
+  async function intend(
+    accountId: bigint,
+    amount: Usd,
+    idempotencyKey: string | null,
+    from: { address: string; userAgent: string } | null,
+  ): Promise<string | null> {
     const fingerprint = `topup card ${amount}`
     const ours = await installation()
     return database.transaction(async (tx) => {
@@ -187,8 +212,8 @@ export function createPayments(dependencies: {
         }
       }
       await tx.query(
-        `insert into topups (id, account_id, amount, session_call, created_at, expires_at, next_look_at)
-         values ($1, $2, $3, $4, house_now(), house_now() + make_interval(secs => $5), now() + make_interval(secs => $6))`,
+        `insert into topups (id, account_id, amount, session_call, created_at, expires_at, next_look_at, started_address, started_user_agent)
+         values ($1, $2, $3, $4, house_now(), house_now() + make_interval(secs => $5), now() + make_interval(secs => $6), $7, $8)`,
         [
           id,
           accountId,
@@ -196,6 +221,8 @@ export function createPayments(dependencies: {
           JSON.stringify(sessionCall(id, amount, ours, await customerOf(tx, accountId))),
           LIFE_SECONDS,
           ABANDONED_AFTER_SECONDS + 1,
+          from?.address.slice(0, ADDRESS_CHARACTERS_MAX) ?? null,
+          from?.userAgent.slice(0, USER_AGENT_CHARACTERS_MAX) ?? null,
         ],
       )
       return id
@@ -315,8 +342,9 @@ export function createPayments(dependencies: {
     const credited = topups.filter((row) => row.status === 'credited').map((row) => row.id)
     if (credited.length === 0) return topups.map((row) => printTopup(row, { ...NOTHING_SINCE }))
     const oldestId = credited.reduce((a, b) => (a < b ? a : b))
-    const [returns, standings, balance] = await Promise.all([
+    const [returns, claims, standings, balance] = await Promise.all([
       refundsOf(database.pool, credited),
+      disputesOf(database.pool, credited),
       standingsOf(database.pool, accountId, oldestId),
       ledger.balance(database.pool, accountId),
     ])
@@ -330,7 +358,7 @@ export function createPayments(dependencies: {
         returnable: printAmount(standing.beforeABank ? micros(0n) : payable.get(row.id)!),
         disputed: printAmount(standing.disputed),
         refunds: returns.filter((refund) => refund.topupId === row.id).map(printRefund),
-        disputes: [],
+        disputes: claims.get(row.id) ?? [],
       })
     })
   }
@@ -403,6 +431,7 @@ export function createPayments(dependencies: {
   async function sweep(signal?: AbortSignal): Promise<void> {
     await sweepTopups(signal)
     await refunds.sweep(signal)
+    if (!signal?.aborted) await disputes.sweep(signal)
     if (!signal?.aborted) await events.sweep(signal)
   }
 
@@ -421,6 +450,9 @@ export function createPayments(dependencies: {
     /** Sends back to the card what is unspent of a top-up (card/refunds.ts). */
     sendBack: refunds.request,
     learnRefund: refunds.learn,
+    /** What the outside told of a dispute, or of a warning of fraud (card/disputes.ts). */
+    learnDispute: disputes.learn,
+    learnWarning: disputes.learnWarning,
     /** A webhook. */
     event: events.receive,
     settleJob: events.job,
@@ -466,6 +498,21 @@ const NOTHING_SINCE: Aftermath = { returned: '0.00', returnable: '0.00', dispute
 
 function refuse(refused: Refused): Started {
   return { ok: false, refused }
+}
+
+/** What happened, where the money is, what can be done; by what a bank says. */
+function cardsBlocked({ why }: CardsBlocked): Refused {
+  const because = {
+    dispute: 'Your bank disputes a payment to us, so no card is taken until it has decided.',
+    inquiry: 'Your bank asks about a payment to us, so no card is taken until that is settled.',
+    warning:
+      'A bank doubts that a payment to us was made by its cardholder, so no card is taken until we have looked at it.',
+    lost: 'Your bank took back a payment to us, so no card is taken for this account any more.',
+  }[why]
+  return {
+    code: 'cards_blocked_by_dispute',
+    detail: `${because} Nothing was charged. What is available can be spent; Top-Up shows the payment in question, and our support answers what is not clear.`,
+  }
 }
 
 function notAnAmount(sent: unknown): Refused {

@@ -9,9 +9,10 @@ import type { Queryable } from '../platform/db.ts'
 /** Sent back or on its way, of the top-up `t` of the query. A refund that failed took nothing. */
 const RETURNED = `coalesce((select sum(r.booked) from topup_refunds r where r.topup_id = t.id and r.status <> 'failed'), 0)`
 /** What banks took or froze of the top-up `t` of the query. */
-const DISPUTED = '0'
-/** Whether a bank is deciding about the top-up `t` of the query: nothing is sent back beside that. */
-const BEFORE_A_BANK = 'false'
+const DISPUTED = `coalesce((select sum(d.covered) from disputes d where d.topup_id = t.id), 0)`
+/** Whether a bank is deciding about the top-up `t` of the query, or took it back: nothing is sent back beside that. */
+const BEFORE_A_BANK = `(exists (select from disputes d where d.topup_id = t.id and (d.state = 'frozen' or d.stripe_status = 'lost'))
+  or exists (select from fraud_warnings w where w.topup_id = t.id and w.closed_at is null))`
 
 const LEFT = `case when t.status = 'credited' then greatest(0, t.amount - ${RETURNED} - ${DISPUTED}) else 0 end`
 
@@ -24,6 +25,19 @@ export async function lockTopup(tx: pg.PoolClient, topupId: string): Promise<voi
 export async function remainingOf(tx: Queryable, topupId: string): Promise<Usd> {
   const { rows } = await tx.query<{ left: string }>(`select ${LEFT} as left from topups t where t.id = $1`, [topupId])
   return micros(rows[0]?.left ?? 0n)
+}
+
+/** Top-ups of which a bank wants more than it has, although there is something left by now. */
+export async function uncoveredTopups(db: Queryable, topupsMax: number): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    `select t.id
+       from topups t
+      where t.id in (select d.topup_id from disputes d where d.state <> 'released' and d.covered < d.amount)
+        and ${LEFT} > 0
+      limit $1`,
+    [topupsMax],
+  )
+  return rows.map(({ id }) => id)
 }
 
 /** How the money of a top-up stands. `amount` = what is left + `returned` + `disputed`, while it is credited. */

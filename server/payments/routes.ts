@@ -42,11 +42,23 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
       example: { method: 'card', amount: '10.00' },
       idempotent: true,
       answers: { 201: topupSchema },
-      refuses: ['invalid_amount', 'amount_below_minimum', 'amount_above_maximum', 'account_suspended'],
+      refuses: [
+        'invalid_amount',
+        'amount_below_minimum',
+        'amount_above_maximum',
+        'account_suspended',
+        'cards_blocked_by_dispute',
+      ],
     },
     async (c, { body: { method, amount } }) => {
       const { accountId } = c.get('caller')
-      const started = await payments.start({ accountId, method, amount, idempotencyKey: readIdempotencyKey(c) })
+      const started = await payments.start({
+        accountId,
+        method,
+        amount,
+        idempotencyKey: readIdempotencyKey(c),
+        from: { address: c.get('address') ?? '', userAgent: c.req.header('user-agent') ?? '' },
+      })
       return started.ok ? c.json(started.topup, 201) : answerRefusal(c, started.refused)
     },
   )

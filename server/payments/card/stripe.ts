@@ -41,6 +41,8 @@ export type RefundCall = { idempotencyKey: string; parameters: Stripe.RefundCrea
 /** A charge read together with its payment. */
 export type Charge = Stripe.Charge
 export type BalanceTransaction = Stripe.BalanceTransaction
+export type Dispute = Stripe.Dispute
+export type FraudWarning = Stripe.Radar.EarlyFraudWarning
 
 export type CardCompany = ReturnType<typeof openStripe>
 
@@ -158,6 +160,24 @@ export function openStripe(settings: { secretKey: string; apiUrl: string | null 
           return answer(stripe.radar.earlyFraudWarnings.list(asked, READ_ONCE))
       }
     },
+
+    /** With the movements of money that belong to it. */
+    readDispute(disputeId: string): Promise<Answer<Dispute>> {
+      return answer(stripe.disputes.retrieve(disputeId))
+    },
+
+    readFraudWarning(warningId: string): Promise<Answer<FraudWarning>> {
+      return answer(stripe.radar.earlyFraudWarnings.retrieve(warningId))
+    },
+
+    /** One page of the disputes that began since `createdFrom`, newest first. */
+    listDisputes(page: ListPage): Promise<Answer<Listed<Dispute>>> {
+      return answer(stripe.disputes.list(pageParams(page), READ_ONCE))
+    },
+
+    listFraudWarnings(page: ListPage): Promise<Answer<Listed<FraudWarning>>> {
+      return answer(stripe.radar.earlyFraudWarnings.list(pageParams(page), READ_ONCE))
+    },
   }
 }
 
@@ -172,7 +192,7 @@ export type ListPage = {
   createdFrom?: number | undefined
   createdUntil?: number | undefined
 }
-type Listed<Item> = { data: Item[]; has_more: boolean }
+export type Listed<Item> = { data: Item[]; has_more: boolean }
 
 const READ_ONCE: Stripe.RequestOptions = { maxNetworkRetries: 0 }
 
