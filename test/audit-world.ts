@@ -565,17 +565,19 @@ export async function openAuditWorld() {
        values (gen_random_uuid(), 'ana@example.com', 's', 't', 'h', true, now() - interval '16 minutes')`,
   }
 
-  /** What is late, and not so late that anybody should be called. */
+  /** What is late, to the very moment at which somebody would be called. */
   const inTime: Record<string, string> = {
-    'an order': `update orders set expires_at = house_now() - interval '14 minutes' where id = '${waiting}'`,
-    'a hold': `update open_holds set expires_at = house_now() - interval '19 minutes'`,
-    'a message': `insert into inbox (source, external_id, subject, body, received_at) values ('sms:generic', 'x', '+447700900010', '{}', house_now() - interval '14 minutes')`,
+    'an order': `update orders set expires_at = house_now() - interval '15 minutes' where id = '${waiting}'`,
+    'a hold': `update open_holds set expires_at = house_now() - interval '20 minutes'`,
+    'a message': `insert into inbox (source, external_id, subject, body, received_at) values ('sms:generic', 'x', '+447700900010', '{}', house_now() - interval '15 minutes')`,
+    'an event that was set aside, of which a person was told': `insert into inbox (source, external_id, subject, body, received_at, set_aside_at) values ('stripe', 'x', 'pi_x', '{}', house_now() - interval '1 day', house_now() - interval '1 day')`,
+    'an event about what nobody here knows': `insert into inbox (source, external_id, subject, body, received_at, outcome) values ('stripe', 'x', 'pi_x', '{}', house_now() - interval '1 day', 'unknown_object')`,
     'a message that was decided long ago': `insert into inbox (source, external_id, subject, body, received_at, handled_at) values ('sms:generic', 'x', '+447700900010', '{}', house_now() - interval '1 day', house_now() - interval '1 day')`,
-    'a seal': `update transfers set recorded_at = house_now() - interval '59 minutes'`,
-    'a look at a payment': `update topups set next_look_at = now() - interval '14 minutes' where id = '${REFUSED}'`,
-    'a look at a refund': `update topup_refunds set next_look_at = now() - interval '14 minutes'`,
+    'a seal': `update transfers set recorded_at = house_now() - interval '1 hour'`,
+    'a look at a payment': `update topups set next_look_at = now() - interval '15 minutes' where id = '${REFUSED}'`,
+    'a look at a refund': `update topup_refunds set next_look_at = now() - interval '15 minutes'`,
     'a letter': `insert into mail_outbox (id, to_address, subject, body_text, body_html, can_switch_off, next_attempt_at)
-      values (gen_random_uuid(), 'ana@example.com', 's', 't', 'h', true, now() - interval '14 minutes')`,
+      values (gen_random_uuid(), 'ana@example.com', 's', 't', 'h', true, now() - interval '15 minutes')`,
   }
 
   return {

@@ -20,6 +20,13 @@ export type Verdict = {
 
 export type Copy = ReturnType<typeof copyCheckout>
 
+/** What runs, each in a group of its own: it ends with this process, also with one that is told to end. */
+const running = new Set<number>()
+process.on('exit', () => {
+  for (const pid of running) endGroup(pid)
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
 export function copyCheckout() {
   const folder = mkdtempSync(join(tmpdir(), 'copy-of-checkout-'))
   cpSync(ROOT, folder, {
@@ -74,6 +81,8 @@ export function copyCheckout() {
           stdio: ['ignore', 'pipe', 'pipe'],
         },
       )
+      const { pid } = child
+      if (pid !== undefined) running.add(pid)
       let said = ''
       let complained = ''
       child.stdout.on('data', (chunk) => {
@@ -85,12 +94,13 @@ export function copyCheckout() {
       let late = false
       const timer = setTimeout(() => {
         late = true
-        endGroup(child.pid)
+        endGroup(pid)
       }, secondsMax * 1000)
       const code = await new Promise((resolve) => child.once('close', resolve))
       clearTimeout(timer)
-      endGroup(child.pid)
-      if (code !== 0) await dropDatabasesOf(child.pid!)
+      endGroup(pid)
+      if (pid !== undefined) running.delete(pid)
+      if (code !== 0) await dropDatabasesOf(pid!)
       const passed: string[] = []
       let failed: Verdict['failed'] = null
       for (const line of said.split('\n').filter((text) => text.startsWith('{"'))) {

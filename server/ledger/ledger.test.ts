@@ -19,7 +19,7 @@ import { type Log, openLog } from '../platform/log.ts'
 import { auditLedger } from './audit/audit.ts'
 import type { Cause, HoldCause } from './chart.ts'
 import { bookHouseEntry } from './house.ts'
-import { type Command, createLedger, type Ledger, type Outcome } from './ledger.ts'
+import { type Command, createLedger, type HouseEntry, type Ledger, type Outcome } from './ledger.ts'
 
 const tables: Record<string, string> = {
   'an order holds its price and takes it when the code arrives': `
@@ -941,6 +941,20 @@ test('the house books its own movements once', async () => {
   assert.equal(await bookHouseEntry(pool, entry), 'ok')
   assert.equal(await bookHouseEntry(pool, entry), 'exists')
   assert.equal(await bookHouseEntry(pool, { ...entry, amount: usd('0.60') }), 'exists_with_different_fields')
+})
+
+test('through the door, too; and an id that two facts share is a bug, not a refusal', async () => {
+  const pool = db.database.pool
+  const balance = () => ledger.platformBalance(pool, 'supplier_costs')
+  const entry = { debit: 'supplier_costs', credit: 'bank', amount: usd('0.07'), code: 'supplier_cost' } as const
+  const [first, back] = [0, 1].map(() => ({ ...entry, id: newId(), reference: newId() })) as [HouseEntry, HouseEntry]
+  assert.equal(await balance(), 0n)
+  assert.equal(await ledger.book(pool, first), 'ok')
+  assert.equal(await ledger.book(pool, first), 'exists')
+  await assert.rejects(ledger.book(pool, { ...first, amount: usd('0.08') }), /belongs to another movement/)
+  assert.equal(await balance(), usd('0.07'))
+  await ledger.book(pool, { ...back, debit: 'bank', credit: 'supplier_costs', amount: usd('0.02') })
+  assert.equal(await balance(), usd('0.05'))
 })
 
 test('summing up the deltas changes no total, in no snapshot, with everybody writing beside it', async () => {

@@ -7,10 +7,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { appendFile, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, mock, test } from 'node:test'
 import pg from 'pg'
 import { usd } from '../../contract/money.ts'
 import { freshDatabase, type TestDatabase } from '../../test/database.ts'
@@ -209,6 +209,25 @@ test('fifty ranges are sealed in one run at most; the next one goes on, and the 
   }
   assert.deepEqual(words(), [])
   await expectAllSealed(file)
+})
+
+test('what the file is told is on the disk when the run is over, and a new file with its folder', async () => {
+  await emptyBooks()
+  const any = await open(import.meta.filename)
+  const sync = mock.method(Object.getPrototypeOf(any), 'sync')
+  try {
+    const seal = sealer(join(folder, 'synced.log'))
+    // On Windows a folder cannot be opened, nor need be.
+    for (const syncs of [process.platform === 'win32' ? 1 : 2, 1]) {
+      sync.mock.resetCalls()
+      await ledger.submit(gift(1n))
+      assert.equal(await seal(), 1)
+      assert.equal(sync.mock.callCount(), syncs)
+    }
+  } finally {
+    sync.mock.restore()
+    await any.close()
+  }
 })
 
 test('while another process is at it, neither the seals nor their file are touched', async () => {
