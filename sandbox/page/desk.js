@@ -9,7 +9,9 @@ function show(parts) {
     shown.set(name, parts[name])
     // What has focus keeps it, though its element is drawn anew.
     const focused = part.contains(document.activeElement) ? document.activeElement : null
+    const unfolded = [...part.querySelectorAll('details[open]')].map(({ id }) => id)
     part.innerHTML = parts[name]
+    for (const id of unfolded) document.getElementById(id)?.setAttribute('open', '')
     if (!focused) continue
     const again = focused.id && document.getElementById(focused.id)
     if (again) again.focus({ preventScroll: true })

@@ -3,10 +3,11 @@ import { html } from 'hono/html'
 import type { Order } from '../../contract/contract.ts'
 import { type Html, layout } from '../layout.ts'
 import type { MailView, ServerMode } from '../mail/mail.ts'
-import { dollars } from '../money.ts'
 import { type PhonesView, serviceName } from '../phones/phones.ts'
-import type { BankView, DeliveryMode } from '../stripe/stripe.ts'
+import type { BankView } from '../stripe/stripe.ts'
+import { bankPart } from './bank.ts'
 import type { Entry } from './log.ts'
+import { press, time } from './parts.ts'
 
 export type DeskView = {
   phones: PhonesView
@@ -20,7 +21,7 @@ export type DeskView = {
 export function parts(view: DeskView): Record<'phones' | 'bank' | 'clock' | 'mail' | 'log' | 'said', string> {
   return {
     phones: String(phones(view)),
-    bank: String(bank(view)),
+    bank: String(bankPart(view)),
     clock: String(clock(view)),
     mail: String(mail(view)),
     log: String(log(view)),
@@ -48,7 +49,7 @@ export function desk(view: DeskView, to: string): Html {
         </section>
         <section aria-labelledby="bank" class="column">
           <h2 id="bank">Bank</h2>
-          <div data-part="bank">${bank(view)}</div>
+          <div data-part="bank">${bankPart(view)}</div>
         </section>
         <section aria-labelledby="clock" class="column">
           <h2 id="clock">Clock</h2>
@@ -180,65 +181,6 @@ function otherNumber(to: string): Html {
     </form>`
 }
 
-const modes: { mode: DeliveryMode; word: string; does: string }[] = [
-  { mode: 'on', word: 'On', does: 'sent at once' },
-  { mode: 'off', word: 'Lost', does: 'never sent, also not later' },
-  { mode: 'double', word: 'Doubled', does: 'each sent twice' },
-  { mode: 'late', word: 'Late', does: 'sent after 5 seconds' },
-  { mode: 'reordered', word: 'Reordered', does: 'the last one first' },
-  { mode: 'withheld', word: 'Withheld', does: 'not sent before you release them' },
-]
-
-function bank(view: DeskView): Html {
-  const { bank } = view
-  const now = modes.find((each) => each.mode === bank.mode)!
-  return html`
-    <form method="post" action="/stripe/webhooks">
-      <fieldset class="choice">
-        <legend>Webhooks: ${now.does}</legend>
-        ${modes.map(
-          ({ mode, word }) =>
-            html`<button name="mode" value="${mode}" id="mode-${mode}" aria-pressed="${mode === bank.mode ? 'true' : 'false'}">${word}</button>`,
-        )}
-      </fieldset>
-    </form>
-    ${bank.waiting > 0 ? html`<p class="quiet">${bank.waiting} on the way; repeated until the server takes them.</p>` : ''}
-    <h3>Payments</h3>
-    ${
-      bank.payments.length === 0
-        ? html`<p class="empty">Payments will stand here. <a href="${view.publicUrl}/top-up">Top up</a> with the card
-          4000 0000 0000 3220.</p>`
-        : html`<ul class="lines payments">${bank.payments.map((payment) => paymentRow(view, payment))}</ul>`
-    }`
-}
-
-const paymentStates: Record<BankView['payments'][number]['state'], { word: string; ink: string }> = {
-  open: { word: 'Not paid yet', ink: 'quiet' },
-  asked: { word: 'The bank waits for the customer', ink: 'held' },
-  failed: { word: 'No card worked yet', ink: 'refused' },
-  reserved: { word: 'Reserved, not taken', ink: 'held' },
-  captured: { word: 'Taken', ink: 'arrived' },
-  released: { word: 'Let go, nothing taken', ink: 'refused' },
-  expired: { word: 'Closed unpaid', ink: 'quiet' },
-}
-
-function paymentRow(view: DeskView, payment: BankView['payments'][number]): Html {
-  const { word, ink } = paymentStates[payment.state]
-  return html`<li>
-    <p class="edge"><span class="${ink}">${word} <span class="at">${time(view, payment.created * 1_000)}</span></span> <span class="amount">${dollars(payment.amount)}</span></p>
-    <p class="about">
-      ${payment.card || payment.reason ? html`<span class="quiet">${about(payment)}</span>` : ''}
-      ${payment.topup ? html`<a href="${view.publicUrl}/topups/${payment.topup}">Top-up<span class="unseen"> of ${dollars(payment.amount)}, ${word}</span></a>` : ''}
-      ${payment.page ? html`<a href="${payment.page}">Payment page</a>` : ''}
-    </p>
-  </li>`
-}
-
-function about(payment: BankView['payments'][number]): string {
-  const said = [payment.card && named(payment.card), payment.reason?.replace(/\.$/, '')]
-  return `${said.filter(Boolean).join('. ')}.`
-}
-
 const leaps = [
   { seconds: 120, word: '+2 min', does: 'A number can be cancelled.' },
   { seconds: 1_200, word: '+20 min', does: 'Open orders end; their money is free again.' },
@@ -300,31 +242,8 @@ function log(view: DeskView): Html {
   <p class="quiet">In real time, which the buttons do not move.</p>`
 }
 
-function press(
-  action: string,
-  fields: Record<string, string>,
-  word: string,
-  more: { id: string; more?: string; primary?: boolean },
-): Html {
-  return html`<form method="post" action="${action}">
-    ${Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}
-    <button id="${more.id}"${more.primary ? html` class="primary"` : ''}>${word}${more.more ? html`<span class="unseen">${more.more}</span>` : ''}</button>
-  </form>`
-}
-
 function orderPage(view: DeskView, order: Order): string {
   return `${view.publicUrl}/numbers/${order.id}`
-}
-
-function time(view: DeskView, at: number, withSeconds = true): string {
-  return new Intl.DateTimeFormat('en-GB', {
-    timeZone: view.phones.timeZone,
-    hour: '2-digit',
-    minute: '2-digit',
-    ...(withSeconds && { second: '2-digit' }),
-    // Another day than today's must say so.
-    ...(Math.abs(at - view.now) > 12 * 3_600_000 && { day: 'numeric', month: 'short' }),
-  }).format(at)
 }
 
 function aheadInWords(ahead: number): string {
@@ -346,10 +265,6 @@ const countries = new Intl.DisplayNames('en', { type: 'region' })
 
 function countryName(code: string): string {
   return /^[A-Z]{2}$/.test(code) ? (countries.of(code) ?? code) : code
-}
-
-function named(word: string): string {
-  return word.charAt(0).toUpperCase() + word.slice(1)
 }
 
 function spaced(number: number): string {

@@ -85,3 +85,43 @@ test('an open desk is told what changed, and the log keeps a hundred sentences',
   closing.abort()
   await reading
 })
+
+test('the buttons of the bank say what happens later to a payment, and what became of it', async () => {
+  const session = await world.stripe.checkout.sessions.create(asked(5_000))
+  const { body } = await world.control('/stripe/pay', { session: session.id, card: '4000000032200000' })
+  assert.ok((await desk()).includes('Let the hold lapse'))
+  await world.stripe.paymentIntents.capture(body['payment_intent'] as string)
+  const press = async (action: string, fields: Record<string, string>) => {
+    const answer = await fetch(world.sandbox.url + action, {
+      method: 'POST',
+      body: new URLSearchParams(fields),
+      redirect: 'manual',
+    })
+    assert.equal(answer.status, 303, await answer.text())
+    return desk()
+  }
+  const { latest_charge: charge } = await world.stripe.paymentIntents.retrieve(body['payment_intent'] as string)
+  const payment = charge as string
+  assert.ok((await desk()).includes('What happens later'))
+  await press('/stripe/refunds/next', { payment, outcome: 'pends' })
+  assert.ok((await press('/stripe/refunds', { payment, amount: '2000' })).includes('Refund of $20.00 waits'))
+  const [refund] = (await world.stripe.refunds.list({ charge: payment })).data
+  assert.ok((await press(`/stripe/refunds/${refund!.id}`, { status: 'failed' })).includes('Refund of $20.00 failed'))
+  assert.ok((await press('/stripe/warnings', { payment })).includes('The bank warned of fraud'))
+  const asks = await press('/stripe/disputes', { payment, kind: 'inquiry' })
+  assert.ok(asks.includes('Inquiry over $50.00 waits for an answer; no money moved'))
+  const [dispute] = (await world.stripe.disputes.list({ charge: payment })).data
+  const real = await press(`/stripe/disputes/${dispute!.id}`, { outcome: 'escalate' })
+  assert.ok(real.includes('Dispute over $50.00 waits for an answer'))
+  assert.ok((await press(`/stripe/disputes/${dispute!.id}`, { outcome: 'lose' })).includes('Take it up again'))
+})
+
+test('what is withheld stands on the desk until it is released', async () => {
+  await world.control('/stripe/webhooks', { mode: 'withheld' })
+  const session = await world.stripe.checkout.sessions.create(asked())
+  await world.control('/stripe/pay', { session: session.id, card: '4000000032200000' })
+  assert.ok((await desk()).includes('4 withheld.'))
+  await world.control('/stripe/webhooks/release', {})
+  assert.ok(!(await desk()).includes('withheld.'))
+  await world.control('/stripe/webhooks', { mode: 'on' })
+})

@@ -66,11 +66,9 @@ export function openDispute(bank: Bank, charge: Stripe.Charge, asked: Asked): St
   return books.transaction(() => {
     const session = sessionOf(books, charge.id)!
     if (!charge.captured) throw refused(`Charge ${charge.id} was never captured; there is nothing to dispute.`)
-    const disputed = disputesOf(bank, charge)
-      .filter((each) => stageOf(each) !== 'closed' || !isFreeOfCost(each))
-      .reduce((sum, each) => sum + each.amount, 0)
-    const amount = asked.amount ?? charge.amount_captured - disputed
-    if (amount < 1 || amount > charge.amount_captured - disputed)
+    const left = disputable(bank, charge)
+    const amount = asked.amount ?? left
+    if (amount < 1 || amount > left)
       throw refused('Not more can be disputed than was taken and is not disputed yet.', { param: 'amount' })
     reachBalance(bank, charge)
     const { kind, reason } = asked
@@ -271,6 +269,14 @@ export function closeInquiries(bank: Bank, charge: Stripe.Charge): void {
   for (const dispute of disputesOf(bank, charge)) {
     if (stageOf(dispute) === 'inquiry') decideDispute(bank, dispute, 'win')
   }
+}
+
+/** Cents of a charge that no open dispute, and none that took the money, is about. */
+export function disputable(bank: Bank, charge: Stripe.Charge): number {
+  const disputed = disputesOf(bank, charge)
+    .filter((each) => stageOf(each) !== 'closed' || !isFreeOfCost(each))
+    .reduce((sum, each) => sum + each.amount, 0)
+  return charge.amount_captured - disputed
 }
 
 export function disputesOf(bank: Bank, charge: Stripe.Charge): Stripe.Dispute[] {

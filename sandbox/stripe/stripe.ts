@@ -17,7 +17,7 @@ import { type BankView, bankView } from './view.ts'
 import { courier } from './webhooks.ts'
 
 export type { DeliveryMode } from './events.ts'
-export type { BankView } from './view.ts'
+export type { BankView, LaterView, PaymentView } from './view.ts'
 
 export type StripeStandIn = {
   /** What the desk shows of it. */

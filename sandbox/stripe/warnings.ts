@@ -29,10 +29,15 @@ export function warn(bank: Bank, charge: Stripe.Charge, fraudType: FraudType): W
 /** A dispute has come, or everything was given back: there is nothing left to act upon. */
 export function overtakeWarnings(bank: Bank, charge: Stripe.Charge): void {
   const session = sessionOf(bank.books, charge.id)!
-  for (const warning of ofSession(bank.books, 'radar.early_fraud_warning', session)) {
-    if (!warning.actionable || warning.charge !== charge.id) continue
+  for (const warning of warningsOf(bank, charge)) {
+    if (!warning.actionable) continue
     warning.actionable = false
     rewrite(bank.books, warning)
     write(bank, session, 'radar.early_fraud_warning.updated', warning, null, { actionable: true })
   }
+}
+
+export function warningsOf(bank: Bank, charge: Stripe.Charge): Warning[] {
+  const session = sessionOf(bank.books, charge.id)!
+  return ofSession(bank.books, 'radar.early_fraud_warning', session).filter((each) => each.charge === charge.id)
 }
