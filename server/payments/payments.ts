@@ -22,6 +22,7 @@ import { createSettle, find } from './card/settle.ts'
 import { type CardCompany, openStripe, referenceOf, type SessionCall } from './card/stripe.ts'
 import { type CardsBlocked, cardsBlockedBy, disputesOf } from './dispute.ts'
 import { createDisputeLetters } from './dispute-letters.ts'
+import { createInstallation } from './installation.ts'
 import { createLetters } from './letters.ts'
 import { receiptOf, refundReceiptOf, type SellerSettings, statementSuffix } from './receipt.ts'
 import { printRefund, REFUND_COLUMNS, readRefundRow, refundsOf } from './refund.ts'
@@ -113,7 +114,11 @@ export function createPayments(dependencies: {
   const reconciliation = createReconciliation({
     ...dependencies,
     card,
-    menders: { settle: (topupId) => settle(topupId, 'event', JOB_WAIT_MS), learnRefund: refunds.learn },
+    menders: {
+      settle: (topupId) => settle(topupId, 'event', JOB_WAIT_MS),
+      learnRefund: refunds.learn,
+      learnDispute: disputes.learn,
+    },
   })
   const installation = createInstallation(database)
   const events = createEvents({
@@ -483,15 +488,6 @@ export function createPayments(dependencies: {
 }
 
 const CENT = 10_000n
-
-/** What tells this installation's objects from another's, where both have the same account at the card company. */
-function createInstallation(database: Database): () => Promise<string> {
-  let known: string | null = null
-  return async () => {
-    known ??= (await database.pool.query<{ id: string }>('select id from installation')).rows[0]!.id
-    return known
-  }
-}
 
 /** Of a top-up that was not credited. */
 const NOTHING_SINCE: Aftermath = { returned: '0.00', returnable: '0.00', disputed: '0.00', refunds: [], disputes: [] }

@@ -203,13 +203,12 @@ function* linesOf(run: Run, items: Item[]): Generator<string> {
 }
 
 if (import.meta.main) {
+  let code = 2
   try {
-    process.exitCode = await reconcileByHand(process.argv.slice(2), process.env, (line) =>
-      process.stdout.write(`${line}\n`),
-    )
+    code = await reconcileByHand(process.argv.slice(2), process.env, (line) => process.stdout.write(`${line}\n`))
   } catch (error) {
-    const { message } = error as Error
-    process.stderr.write(`The reconciliation could not run: ${message}\n`)
-    process.exitCode = 2
+    process.stderr.write(`The reconciliation could not run: ${(error as Error).message}\n`)
   }
+  // The connections to Stripe are kept open for a further call, which never comes. When the last line is out, that is the end.
+  process.stdout.write('', () => process.exit(code))
 }

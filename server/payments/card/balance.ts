@@ -29,7 +29,11 @@ export const categories = {
 /** The card company cannot be read at the moment. The message is a sentence for whoever asked. */
 export class CannotRead extends Error {}
 
-export function createBalance(settings: { database: Database; card: CardCompany }) {
+export function createBalance(settings: {
+  database: Database
+  card: CardCompany
+  installation: () => Promise<string>
+}) {
   const { database, card } = settings
 
   /**
@@ -50,22 +54,25 @@ export function createBalance(settings: { database: Database; card: CardCompany 
       const { entries, more } = answer.value
       await store(entries, more ? entries.at(-1)!.id : null, pass.until)
       await onPage(entries.length)
-      if (!more) return true
-      pass = { ...pass, after: entries.at(-1)!.id }
+      if (more) pass = { ...pass, after: entries.at(-1)!.id }
+      // A pass that was cut short ends where it was to end then; what came since is another one.
+      else if (pass.resumed) pass = await beginPass()
+      else return true
     }
     return false
   }
 
   /** The pass that was cut short, or a new one that ends now. */
-  async function beginPass(): Promise<{ from: Date; until: Date; after: string | null }> {
+  async function beginPass(): Promise<{ from: Date; until: Date; after: string | null; resumed: boolean }> {
     await database.pool.query(
       `insert into reconciliation_reads (rail, read_until) select 'card', created_at from installation on conflict do nothing`,
     )
-    const { rows } = await database.pool.query<{ from: Date; until: Date; after: string | null }>(
+    const { rows } = await database.pool.query<{ from: Date; until: Date; after: string | null; resumed: boolean }>(
       `update reconciliation_reads
-          set pass_until = coalesce(pass_until, date_trunc('second', now()) + interval '1 second')
+          set pass_until = case when pass_after is null then date_trunc('second', now()) + interval '1 second' else pass_until end
         where rail = 'card'
-       returning read_until - make_interval(days => $1) as from, pass_until as until, pass_after as after`,
+       returning read_until - make_interval(days => $1) as from, pass_until as until, pass_after as after,
+                 pass_after is not null as resumed`,
       [OVERLAP_DAYS],
     )
     return rows[0]!
@@ -135,7 +142,7 @@ export function createBalance(settings: { database: Database; card: CardCompany 
     if (chargeId === null) return
     const charge = await readingOf(card.readCharge(chargeId))
     if (!charge) return
-    const reference = topupOf(charge)
+    const reference = topupOf(charge, await settings.installation())
     if (reference === null) return own(entry.id, 'foreign', null)
     if (await bringBack(database, card, charge, reference)) return own(entry.id, 'ours', reference)
     // It bears our mark, and nobody here knows it: named, until somebody does.
@@ -145,9 +152,8 @@ export function createBalance(settings: { database: Database; card: CardCompany 
   /** The charge that an entry is about in the end. Null: there is none, or it cannot be had. */
   async function chargeBehind(category: string, source: string): Promise<string | null> {
     if (is(category, 'charge')) return source
-    if (!is(category, 'refund')) return null
-    const refund = await readingOf(card.readRefund(source))
-    return idOf(refund?.charge)
+    const about = is(category, 'refund') ? card.readRefund(source) : card.readDispute(source)
+    return idOf((await readingOf<{ charge: string | { id: string } | null }>(about))?.charge)
   }
 
   async function own(id: string, owner: 'ours' | 'foreign', reference: string | null): Promise<void> {
@@ -184,6 +190,15 @@ async function sortOut(db: Queryable): Promise<void> {
     [categories.refund],
   )
   await db.query(
+    `update balance_transactions b
+        set owner = 'ours', reference = d.topup_id
+       from disputes d
+      where b.owner is null
+        and b.reporting_category = any ($1)
+        and d.external_id = b.source`,
+    [categories.dispute],
+  )
+  await db.query(
     `update balance_transactions
         set owner = case when reporting_category = any ($1) then 'house' else 'foreign' end
       where owner is null
@@ -199,11 +214,12 @@ function is(category: string, kind: keyof typeof categories): boolean {
   return (categories[kind] as readonly string[]).includes(category)
 }
 
-/** The top-up that a charge says it belongs to, by the mark that we put on its payment. Null: it bears none. */
-function topupOf(charge: Charge): string | null {
+/** The top-up that a charge says it belongs to, by the mark that we put on its payment. Null: it bears none, or another installation's. */
+function topupOf(charge: Charge, installation: string): string | null {
   const intent = typeof charge.payment_intent === 'string' ? null : charge.payment_intent
-  const mark = charge.metadata['topup_id'] ?? intent?.metadata['topup_id']
-  return mark === undefined ? null : readId('top', mark)
+  const mark = { ...intent?.metadata, ...charge.metadata }
+  if (mark['topup_id'] === undefined || (mark['installation'] ?? installation) !== installation) return null
+  return readId('top', mark['topup_id'])
 }
 
 /** Cents, or what else its currency counts; compared only where that is cents. */

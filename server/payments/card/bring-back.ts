@@ -42,8 +42,8 @@ export async function bringBack(
         topupId,
         accountId,
         BigInt(session.amount_total!) * MICROS_PER_CENT,
-        // The call itself is lost; nobody will repeat it, for its answer is known.
-        JSON.stringify({ brought_back: true, client_reference_id: session.client_reference_id }),
+        // What is left of the call, which nobody will repeat: its answer is known.
+        JSON.stringify({ client_reference_id: session.client_reference_id, metadata: session.metadata }),
         session.created,
         session.id,
         session.expires_at,

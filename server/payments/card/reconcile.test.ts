@@ -46,6 +46,7 @@ function reconciliation({ wire, menders = null }: { wire?: Wire; menders?: Mende
 const settling: Menders = {
   settle: (topupId) => world.payments.settle(topupId),
   learnRefund: (topupId, refundId) => world.payments.learnRefund(topupId, refundId),
+  learnDispute: (topupId, disputeId) => world.payments.learnDispute(topupId, disputeId),
 }
 
 async function run(by: CardReconciliation) {

@@ -16,6 +16,7 @@ import type { HouseEntry, Ledger, PlatformAccount } from '../../ledger/ledger.ts
 import type { Database, Queryable } from '../../platform/db.ts'
 import { derivedId, newId, originAt } from '../../platform/ids.ts'
 import type { Log } from '../../platform/log.ts'
+import { createInstallation } from '../installation.ts'
 import { CannotRead, categories, createBalance, microsOfCents } from './balance.ts'
 import type { CardCompany } from './stripe.ts'
 
@@ -112,6 +113,7 @@ export type Run = {
 export type Menders = {
   settle: (topupId: string) => Promise<unknown>
   learnRefund: (topupId: string, refundId: string) => Promise<unknown>
+  learnDispute: (topupId: string, disputeId: string) => Promise<unknown>
 }
 
 export type CardReconciliation = ReturnType<typeof createReconciliation>
@@ -130,7 +132,7 @@ export function createReconciliation(settings: {
 }) {
   const { database, ledger, card, log, menders, graceHours = GRACE_HOURS } = settings
   const { toldWithinMinutes = TOLD_WITHIN_MINUTES } = settings
-  const balance = createBalance({ database, card })
+  const balance = createBalance({ database, card, installation: createInstallation(database) })
   const underWay = new Set<Promise<void>>()
   const stopping = new AbortController()
 
@@ -450,7 +452,7 @@ export function createReconciliation(settings: {
 }
 
 /** What menders mend. `topup_unknown` is looked at by every run anyway. */
-const MENDABLE = `state <> 'closed' and kind in ('credit_missing', 'refund_missing') and topup_id is not null`
+const MENDABLE = `state <> 'closed' and kind in ('credit_missing', 'refund_missing', 'dispute_missing') and topup_id is not null`
 const TRY_DUE = `(tried_at is null or tried_at < now() - make_interval(mins => least(${TRY_AGAIN_MINUTES_MAX}, power(2, least(tries, 16))::int)))`
 
 type Mendable = { key: string; kind: ItemKind; topup_id: string; external_id: string }
@@ -461,6 +463,8 @@ function mendOne(menders: Menders, item: Mendable): Promise<unknown> {
       return menders.settle(item.topup_id)
     case 'refund_missing':
       return menders.learnRefund(item.topup_id, item.external_id)
+    case 'dispute_missing':
+      return menders.learnDispute(item.topup_id, item.external_id)
     default:
       throw new Error(`Nobody mends ${item.kind}`)
   }
@@ -479,15 +483,31 @@ const COUNTERPART = `
             from topup_refunds r
            where b.reporting_category in ('refund', 'refund_failure') and r.external_id = b.source
              and (b.reporting_category = 'refund' or r.status = 'failed')
+           union all
+          select d.amount
+            from disputes d
+           where b.reporting_category in ('dispute', 'dispute_reversal') and d.external_id = b.source
+             and d.kind = 'dispute' and (b.reporting_category = 'dispute' or d.state <> 'taken')
          ) c`
 
-/** An elder entry of the same kind and cause, or one that was matched before: a counterpart has one only. */
+/**
+ * An elder entry of the same kind and cause, or one that was matched before: a counterpart has one only. What a dispute took comes back
+ * when it is won, and goes again with an appeal: it has one more of its kind than of the other, or as many.
+ */
 const TWIN = `
-  select from balance_transactions o
-   where o.source = b.source
-     and o.reporting_category = b.reporting_category
-     and o.id <> b.id
-     and (o.booked_at is not null or (o.created, o.id) < (b.created, b.id))`
+  select
+   where exists (select from balance_transactions o
+                  where b.reporting_category not like 'dispute%'
+                    and o.source = b.source
+                    and o.reporting_category = b.reporting_category
+                    and o.id <> b.id
+                    and (o.booked_at is not null or (o.created, o.id) < (b.created, b.id)))
+      or b.reporting_category like 'dispute%'
+         and (select count(*) filter (where o.reporting_category = 'dispute')
+                   - count(*) filter (where o.reporting_category = 'dispute_reversal')
+                from balance_transactions o
+               where o.source = b.source and (o.created, o.id) < (b.created, b.id)
+             ) <> case b.reporting_category when 'dispute' then 0 else 1 end`
 
 type Found = {
   key: string
@@ -538,6 +558,15 @@ const DIFFERENCES = `
     from topup_refunds r
    where r.succeeded_at is not null
      and not exists (select from balance_transactions b where b.source = r.external_id and b.reporting_category = 'refund')
+   union all
+  -- What a bank has taken for good went there once, and did not come back.
+  select 'dispute_not_there:' || d.id, 'dispute_not_there',
+         case when d.closed_at > house_now() - make_interval(hours => $1) then 'waiting' else 'open' end,
+         d.external_id, d.topup_id, d.amount, null, d.closed_at
+    from disputes d
+   where d.state = 'taken'
+     and (select count(*) filter (where b.reporting_category = 'dispute') - count(*) filter (where b.reporting_category = 'dispute_reversal')
+            from balance_transactions b where b.source = d.external_id) <> 1
    order by 8, 1`
 
 /** What an entry moves between the house's own accounts: where the card company's money went, or came from, and what it kept. */
