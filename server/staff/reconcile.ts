@@ -150,7 +150,7 @@ export async function reconcileByHand(
     const stripe = openStripe({ secretKey, apiUrl: env['STRIPE_API_URL'] || null })
     const card = createReconciliation({ database, ledger, card: stripe, log, menders: null })
     const first = await runToItsEnd(card)
-    const last = first.status === 'open' && (await serverMends(card)) ? await runToItsEnd(card) : first
+    const last = first.status !== 'failed' && (await serverMends(card)) ? await runToItsEnd(card) : first
     if (last.status === 'failed') throw new CannotRun(last.error ?? 'It failed.')
     const items = await card.items(ITEMS_PRINTED_MAX)
     for (const line of linesOf(last, items)) say(line)
@@ -198,7 +198,7 @@ function* linesOf(run: Run, items: Item[]): Generator<string> {
   }
   if (result.open + result.waiting > items.length) yield `… and ${result.open + result.waiting - items.length} more.`
   yield result.open === 0
-    ? `Nothing is open${result.waiting > 0 ? `; ${result.waiting} waiting` : ''}: our books and Stripe's agree.`
+    ? `Nothing is open: our books and Stripe's agree${result.waiting > 0 ? `, but for ${result.waiting} waiting` : ''}.`
     : `${result.open} open.`
 }
 

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
-import type { Topup } from '../../../contract/contract.ts'
-import { micros, printAmount } from '../../../contract/money.ts'
+import type { Topup, TopupRefund } from '../../../contract/contract.ts'
+import { micros, printAmount, usd } from '../../../contract/money.ts'
 import { type CardWorld, cards, startCardWorld } from '../../../test/card-world.ts'
 import { until } from '../../../test/until.ts'
 import { auditLedger } from '../../ledger/audit/audit.ts'
-import { createLedger, type Ledger } from '../../ledger/ledger.ts'
+import { createLedger, type Ledger, type PlatformAccount } from '../../ledger/ledger.ts'
 import { readId } from '../../platform/ids.ts'
 import { openLog } from '../../platform/log.ts'
 import { type CardReconciliation, createReconciliation, type Item, type Menders } from './reconcile.ts'
@@ -275,6 +275,95 @@ test('a charge that Stripe booked with another amount, twice, or in another curr
   assert.deepEqual(await feesOf(entry), { entries: 1, amount: '0.59' })
   await owner('delete from balance_transactions where id = $1', [twin.id])
   assert.equal((await run(reconciliation())).status, 'clean')
+})
+
+/** What stands on an account of the house: debits less credits. */
+const standsOn = async (account: PlatformAccount) =>
+  printAmount(await ledger.platformBalance(world.db.database.pool, account))
+
+test('a refund of ours fits, and clearing is less by it', async () => {
+  const ana = await world.customer()
+  const topup = await ana.startsTopup('10.00')
+  await world.pay(topup, cards.confirms, 'complete')
+  await ana.comesBack(topup)
+  await booked(await chargeOf(topup))
+  const before = [await standsOn('refunds'), (await run(reconciliation())).result!.refunds] as const
+  const asked = await ana.call<TopupRefund>(`/topups/${topup.id}/refunds`, { amount: '4.00' })
+  assert.equal(asked.status, 201, JSON.stringify(asked.body))
+  const by = reconciliation()
+  const { status, result } = await run(by)
+  assert.equal(status, 'clean')
+  assert.deepEqual(await said(by, topup), [])
+  assert.equal(result!.refunds, before[1] + 1)
+  assert.equal(result!.sums.unexplained, '0.00')
+  assert.equal(await standsOn('refunds'), before[0], 'what the customer got back has left Stripe')
+
+  // As when Stripe had never made it.
+  const { rows } = await world.db.database.pool.query('select external_id from topup_refunds where topup_id = $1', [
+    readId('top', topup.id),
+  ])
+  const lost = rows[0].external_id as string
+  const wire: Wire = (entries) => entries.filter((entry) => entry.source !== lost)
+  await owner('delete from balance_transactions where source = $1', [lost])
+  const looks = reconciliation({ wire })
+  assert.equal((await run(looks)).status, 'open')
+  assert.deepEqual(kinds(await said(looks, topup)), ['refund_not_there, open'])
+  assert.equal((await run(reconciliation())).status, 'clean')
+})
+
+test('a refund that nobody told us of is named, and booked once when it is mended', async () => {
+  const ana = await world.customer()
+  const topup = await ana.startsTopup('10.00')
+  await world.pay(topup, cards.confirms, 'complete')
+  await ana.comesBack(topup)
+  const charge = await chargeOf(topup)
+  await booked(charge)
+  const refund = await world.control('/stripe/refunds', { payment: charge, amount: 250 })
+  const looks = reconciliation()
+  assert.equal((await run(looks)).status, 'open')
+  assert.deepEqual(kinds(await said(looks, String(refund['id']))), ['refund_missing, open'])
+  assert.equal(await ana.has(), '10.00, on its way 0.00')
+
+  const mends = reconciliation({ menders: settling })
+  const { status, result } = await run(mends)
+  assert.deepEqual([status, result!.mended, result!.sums.unexplained], ['clean', 1, '0.00'])
+  assert.equal(await ana.has(), '7.50, on its way 0.00')
+  await Promise.all([run(mends), run(reconciliation({ menders: settling }))])
+  assert.equal(await ana.has(), '7.50, on its way 0.00')
+})
+
+test('a dispute that nobody told us of is named, frozen when it is mended, and its fee is the house’s, once', async () => {
+  for (const outcome of ['win', 'lose'] as const) {
+    const ana = await world.customer()
+    const topup = await ana.startsTopup('10.00')
+    await world.pay(topup, cards.confirms, 'complete')
+    await ana.comesBack(topup)
+    const charge = await chargeOf(topup)
+    await booked(charge)
+    const mends = reconciliation({ menders: settling })
+    await run(mends)
+    const fees = await standsOn('card_fees')
+    const disputes = await standsOn('disputes')
+    const dispute = await world.control('/stripe/disputes', { payment: charge, kind: 'dispute' })
+    const id = String(dispute['id'])
+    const looks = reconciliation()
+    await run(looks)
+    assert.deepEqual(kinds(await said(looks, id)), ['dispute_missing, open'])
+    assert.equal(await ana.has(), '10.00, on its way 0.00')
+
+    assert.equal((await run(mends)).status, 'clean')
+    assert.equal(await ana.has(), '0.00, on its way 0.00')
+    assert.equal(await standsOn('card_fees'), printAmount(micros(usd(fees) + usd('15.00'))))
+    assert.equal(await standsOn('disputes'), printAmount(micros(usd(disputes) + usd('10.00'))))
+
+    await world.control(`/stripe/disputes/${id}`, { outcome })
+    await world.payments.learnDispute(readId('top', topup.id)!, id)
+    const ended = await run(mends)
+    assert.deepEqual([ended.status, ended.result!.sums.unexplained], ['clean', '0.00'])
+    assert.equal(await ana.has(), outcome === 'win' ? '10.00, on its way 0.00' : '0.00, on its way 0.00')
+    assert.equal(await standsOn('card_fees'), printAmount(micros(usd(fees) + usd('15.00'))))
+    assert.equal(await standsOn('disputes'), disputes, 'nothing is left between the bank and the customer')
+  }
 })
 
 test('fees and payouts of the account itself are the house’s, once', async () => {

@@ -524,7 +524,8 @@ type Found = {
 const DIFFERENCES = `
   -- Theirs without ours, or not the same.
   select l.kind || ':' || l.id as key, l.kind,
-         case when l.created > now() - make_interval(mins => $2) then 'waiting' else 'open' end as state,
+         -- What nobody here knows becomes known by no waiting.
+         case when l.owner is not null and l.created > now() - make_interval(mins => $2) then 'waiting' else 'open' end as state,
          coalesce(l.source, l.id) as external_id,
          l.reference as topup_id,
          l.ours,
