@@ -129,10 +129,18 @@ export function createPayments(dependencies: {
     actions: {
       settle: settleForEvent,
       refund: refunds.learn,
-      dispute: disputes.learn,
+      dispute: learnDispute,
       warning: disputes.learnWarning,
     },
   })
+
+  /** Of an inquiry that was answered by sending the money back, the credits come free for what is to be booked. */
+  async function learnDispute(topupId: string, externalId: string): Promise<'done' | 'not_ours'> {
+    const learned = await disputes.learn(topupId, externalId)
+    if (learned === 'done') await refunds.catchUp(topupId)
+    return learned
+  }
+
   const { fillGap } = createGaps({ ...dependencies, card, livemode: settings.livemode, installation, events })
   const endpoint = createEndpointTest({
     ...dependencies,
@@ -456,7 +464,7 @@ export function createPayments(dependencies: {
     sendBack: refunds.request,
     learnRefund: refunds.learn,
     /** What the outside told of a dispute, or of a warning of fraud (card/disputes.ts). */
-    learnDispute: disputes.learn,
+    learnDispute,
     learnWarning: disputes.learnWarning,
     /** A webhook. */
     event: events.receive,

@@ -480,13 +480,11 @@ test('500 unknown outcomes in a row: one refund', async () => {
       return { ok: false, why: 'unknown', code: 'test', message: 'no answer' }
     },
   })
-  world.serve(deaf)
-  assert.equal((await ana.sendsBack(topup)).status, 'requested')
+  const asked = { accountId: ana.accountId, topupId: idOf(topup), amount: undefined, idempotencyKey: 'impatient' }
   while (calls < 500) {
-    await world.db.database.pool.query('update topup_refunds set next_look_at = now() where external_id is null')
-    await deaf.sweep()
+    const answer = await deaf.sendBack(asked)
+    assert.equal(answer?.ok && answer.refund.status, 'requested')
   }
-  world.serve(world.payments)
   await world.db.database.pool.query('update topup_refunds set next_look_at = now() where external_id is null')
   await world.payments.sweep()
   assert.equal((await ana.looksAt(topup)).refunds[0]!.status, 'succeeded')
@@ -567,15 +565,17 @@ test('killed before anything was written: nothing is held, nothing was sent', as
   const order = await pool.connect()
   await order.query('begin')
   await order.query('select from topups where id = $1 for update', [idOf(topup)])
-  const asking = world.payments.sendBack({
-    accountId: ana.accountId,
-    topupId: idOf(topup),
-    amount: '6.00',
-    idempotencyKey: null,
-  })
+  const dying = assert.rejects(
+    world.payments.sendBack({
+      accountId: ana.accountId,
+      topupId: idOf(topup),
+      amount: '6.00',
+      idempotencyKey: null,
+    }),
+  )
   const pid = await until(() => waiting('topups%for update'))
   await world.asOwner('select pg_terminate_backend($1)', [pid])
-  await assert.rejects(asking)
+  await dying
   await order.query('rollback')
   order.release()
   assert.equal(await ana.balance(), '10.00, held 0.00')
@@ -699,6 +699,36 @@ test('ours waits for an answer while all of it is sent back there: booked as far
   assert.equal(await ana.balance(), '0.00, held 0.00')
 })
 
+test('an inquiry is answered by sending the money back at the card company: frozen, then gone, once', async () => {
+  const { ana, topup } = await whoPaid()
+  const inquiry = await world.control('/stripe/disputes', { payment: sessionOf(topup), kind: 'inquiry' })
+  await world.payments.learnDispute(idOf(topup), inquiry['id'] as string)
+  assert.equal((await ana.refused(`/topups/${topup.id}/refunds`, {})).body.code, 'refund_blocked_by_dispute')
+  await world.payments.learnRefund(idOf(topup), await fromTheDashboard(topup))
+  // The bank has it frozen, so there is nothing to take yet.
+  assert.deepEqual(world.alarms.splice(0), ['Alarm: More was sent back at the card company than is left of the top-up'])
+  // That it all went back ends the inquiry.
+  await world.payments.learnDispute(idOf(topup), inquiry['id'] as string)
+  assert.equal(await ana.balance(), '0.00, held 0.00')
+  assert.equal(told(await ana.looksAt(topup)), '10.00 returned, 0.00 returnable')
+})
+
+test('ours is on its way when the bank disputes the payment: it fails, and what it gave back is frozen', async () => {
+  const { ana, topup } = await whoPaid()
+  await next(topup, 'pends')
+  const refund = await ana.sendsBack(topup, '6.00')
+  const dispute = await world.control('/stripe/disputes', { payment: sessionOf(topup) })
+  await world.payments.learnDispute(idOf(topup), dispute['id'] as string)
+  // The bank wants all of it, and has what is left beside the refund.
+  assert.equal(await ana.balance(), '0.00, held 6.00')
+  assert.equal((await ana.looksAt(topup)).disputed, '4.00')
+  await world.payments.learnRefund(idOf(topup), (await refundRow(refund))['external_id'] as string)
+  assert.equal((await ana.looksAt(topup)).refunds[0]!.reason, 'disputed')
+  await world.payments.sweep()
+  assert.equal((await ana.looksAt(topup)).disputed, '10.00')
+  assert.equal(await ana.balance(), '0.00, held 0.00')
+})
+
 test('a refund is learned of under its own top-up only', async () => {
   const { topup } = await whoPaid()
   const { ana: ben, topup: other } = await whoPaid()
@@ -759,6 +789,26 @@ test('a refund that is not what was asked for: nothing moves, and somebody is ca
   await world.payments.sweep()
   assert.equal((await ana.looksAt(topup)).refunds[0]!.status, 'succeeded')
   assert.equal(await ana.balance(), '4.00, held 0.00')
+})
+
+test('with webhooks on, what was sent back there and what becomes of ours is known without anybody asking', async () => {
+  await world.webhooks('double')
+  const { ana, topup } = await whoPaid()
+  await next(topup, 'pends')
+  const refund = await ana.sendsBack(topup, '6.00')
+  assert.equal(refund.status, 'pending')
+  await bankEnds(refund, 'succeeded')
+  await fromTheDashboard(topup, 300)
+  await until(async () => {
+    const { refunds } = await ana.looksAt(topup)
+    return refunds.length === 2 && refunds.every(({ status }) => status === 'succeeded')
+  })
+  await until(async () => {
+    const { rows } = await world.db.database.pool.query('select from inbox where handled_at is null')
+    return rows.length === 0
+  })
+  await world.webhooks('off')
+  assert.equal(await ana.balance(), '1.00, held 0.00')
 })
 
 function counted() {

@@ -79,7 +79,7 @@ export function createRefunds(settings: {
   card: CardCompany
   /** Finds out what became of a top-up that is not credited. */
   settle: (topupId: string) => Promise<unknown>
-  /** Tells the customer of a refund that has just succeeded or failed, in the same transaction. Never throws for a reason of its own. */
+  /** Tells the customer of a refund that is on its way, was sent or has failed, in the same transaction. Never throws for a reason of its own. */
   onRefund: (tx: pg.PoolClient, of: { refund: RefundRow; topup: TopupRow }) => Promise<void>
 }) {
   const { database, ledger, announce, log, clock, card } = settings
@@ -415,9 +415,15 @@ export function createRefunds(settings: {
     else if (fresh || mine.externalId === null || mine.reference !== referenceIn(refund)) {
       await record(mine, async (tx) => {
         await note(tx, mine, refund)
-        await tx.query(`update topup_refunds set status = 'pending' where id = $1 and status = 'requested'`, [mine.id])
+        const { rowCount } = await tx.query(
+          `update topup_refunds set status = 'pending' where id = $1 and status = 'requested'`,
+          [mine.id],
+        )
+        if (rowCount === 1) await tellCustomer(tx, mine)
       })
     }
+    // A bank had the rest, and may have let go of it.
+    if (mine.booked < mine.amount) await record(mine, (tx) => bookFurther(tx, topupOf(mine)))
     return {
       ending: { nextSeconds: nextLook(mine, refund.status === 'succeeded' ? 'succeeded' : 'pending'), error: null },
     }
@@ -463,7 +469,7 @@ export function createRefunds(settings: {
       } else if (booked > 0n) {
         await carryOut(tx, [{ ...movementOf(mine), id: derivedId(mine.id, 'failed'), kind: 'credit', amount: booked }])
       }
-      await bookFurther(tx, { id: mine.topupId, accountId: mine.accountId })
+      await bookFurther(tx, topupOf(mine))
       await tellCustomer(tx, mine)
     })
   }
@@ -472,8 +478,7 @@ export function createRefunds(settings: {
 
   /** What the card company says, for people who ask it and for the customer's bank. */
   async function note(tx: pg.PoolClient, mine: RefundRow, refund: Refund): Promise<void> {
-    if (mine.externalId === null)
-      await enter(tx, 'stripe:refund', refund.id, { id: mine.topupId, accountId: mine.accountId })
+    if (mine.externalId === null) await enter(tx, 'stripe:refund', refund.id, topupOf(mine))
     await tx.query(
       `update topup_refunds set external_id = $2, external_status = $3, reference = coalesce($4, reference) where id = $1`,
       [mine.id, refund.id, refund.status, referenceIn(refund)],
@@ -481,8 +486,9 @@ export function createRefunds(settings: {
   }
 
   async function tellCustomer(tx: pg.PoolClient, mine: RefundRow): Promise<void> {
-    const [refund, topup] = [await find(tx, mine.id), await findTopup(tx, mine.topupId)]
-    await settings.onRefund(tx, { refund: refund!, topup: topup! })
+    const [refund, topup] = [(await find(tx, mine.id))!, (await findTopup(tx, mine.topupId))!]
+    // What never took anything is nothing to write about.
+    if (refund.booked > 0n) await settings.onRefund(tx, { refund, topup })
   }
 
   async function carryOut(tx: pg.PoolClient, commands: Command[]): Promise<void> {
@@ -515,9 +521,21 @@ export function createRefunds(settings: {
     announce.publish({ what: 'balance', accountId: of.accountId })
   }
 
+  /** To be called when a bank may have let go of what it had frozen of a top-up: what went back of it meanwhile is booked. */
+  async function catchUp(topupId: string): Promise<void> {
+    const topup = await findTopup(database.pool, topupId)
+    if (!topup) return
+    const taken = await database.transaction(async (tx) => {
+      await lockTopup(tx, topupId)
+      return bookFurther(tx, topup)
+    })
+    if (taken.size > 0) tell({ accountId: topup.accountId, topupId })
+  }
+
   return {
     request,
     learn,
+    catchUp,
     /** Every refund that is not ended, and those that may still come back, when they are due. */
     sweep: (signal?: AbortSignal) => looks.sweep((id) => look(id, 'sweeper', 0), signal),
     close: looks.close,
@@ -527,6 +545,8 @@ export function createRefunds(settings: {
 /** How long until the next look: as long as it has been under way, between a shortest and a longest time. Null: it is watched no longer. */
 function nextLook(mine: RefundRow, status: 'requested' | 'pending' | 'succeeded'): number | null {
   if (status === 'succeeded' && mine.askedSecondsAgo > WATCHED_SECONDS) return null
+  // What is not booked yet may be soon.
+  if (mine.booked < mine.amount) return NEXT_LOOK_AFTER_ALARM_SECONDS
   const [least, most] = LOOKS_APART_SECONDS[status]
   return Math.min(Math.max(mine.askedSecondsAgo, least), most)
 }
@@ -557,6 +577,10 @@ function callOf(refundId: string, topup: TopupRow, amount: Usd): RefundCall {
 /** What the ledger's commands of a refund have in common. */
 function movementOf({ accountId, topupId }: { accountId: bigint; topupId: string }) {
   return { accountId, code: 'topup_refund', contra: 'refunds', reference: topupId } as const
+}
+
+function topupOf({ topupId, accountId }: RefundRow): { id: string; accountId: bigint } {
+  return { id: topupId, accountId }
 }
 
 function holdOf(refundId: string): string {
