@@ -10,6 +10,7 @@ import type {
   Order,
   Page,
   Price,
+  Receipt,
   Reconciliation,
   ReconciliationRun,
   Service,
@@ -19,6 +20,7 @@ import type {
   Site,
   Status,
   Topup,
+  TopupRefund,
 } from '../contract/contract.ts'
 import { type RefusalCode, refusals } from '../contract/refusals.ts'
 import type { ApiDocument } from './docs/document.ts'
@@ -33,6 +35,8 @@ export type Refusal = {
   requestId: string | null
   /** What it costs, where a price above what was agreed to is the reason. */
   price?: string
+  /** From when on it works again, where it is closed for a while. */
+  opensAt?: string
 }
 
 export type Answer<Value> = { ok: true; value: Value } | { ok: false; refusal: Refusal }
@@ -81,6 +85,7 @@ export const api = {
   findPrices: (search: string, limit: number) => read<Page<Price>>(endpoints.findPrices(search, limit)),
   topups: async (limit: number) => (await read<Page<Topup>>(endpoints.topups(limit))).items,
   topup: (id: string) => read<Topup>(endpoints.topup(id)),
+  receipt: (id: string) => read<Receipt>(endpoints.receipt(id)),
   /** Tells the server that the customer is back from the bank; it asks Stripe and settles. Repeating it changes nothing. */
   returned: async (id: string, sessionId: string | undefined): Promise<Topup> => {
     const answer = await send<Topup>('POST', endpoints.topupReturn(id), sessionId ? { session_id: sessionId } : {})
@@ -97,6 +102,9 @@ export const api = {
 
   startTopup: (amount: string, key: string) =>
     send<Topup>('POST', endpoints.topups(), { method: 'card', amount }, { key }),
+  /** Sends what is unspent of a top-up back to its card. */
+  returnUnspent: (wish: { topup: string; amount: string }, key: string) =>
+    send<TopupRefund>('POST', endpoints.topupRefunds(wish.topup), { amount: wish.amount }, { key }),
   placeOrder: (wish: { service: string; country: string; max_price: string }, key: string) =>
     send<Order>('POST', endpoints.orders(), wish, { key }),
   cancelOrder: (id: string, key: string) => send<Order>('POST', endpoints.cancelOrder(id), {}, { key }),
@@ -202,6 +210,7 @@ function refusalFrom(response: Response, body: unknown, signingIn: boolean): Ref
       field: body.field ?? null,
       requestId: body.request_id ?? requestId,
       ...(body.code === 'above_max_price' && body.price ? { price: body.price } : {}),
+      ...(typeof body.opens_at === 'string' ? { opensAt: body.opens_at } : {}),
     }
   }
   // Whatever stands in front of the server answers in its own words: the status has to do.
@@ -223,6 +232,7 @@ type ProblemLike = {
   field?: string
   request_id?: string
   price?: string
+  opens_at?: string
 }
 function isProblem(body: unknown): body is ProblemLike {
   return (

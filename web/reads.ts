@@ -88,6 +88,7 @@ export const topupsRead = queryOptions({
   queryKey: ['topups'],
   queryFn: () => api.topups(RECENT_TOPUPS),
 })
+export const receiptRead = (id: string) => queryOptions({ queryKey: ['receipt', id], queryFn: () => api.receipt(id) })
 export const topupRead = (id: string) => queryOptions({ queryKey: ['topup', id], queryFn: () => api.topup(id) })
 
 export const movementsRead = queryOptions({

@@ -54,6 +54,11 @@ const routes = [
   createRoute({ ...page, path: '/topups/$id', component: TopupPage }),
   createRoute({ ...page, path: '/topups/$id/return', component: ReturnPage, validateSearch: readReturnSearch }),
   createRoute({ ...page, path: '/topups/$id/cancelled', component: CancelledPage }),
+  createRoute({
+    ...page,
+    path: '/topups/$id/receipt',
+    component: lazyRouteComponent(() => import('./topup/ReceiptPage.tsx'), 'ReceiptPage'),
+  }),
   createRoute({ ...page, path: '/numbers', component: NumbersPage, validateSearch: readNumbersSearch }),
   createRoute({
     ...page,

@@ -216,14 +216,38 @@ function sentence(transfer: Transfer, behind: Behind): string {
         default:
           return `Came back from your ${cardBehind(transfer, behind)}, yours to spend again${paidOwed}`
       }
+    case 'dispute':
+      return `${disputeWords(transfer)}: ${cardBehind(transfer, behind)}${nowOwed(transfer)}`
+    case 'reversal':
+      return `Sent back to ${cardBehind(transfer, behind)} by the card company${nowOwed(transfer)}`
     default:
       return `${plainWords[transfer.code]}${paidOwed}`
+  }
+}
+
+function disputeWords(transfer: Transfer): string {
+  switch (transfer.kind) {
+    case 'capture':
+      return 'Taken back by the bank'
+    case 'void':
+      return 'No longer frozen'
+    default:
+      return 'Frozen, a bank is deciding'
   }
 }
 
 function cardBehind(transfer: Transfer, behind: Behind): string {
   const topup = behind.topups.get(transfer.reference)
   return topup?.card_last4 ? `${brandName(topup.card_brand)} ending in ${topup.card_last4}` : 'card'
+}
+
+/** What of a clawback was not there any more. */
+function nowOwed(transfer: Transfer): string {
+  if (transfer.kind !== 'clawback_hold' && transfer.kind !== 'clawback_debit') return ''
+  const signedBefore = transfer.availableAfter - transfer.owedAfter + transfer.amount
+  const owedBefore = signedBefore < 0n ? -signedBefore : 0n
+  if (transfer.owedAfter <= owedBefore) return ''
+  return `; ${displayAmount(printAmount(micros(transfer.owedAfter - owedBefore)))} of it was spent already and is owed`
 }
 
 /** What clawbacks had taken beyond what was there, before this credit paid some of it. */
@@ -241,8 +265,8 @@ const plainWords: Record<Cause, string> = {
   hold_overdue: 'Released',
   topup_card: 'Top-up by card',
   topup_crypto: 'Top-up by crypto',
-  topup_refund: 'Unspent credit on its way back to where it came from',
-  dispute: 'Disputed at the bank',
+  topup_refund: 'Refund to the card',
+  dispute: 'Dispute',
   order_refund: 'Refund of an order',
   gift: 'Gift',
   adjustment: 'Correction',

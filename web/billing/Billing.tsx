@@ -20,6 +20,8 @@ const types = [
   { value: 'deduction', text: 'Deductions' },
   { value: 'hold', text: 'Holds' },
   { value: 'release', text: 'Releases' },
+  { value: 'topup_refund', text: 'Returned to the card' },
+  { value: 'dispute,reversal', text: 'Disputes' },
 ]
 
 export function Billing() {

@@ -2,7 +2,7 @@ import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import type { HistoryRow } from '../../contract/contract.ts'
 import { paths } from '../paths.ts'
-import { rowLinkClass } from '../ui/Button.tsx'
+import { linkClass, rowLinkClass } from '../ui/Button.tsx'
 import { InkFigure, Money } from '../ui/Money.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
 import { Time, useZone } from '../ui/Time.tsx'
@@ -41,7 +41,11 @@ export function Movements({
       cell: (row) =>
         isZero(row.amount) ? (
           <span className="sm:hidden">
-            <InkFigure ink="held" word="held" amount={row.held} signed />
+            {row.type === 'dispute' ? (
+              <InkFigure ink="frozen" word="frozen" amount={row.held} signed />
+            ) : (
+              <InkFigure ink="held" word="held" amount={row.held} signed />
+            )}
           </span>
         ) : (
           <Money amount={row.amount} signed />
@@ -96,9 +100,16 @@ function Cause({ row }: { row: HistoryRow }) {
     )
   if (row.topup_id)
     return (
-      <Link {...paths.topup(row.topup_id)} className={rowLinkClass}>
-        {text}
-      </Link>
+      <>
+        <Link {...paths.topup(row.topup_id)} className={rowLinkClass}>
+          {text}
+        </Link>
+        {row.type === 'topup' && (
+          <Link {...paths.receipt(row.topup_id)} className={`relative ml-12 whitespace-nowrap ${linkClass}`}>
+            Receipt
+          </Link>
+        )}
+      </>
     )
   return text
 }

@@ -29,6 +29,7 @@ export const topics: readonly Topic[] = [
                 'Available: what you can spend now.',
                 'Held: kept for the orders that are open. No code, no charge.',
                 'On its way: a payment that your bank has said yes to, and that is not added yet.',
+                'Frozen and owed stand there only after a [dispute](/help/disputes).',
               ],
               'Available and held together are what you own. A hold moves credits from the one to the other and leaves the sum as it is.',
             ],
@@ -69,7 +70,7 @@ export const topics: readonly Topic[] = [
             title: 'When a card is refused',
             passages: [
               'We accept a payment only when the bank has confirmed that it was you. It protects you from others who use your card, and us from payments that are taken back. When it has not, we take no money, and the page says why.',
-              'Your bank may show the amount as pending for a few days. Nothing was taken; it disappears by itself. Another card works at once; a wallet such as Apple Pay skips the confirmation, so type the number of the card.',
+              'Your bank may show the amount as pending for a few days. Nothing was taken; it disappears by itself. Another card works at once. [Why was my card declined?](/help/card-refused) has the reasons one by one.',
             ],
           },
           {
@@ -77,6 +78,150 @@ export const topics: readonly Topic[] = [
             title: 'You paid, and nothing was added',
             passages: [
               'Open the top-up in the [Billing History](/billing): it shows which step it is at. We ask Stripe again every minute, whether or not you come back. If the step “taken” is done and “credited” is not after ten minutes, write to {support} with your username.',
+            ],
+          },
+        ],
+      },
+      {
+        slug: 'card-refused',
+        title: 'Why was my card declined?',
+        short:
+          'Either your bank did not confirm that it was you, or it declined, or too many cards were tried. No money was taken; the top-up says which it was.',
+        sections: [
+          {
+            id: 'not-confirmed',
+            title: 'The bank did not confirm you',
+            passages: [
+              'We accept a payment only when the bank has confirmed it with you (3-D Secure). Some cards cannot: gift cards, many prepaid cards, and cards that were never registered for it. Ask your bank to switch it on, or use another card.',
+              'Wallets such as Apple Pay skip the confirmation. Type the number of the card instead.',
+            ],
+          },
+          {
+            id: 'declined',
+            title: 'The bank declined',
+            passages: [
+              'Then the bank has its reasons, and does not tell them to us. It can tell you: call the number on the card. The most common ones are too little money, a limit for payments abroad or online, and a card that was replaced.',
+            ],
+          },
+          {
+            id: 'limits',
+            title: 'Too many tries',
+            passages: [
+              'Whoever has stolen card numbers tries them one after the other. So after several cards that failed, card payments close for a while; the page Top-Up says when they open again. When many cards fail at once, whoever they belong to, cards are paused for everybody for some minutes.',
+              'Credits that you have stay usable meanwhile. A payment that you had begun goes on.',
+            ],
+          },
+          {
+            id: 'pending',
+            title: 'The bank shows the amount all the same',
+            passages: [
+              'It has reserved the amount, and we have told it that we do not want it. Most banks stop showing it within a few days, and after seven it should be gone. We write to you when that happens, with the day.',
+            ],
+          },
+        ],
+      },
+      {
+        slug: 'receipts',
+        title: 'Receipts',
+        short: 'Each top-up has a receipt, as a page, as a PDF and by mail. It names your company when Settings does.',
+        sections: [
+          {
+            id: 'where',
+            title: 'Where they are',
+            passages: [
+              'It comes by mail as soon as the credits are there. Later you find it in the [Billing History](/billing), in the row of the top-up, and as a PDF behind it. What was returned to your card has a receipt of its own, on the page of the top-up.',
+              'Mails of receipts can be switched off in [Settings](/settings); the page and the PDF stay.',
+            ],
+          },
+          {
+            id: 'company',
+            title: 'Company and tax id',
+            passages: [
+              'Write them in [Settings](/settings). They stand on every receipt from then on, on the earlier ones, too, when you open those anew. The number, the date and the amounts never change.',
+            ],
+          },
+          {
+            id: 'statement',
+            title: 'On the bank’s statement',
+            passages: [
+              'The receipt says under which name the bank lists the payment. If you see a payment that you do not know, compare that name before you dispute it.',
+            ],
+          },
+        ],
+      },
+      {
+        slug: 'returning-credit',
+        title: 'Returning unspent credit to your card',
+        short:
+          'What you have not spent of a top-up can go back to the card that paid it, whole or in part. Open the top-up and press “Return”.',
+        sections: [
+          {
+            id: 'how',
+            title: 'How to do it',
+            passages: [
+              [
+                'Open the top-up in the [Billing History](/billing). It says how much of it is unspent.',
+                'Choose the amount. Above the button stands what will happen, and what you have afterwards.',
+                'The amount is held at once, and deducted when it is sent. Banks take 5 to 10 business days to show it.',
+              ],
+              'Your bank may show it as a credit, or make the payment disappear. If it does not find it, give it the reference that stands with the refund.',
+            ],
+          },
+          {
+            id: 'how-much',
+            title: 'How much can be returned',
+            passages: [
+              'Spending uses credits that we gave you first, then your oldest top-up. So the newest top-up is the one that is most likely whole. Credits that we gave you are not paid out, and what is held for an open order can be returned only when it is free again.',
+              'Money goes back to the card that paid, and to no other.',
+            ],
+          },
+          {
+            id: 'failed',
+            title: 'When it fails',
+            passages: [
+              'A bank can refuse it, for instance because the card was closed. Then the amount is in your credits again, the top-up says why, and we write to you. Write to {support} for another way.',
+            ],
+          },
+        ],
+      },
+      {
+        slug: 'disputes',
+        title: 'Disputes: frozen and owed',
+        short:
+          'When a payment is disputed at the bank, its credits are frozen until the bank has decided. What was spent of them already is owed.',
+        sections: [
+          {
+            id: 'frozen',
+            title: 'Frozen',
+            passages: [
+              'A dispute takes the money from us at once. So the credits that it bought are frozen: they are yours to see, and cannot be spent. Other credits can, and you go on seeing everything. No card is taken for the account until the bank has decided, which can take weeks.',
+              'If it was you, by mistake or because you did not know the name on the statement: tell your bank that you withdraw it, and write to {support}.',
+            ],
+          },
+          {
+            id: 'ends',
+            title: 'How it ends',
+            passages: [
+              [
+                'The bank decides that the payment stands: the credits are free again.',
+                'The bank gives the money back to the cardholder: the credits are gone.',
+                'It was a question only: nothing happens to the credits.',
+              ],
+              'Each of these is a row of the [Billing History](/billing), and stands on the page of the top-up with its day.',
+            ],
+          },
+          {
+            id: 'owed',
+            title: 'Owed',
+            passages: [
+              'What had been spent of the disputed credits cannot be frozen. It stands as owed on Home. Nothing is asked of you at once; but what comes in next, a top-up or a refund, pays it first, and the row of that says so.',
+            ],
+          },
+          {
+            id: 'ask-first',
+            title: 'Ask us first',
+            passages: [
+              'A wrong charge is mended quicker here: see [Money back](/refund-policy), or [return what is unspent](/help/returning-credit) yourself.',
             ],
           },
         ],
@@ -125,7 +270,7 @@ export const topics: readonly Topic[] = [
             passages: [
               [
                 'Amount: what came in (+) or was deducted (−).',
-                'Held: what was put aside for an order (+), or came out of it (−).',
+                'Held: what was put aside for an order, a refund or a dispute (+), or came out of it (−).',
                 'Balance: available and held together, after this row.',
               ],
             ],

@@ -41,12 +41,30 @@ export function Home() {
 }
 
 function BalanceBlock({ balance }: { balance: Balance }) {
-  const parts: { ink: InkName; word: string; amount: string }[] = [
+  const parts: { ink: InkName; word: string; amount: string; why?: string }[] = [
     { ink: 'available', word: 'Available', amount: balance.available },
     { ink: 'held', word: 'Held', amount: balance.held },
     { ink: 'coming', word: 'On its way', amount: balance.pending },
-    ...(isZero(balance.frozen) ? [] : [{ ink: 'frozen' as const, word: 'Frozen', amount: balance.frozen }]),
-    ...(isZero(balance.owed) ? [] : [{ ink: 'owed' as const, word: 'Owed', amount: balance.owed }]),
+    ...(isZero(balance.frozen)
+      ? []
+      : [
+          {
+            ink: 'frozen' as const,
+            word: 'Frozen',
+            amount: balance.frozen,
+            why: 'A bank is deciding about a payment. Until then these credits cannot be spent.',
+          },
+        ]),
+    ...(isZero(balance.owed)
+      ? []
+      : [
+          {
+            ink: 'owed' as const,
+            word: 'Owed',
+            amount: balance.owed,
+            why: 'A payment was taken back after its credits had been spent. What comes in next pays this first.',
+          },
+        ]),
   ]
   const [available, ...rest] = parts
   return (
@@ -67,6 +85,14 @@ function BalanceBlock({ balance }: { balance: Balance }) {
           <span className="flex items-center gap-8">
             <Swatch ink={part.ink} /> {part.word}
           </span>
+          {part.why && (
+            <p className="pt-4 text-label text-quiet">
+              {part.why}{' '}
+              <Link {...paths.article('disputes')} className={linkClass}>
+                How this works
+              </Link>
+            </p>
+          )}
         </EdgeRow>
       ))}
     </section>
@@ -75,7 +101,9 @@ function BalanceBlock({ balance }: { balance: Balance }) {
 
 function NoCredits({ balance, hasSlips }: { balance: Balance; hasSlips: boolean }) {
   const minimum = useQuery(siteRead).data?.topup.minimum
-  const owns = [balance.available, balance.held, balance.pending, balance.frozen].some((amount) => !isZero(amount))
+  const owns = [balance.available, balance.held, balance.pending, balance.frozen, balance.owed].some(
+    (amount) => !isZero(amount),
+  )
   if (owns || hasSlips || !minimum) return null
   return (
     <div className="edge-block pt-24">

@@ -25,7 +25,7 @@ function Mails({ settings }: { settings: Settings }) {
         <form onSubmit={submit} noValidate className="grid gap-12">
           <Check
             label="A receipt for each payment"
-            hint="With your company and tax id, where you have named them."
+            hint="And for each refund to your card; and a notice when your bank reserved an amount that we did not take."
             checked={mails.receipts}
             onChange={(event) => {
               choose({ ...mails, receipts: event.currentTarget.checked })

@@ -1,17 +1,19 @@
 import { useQuery } from '@tanstack/react-query'
-import { getRouteApi } from '@tanstack/react-router'
+import { getRouteApi, Link } from '@tanstack/react-router'
 import { type FormEvent, useId, useState } from 'react'
 import type { Topup } from '../../contract/contract.ts'
 import { add, displayAmount, printAmount, readAmount, usd } from '../../contract/money.ts'
 import { api } from '../api.ts'
+import { paths } from '../paths.ts'
 import { usePress } from '../press.ts'
 import { balanceRead, siteRead } from '../reads.ts'
 import { Page } from '../shell/Page.tsx'
-import { Button } from '../ui/Button.tsx'
+import { Button, linkClass } from '../ui/Button.tsx'
 import { EdgeRow, EdgeText } from '../ui/Edge.tsx'
 import { AmountField, Choice } from '../ui/Field.tsx'
 import { Money } from '../ui/Money.tsx'
 import { Notice } from '../ui/Notice.tsx'
+import { Time } from '../ui/Time.tsx'
 
 const presets = ['5.00', '10.00', '25.00', '50.00', '100.00']
 const OTHER = 'other'
@@ -21,6 +23,39 @@ const options = [
   ...presets.map((amount) => ({ value: amount, text: displayAmount(amount).replace('.00', '') })),
   { value: OTHER, text: 'Other' },
 ]
+
+/** Where to look at what keeps cards closed. */
+function WhereItStands({ code }: { code: string }) {
+  switch (code) {
+    case 'too_many_open_topups':
+      return (
+        <p>
+          <Link {...paths.billing()} className={linkClass}>
+            Your open top-ups
+          </Link>
+        </p>
+      )
+    case 'cards_blocked_by_dispute':
+      return (
+        <p>
+          <Link {...paths.billing({ type: 'dispute,reversal' })} className={linkClass}>
+            The payment in question
+          </Link>
+        </p>
+      )
+    case 'card_limit_reached':
+    case 'cards_paused':
+      return (
+        <p>
+          <Link {...paths.article('card-refused')} className={linkClass}>
+            Why cards are limited
+          </Link>
+        </p>
+      )
+    default:
+      return null
+  }
+}
 
 export function TopUpPage() {
   const asked = getRouteApi('/top-up').useSearch().amount ?? FIRST_CHOICE
@@ -50,6 +85,12 @@ export function TopUpPage() {
         <div className="edge-block pb-16">
           <Notice tone="refused" takesFocus key={refusal.detail} requestId={ofAmount ? null : refusal.requestId}>
             <p>{ofAmount ? `${refusal.title}. Nothing was paid.` : refusal.detail}</p>
+            {refusal.opensAt && (
+              <p>
+                Open again from <Time at={refusal.opensAt} precision="minutes" />.
+              </p>
+            )}
+            <WhereItStands code={refusal.code} />
           </Notice>
         </div>
       )}
@@ -109,7 +150,7 @@ export function TopUpPage() {
               ? 'Opening the payment page'
               : `Pay ${pays ? `${displayAmount(pays)} ` : ''}by card`}
           </Button>
-          <span className="text-label text-quiet">Credits do not expire.</span>
+          <span className="text-label text-quiet">Credits do not expire. Unspent credits can be returned.</span>
         </EdgeText>
       </form>
     </Page>

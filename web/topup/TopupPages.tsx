@@ -14,7 +14,9 @@ import { Loading } from '../ui/Loading.tsx'
 import { Notice } from '../ui/Notice.tsx'
 import { useZone } from '../ui/Time.tsx'
 import { seconds, zoneWords } from '../ui/times.ts'
+import { Disputes } from './Disputes.tsx'
 import { type Next, outcomeOf } from './outcome.ts'
+import { Returns } from './Returns.tsx'
 import { TopupTrace } from './TopupTrace.tsx'
 
 /** Where the bank sends the customer back to. Coming here is what makes the server ask Stripe, if no webhook did before. */
@@ -40,11 +42,14 @@ export function CancelledPage() {
 /** The same trace, later. */
 export function TopupPage() {
   const { id } = getRouteApi('/topups/$id').useParams()
-  return <Topped id={id} />
+  return <Topped id={id} later />
 }
 
-/** `asked`: what the server answered when it was told of the return; it stands in until the top-up itself has been read. */
-function Topped({ id, asked }: { id: string; asked?: Topup | undefined }) {
+/**
+ * `asked`: what the server answered when it was told of the return; it stands in until the top-up itself has been read. `later`: not
+ * on the way back from paying, when nobody thinks of getting it back.
+ */
+function Topped({ id, asked, later = false }: { id: string; asked?: Topup | undefined; later?: boolean }) {
   const read = useQuery(topupRead(id))
   const topup = newer(read.data, asked)
   if (!topup) return read.isError ? <ReadFailed error={read.error} again={() => read.refetch()} /> : <Loading />
@@ -54,6 +59,9 @@ function Topped({ id, asked }: { id: string; asked?: Topup | undefined }) {
       <div className="edge-block pt-24">
         <What topup={topup} />
       </div>
+      <Disputes topup={topup} />
+      {(later || topup.refunds.length > 0) && <Returns topup={topup} />}
+      <TimesIn />
     </Page>
   )
 }
@@ -80,9 +88,13 @@ function What({ topup }: { topup: Topup }) {
       <EdgeText className="flex flex-wrap items-center gap-16 pt-16">
         <NextStep next={outcome.next} topup={topup} />
       </EdgeText>
-      <EdgeText className="pt-24 text-note text-quiet">Times in {zoneWords(zone)}</EdgeText>
     </>
   )
+}
+
+function TimesIn() {
+  const zone = useZone()
+  return <EdgeText className="pt-24 pb-48 text-note text-quiet">Times in {zoneWords(zone)}</EdgeText>
 }
 
 function NextStep({ next, topup }: { next: Next; topup: Topup }) {
@@ -91,9 +103,16 @@ function NextStep({ next, topup }: { next: Next; topup: Topup }) {
       return null
     case 'order_number':
       return (
-        <Link {...paths.numbers()} className={buttonClass('primary')}>
-          Order a number
-        </Link>
+        <>
+          <Link {...paths.numbers()} className={buttonClass('primary')}>
+            Order a number
+          </Link>
+          {topup.receipt && (
+            <Link {...paths.receipt(topup.id)} className={linkClass}>
+              Receipt
+            </Link>
+          )}
+        </>
       )
     case 'go_on_paying':
       return (
