@@ -33,7 +33,7 @@ export function Movements({
         </span>
       ),
     },
-    { head: 'What happened', kind: 'text', narrow: 'first', cell: (row) => <Cause row={row} /> },
+    { head: 'What happened', kind: 'text', narrow: 'first', cell: (row) => <Cause row={row} withReceipts={byDay} /> },
     {
       head: 'Amount',
       kind: 'figure',
@@ -90,7 +90,7 @@ export function Movements({
 }
 
 /** The sentence of a row; it opens what caused the movement. */
-function Cause({ row }: { row: HistoryRow }) {
+function Cause({ row, withReceipts }: { row: HistoryRow; withReceipts: boolean }) {
   const text = unbroken(row.text)
   if (row.order_id)
     return (
@@ -104,8 +104,8 @@ function Cause({ row }: { row: HistoryRow }) {
         <Link {...paths.topup(row.topup_id)} className={rowLinkClass}>
           {text}
         </Link>
-        {row.type === 'topup' && (
-          <Link {...paths.receipt(row.topup_id)} className={`relative ml-12 whitespace-nowrap ${linkClass}`}>
+        {withReceipts && row.type === 'topup' && (
+          <Link {...paths.receipt(row.topup_id)} className={`relative -my-4 ml-12 inline-block py-4 ${linkClass}`}>
             Receipt
           </Link>
         )}
