@@ -577,3 +577,33 @@ export const reconciliationSchema = z
   })
   .meta({ id: 'Reconciliation' })
 export type Reconciliation = z.infer<typeof reconciliationSchema>
+
+/** Whether new card payments are begun at all, for staff. */
+export const staffCardsSchema = z
+  .object({
+    state: z.enum(['open', 'paused']),
+    opens_at: time.nullable().meta({ description: 'When they open by themselves; null: they are open' }),
+    last_minutes: z
+      .object({
+        seconds: z.int(),
+        attempts: z.int(),
+        declines: z.int(),
+        attempts_min: z.int().meta({ description: 'With fewer attempts nothing is concluded' }),
+        declines_percent_max: z.int().meta({ description: 'With more declines, cards are paused for everybody' }),
+      })
+      .meta({ description: 'What the breaker looks at' }),
+    pauses: z
+      .array(
+        z.object({
+          begun_at: time,
+          ended_at: time.nullable(),
+          attempts: z.int(),
+          declines: z.int(),
+          begun_by: z.string().nullable().meta({ description: 'A member of staff; null: the breaker' }),
+          ended_by: z.string().nullable().meta({ description: 'A member of staff; null: it ends by itself' }),
+        }),
+      )
+      .meta({ description: 'Newest first, the last 20' }),
+  })
+  .meta({ id: 'StaffCards' })
+export type StaffCards = z.infer<typeof staffCardsSchema>

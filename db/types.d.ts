@@ -75,6 +75,15 @@ export interface BalanceTransactions {
   type: string;
 }
 
+export interface CardAttempts {
+  account_id: Int8;
+  card: Buffer | null;
+  declined: boolean;
+  id: string;
+  topup_id: string;
+  tried_at: Timestamp;
+}
+
 export interface CardEventState {
   anchored: Generated<boolean>;
   began_at: Generated<Timestamp>;
@@ -92,6 +101,17 @@ export interface CardLists {
   list: string;
   next_read_at: Generated<Timestamp>;
   read_until: Generated<Timestamp>;
+}
+
+export interface CardPauses {
+  attempts: number;
+  begun_at: Timestamp;
+  begun_by: Int8 | null;
+  declines: number;
+  ended_at: Timestamp | null;
+  ended_by: Int8 | null;
+  id: Generated<Int8>;
+  until: Timestamp;
 }
 
 export interface Countries {
@@ -446,6 +466,7 @@ export interface Topups {
   account_id: Int8;
   amount: Int8;
   asked_at: Generated<Timestamp>;
+  asked_network: string | null;
   bank_answered_at: Timestamp | null;
   bank_asked_at: Timestamp | null;
   bank_may_show_pending: Generated<boolean>;
@@ -500,8 +521,10 @@ export interface DB {
   accounts: Accounts;
   api_keys: ApiKeys;
   balance_transactions: BalanceTransactions;
+  card_attempts: CardAttempts;
   card_event_state: CardEventState;
   card_lists: CardLists;
+  card_pauses: CardPauses;
   countries: Countries;
   directory: Directory;
   disputes: Disputes;

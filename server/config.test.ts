@@ -51,6 +51,17 @@ test('what the launcher gives is enough, and the rest has its default', () => {
     smsWebhookSecrets: ['sms_sandbox'],
     twilioAuthTokens: [],
     topup: { minimum: usd('5.00'), maximum: usd('1000.00') },
+    cards: {
+      sessionsPerHourMax: 10_000,
+      sessionsPerNetworkPerHourMax: 10_000,
+      cardsPerDayMax: 10_000,
+      declinesPerDayMax: 10_000,
+      customersPerCardPerDayMax: 10_000,
+      openTopupsMax: 10_000,
+      breakerAttemptsMin: 10_000,
+      breakerDeclinesPercentMax: 40,
+      breakerPauseSeconds: 1_800,
+    },
     order: { lifetimeSeconds: 1200, cancelAfterSeconds: 120, restSeconds: 86_400, openMax: 20 },
     brand: { name: 'MobileSMS', linkColour: null },
     seller: {

@@ -5,6 +5,7 @@
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { printAmount, readAmount, type Usd, usd } from '../contract/money.ts'
+import { CARD_LIMITS, type CardLimits } from './payments/card/limits.ts'
 import type { SmtpSettings } from './platform/mail.ts'
 
 export type Config = {
@@ -60,6 +61,13 @@ export type Config = {
    * Source: the house's first rule. The card company itself takes nothing below 0.50 and nothing above 999,999.99.
    */
   topup: { minimum: Usd; maximum: Usd }
+  /**
+   * Against card testing. CARD_PAGES_PER_HOUR, CARD_PAGES_PER_NETWORK_PER_HOUR, CARD_CARDS_PER_DAY, CARD_DECLINES_PER_DAY,
+   * CARD_CUSTOMERS_PER_CARD_PER_DAY, CARD_OPEN_TOPUPS, CARD_BREAKER_ATTEMPTS: 1 to 1000000. CARD_BREAKER_DECLINES_PERCENT: 1 to 100.
+   * CARD_BREAKER_PAUSE_SECONDS: 60 to 604800. Defaults and what each means: CARD_LIMITS. In sandbox mode the counts are 10000 unless
+   * they are set: there cards are declined on purpose, and all customers come from one machine.
+   */
+  cards: CardLimits
   order: {
     /** ORDER_LIFETIME_SECONDS: how long a number waits for its code. 60 to 86400, default 1200. Source: what the field does. */
     lifetimeSeconds: number
@@ -138,6 +146,7 @@ export type ConfigRead = { ok: true; config: Config } | { ok: false; problems: s
 const PAPER = '#F3F6F4'
 const CONTRAST_MIN = 4.5
 const SECRETS_MAX = 5
+const SANDBOX_CARD_COUNT = 10_000
 /** Reserved for examples (RFC 2606): whatever is answered to it reaches nobody. */
 const SANDBOX_DOMAIN = 'sandbox.example'
 /** Stripe refuses < > \ ' " and a second asterisk in it, and wants a letter among what we send. */
@@ -250,6 +259,31 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
   if (topup.minimum > topup.maximum)
     wrong(`TOPUP_MINIMUM is ${printAmount(topup.minimum)}: set it to at most TOPUP_MAXIMUM.`)
 
+  const cardCount = (name: string, standard: number) =>
+    wholeNumber(name, { min: 1, max: 1_000_000, default: mode === 'sandbox' ? SANDBOX_CARD_COUNT : standard })
+  const cards: CardLimits = {
+    sessionsPerHourMax: cardCount('CARD_PAGES_PER_HOUR', CARD_LIMITS.sessionsPerHourMax),
+    sessionsPerNetworkPerHourMax: cardCount(
+      'CARD_PAGES_PER_NETWORK_PER_HOUR',
+      CARD_LIMITS.sessionsPerNetworkPerHourMax,
+    ),
+    cardsPerDayMax: cardCount('CARD_CARDS_PER_DAY', CARD_LIMITS.cardsPerDayMax),
+    declinesPerDayMax: cardCount('CARD_DECLINES_PER_DAY', CARD_LIMITS.declinesPerDayMax),
+    customersPerCardPerDayMax: cardCount('CARD_CUSTOMERS_PER_CARD_PER_DAY', CARD_LIMITS.customersPerCardPerDayMax),
+    openTopupsMax: cardCount('CARD_OPEN_TOPUPS', CARD_LIMITS.openTopupsMax),
+    breakerAttemptsMin: cardCount('CARD_BREAKER_ATTEMPTS', CARD_LIMITS.breakerAttemptsMin),
+    breakerDeclinesPercentMax: wholeNumber('CARD_BREAKER_DECLINES_PERCENT', {
+      min: 1,
+      max: 100,
+      default: CARD_LIMITS.breakerDeclinesPercentMax,
+    }),
+    breakerPauseSeconds: wholeNumber('CARD_BREAKER_PAUSE_SECONDS', {
+      min: 60,
+      max: 604_800,
+      default: CARD_LIMITS.breakerPauseSeconds,
+    }),
+  }
+
   const lifetimeSeconds = wholeNumber('ORDER_LIFETIME_SECONDS', { min: 60, max: 86_400, default: 1200 })
   const cancelAfterSeconds = wholeNumber('ORDER_CANCEL_AFTER_SECONDS', {
     min: 0,
@@ -354,6 +388,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       smsWebhookSecrets,
       twilioAuthTokens,
       topup,
+      cards,
       order: { lifetimeSeconds, cancelAfterSeconds, restSeconds, openMax },
       brand: { name: brandName, linkColour },
       mail: { smtp: mailServer, from: sender },

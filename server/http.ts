@@ -27,6 +27,7 @@ import type { Catalogue } from './orders/catalogue.ts'
 import type { Orders } from './orders/orders.ts'
 import { catalogueRoutes, ordersRoutes } from './orders/routes.ts'
 import { smsWebhook, twilioWebhook } from './orders/webhooks.ts'
+import { staffCardRoutes } from './payments/card/limits-routes.ts'
 import type { Payments } from './payments/payments.ts'
 import { paymentsRoutes, staffEventsRoutes, stripeWebhook } from './payments/routes.ts'
 import { createTurnstile, type Turnstile } from './platform/admission.ts'
@@ -177,6 +178,9 @@ export function createHttp(house: {
         'cache-control': 'no-store',
       }),
   )
+
+  table.chapter('Staff', 'For those who work here, at their console.')
+  staffCardRoutes(table, house.payments)
 
   table.chapter('Webhooks', 'Doors for what the outside tells us.')
   stripeWebhook(table, house.payments)

@@ -166,7 +166,9 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
         stripe: config.stripe,
         seller: config.seller,
         receipt: config.receipt,
+        cardLimits: config.cards,
       },
+      hasProvenAddress: accounts.hasProvenAddress,
     })
     ends.rooms.push(payments.close)
     const billing = createBilling({ database, ledger, payments })

@@ -18,6 +18,8 @@ import { type Sandbox, startSandbox } from '../sandbox/sandbox.ts'
 import type { Caller, SignedIn } from '../server/accounts/accounts.ts'
 import { auditLedger } from '../server/ledger/audit/audit.ts'
 import { createLedger } from '../server/ledger/ledger.ts'
+import type { CardLimits } from '../server/payments/card/limits.ts'
+import { staffCardRoutes } from '../server/payments/card/limits-routes.ts'
 import { openStripe } from '../server/payments/card/stripe.ts'
 import { createPayments, type Payments, settleQueue } from '../server/payments/payments.ts'
 import { paymentsRoutes, staffEventsRoutes, stripeWebhook } from '../server/payments/routes.ts'
@@ -42,6 +44,19 @@ export const cards = {
   processingError: '4000000000000119',
 }
 
+/** Stories that try cards by the dozen are not about that. */
+const unlimited: CardLimits = {
+  sessionsPerHourMax: 10_000,
+  sessionsPerNetworkPerHourMax: 10_000,
+  cardsPerDayMax: 10_000,
+  declinesPerDayMax: 10_000,
+  customersPerCardPerDayMax: 10_000,
+  openTopupsMax: 10_000,
+  breakerAttemptsMin: 10_000,
+  breakerDeclinesPercentMax: 100,
+  breakerPauseSeconds: 1_800,
+}
+
 export type CardCompany = ReturnType<typeof openStripe>
 export type CardWorld = Awaited<ReturnType<typeof startCardWorld>>
 type Json = Record<string, unknown>
@@ -59,6 +74,8 @@ export async function startCardWorld() {
   const ledger = createLedger({ database: db.database, log })
   const queue = await openQueue({ url: db.url, log })
   const rooms: Payments[] = []
+  /** Customers whose e-mail address nobody has proven. */
+  const unproven = new Set<bigint>()
 
   let app = new Hono()
   const server = createAdaptorServer({ fetch: (request: Request) => app.fetch(request) }) as Server
@@ -74,6 +91,7 @@ export async function startCardWorld() {
       acceptAttempted?: boolean
       webhookSecrets?: string[]
       livemode?: boolean
+      cardLimits?: Partial<CardLimits>
       /** It dies in the middle of what it does: nobody waits for its end. */
       dies?: boolean
       /** Where it believes to be found. */
@@ -82,7 +100,14 @@ export async function startCardWorld() {
       takesJobs?: Pick<Queue, 'send'>
     } = {},
   ): Payments {
-    const { webhookSecrets = SECRETS, livemode = false, dies = false, takesJobs = queue, ...more } = settings
+    const {
+      webhookSecrets = SECRETS,
+      livemode = false,
+      dies = false,
+      takesJobs = queue,
+      cardLimits = {},
+      ...more
+    } = settings
     const payments = createPayments({
       database: db.database,
       ledger,
@@ -102,8 +127,10 @@ export async function startCardWorld() {
         stripe: { secretKey: 'sk_test_sandbox', webhookSecrets, apiUrl: sandbox.url },
         seller: { name: 'MobileSMS', address: 'a sandbox', taxId: null, supportEmail: 'support@sandbox.example' },
         receipt: { taxNote: null, statementText: 'MOBILESMS* CREDITS' },
+        cardLimits: { ...unlimited, ...cardLimits },
         ...more,
       },
+      hasProvenAddress: async (_, accountId) => !unproven.has(accountId),
     })
     if (!dies) rooms.push(payments)
     return payments
@@ -118,6 +145,7 @@ export async function startCardWorld() {
     const http = new Hono<SignedIn>()
     http.use(async (c, next) => {
       c.set('requestId', newId())
+      c.set('address', c.req.header('x-address') ?? 'unknown')
       await next()
     })
     const signedIn: MiddlewareHandler<SignedIn> = async (c, next) => {
@@ -145,6 +173,7 @@ export async function startCardWorld() {
     })
     paymentsRoutes(table, over)
     staffEventsRoutes(table, over)
+    staffCardRoutes(table, over)
     stripeWebhook(table, over)
     http.route('/', table.hono)
     http.onError((error, c) => {
@@ -259,6 +288,7 @@ export async function startCardWorld() {
     asOwner,
     ledger,
     payments,
+    unproven,
     room,
     stripe,
     sandbox,

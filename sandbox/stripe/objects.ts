@@ -1,6 +1,7 @@
 /**
  * Stripe's objects at their birth, complete to the SDK's own types: those are the contract of the pinned version.
  */
+import { createHash } from 'node:crypto'
 import type Stripe from 'stripe'
 import { randomLetters } from '../ids.ts'
 import { type Decline, nonTestCard, type TestCard, type Verification } from './cards.ts'
@@ -259,7 +260,7 @@ export function newPaymentMethod(
       display_brand: brand === 'amex' ? 'american_express' : brand,
       exp_month: typed.expMonth,
       exp_year: typed.expYear,
-      fingerprint: randomLetters(16),
+      fingerprint: fingerprintOf(typed.number),
       funding: card?.funding ?? 'unknown',
       generated_from: null,
       last4: typed.number.slice(-4),
@@ -275,6 +276,11 @@ export function newPaymentMethod(
     metadata: {},
     type: 'card',
   }
+}
+
+/** The same card has the same mark, whoever types it in. */
+function fingerprintOf(number: string): string {
+  return createHash('sha256').update(number).digest('base64url').replace(/[-_]/g, 'x').slice(0, 16)
 }
 
 type ThreeDSecure = Stripe.Charge.PaymentMethodDetails.Card.ThreeDSecure

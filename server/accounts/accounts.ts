@@ -7,7 +7,7 @@ import type { KeyScope } from '../../contract/contract.ts'
 import type { Announce } from '../platform/announce.ts'
 import { Refusal, type Refused, type RequestVariables } from '../platform/answer.ts'
 import type { WireClock } from '../platform/clock.ts'
-import type { Database } from '../platform/db.ts'
+import type { Database, Queryable } from '../platform/db.ts'
 import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/mail.ts'
 import type { Tick } from '../platform/queue.ts'
@@ -394,6 +394,12 @@ export function createAccounts(settings: {
       const userId =
         known.rows[0]?.id ?? (await insertLogin({ username, role, email }, await passwords.hash(login.password)))
       return BigInt((await openAccount(userId)).account_id)
+    },
+
+    /** Whether somebody opened the link that was sent to this account's address. */
+    async hasProvenAddress(db: Queryable, accountId: bigint): Promise<boolean> {
+      const { rows } = await db.query<{ proven: boolean }>('select address_is_proven($1) as proven', [accountId])
+      return rows[0]!.proven
     },
 
     /** Writes what waits to be written, at the end. */

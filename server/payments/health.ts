@@ -19,6 +19,7 @@ export async function cardsHealth(db: Queryable, latelySeconds: number): Promise
     unopened: boolean
     unanswered: boolean
     slow: boolean
+    paused: boolean
     deaf: boolean
   }>(
     `with recent as (
@@ -54,6 +55,7 @@ export async function cardsHealth(db: Queryable, latelySeconds: number): Promise
                        and set_aside_at is null              -- waits for a person, who was called
                        and outcome is null                   -- not for an object that nobody here knows
                        and received_at < house_now() - make_interval(secs => $6)) as slow,
+            exists (select from card_pauses where ended_at is null and until > house_now()) as paused,
             exists (select from card_event_state where test_problem is not null) as deaf
        from seen`,
     [
@@ -68,6 +70,10 @@ export async function cardsHealth(db: Queryable, latelySeconds: number): Promise
   const found = rows[0]!
   const last_worked_at = found.seen?.toISOString() ?? null
   const trouble = (detail: string): Health => ({ state: 'trouble', detail, last_worked_at })
+  if (found.paused)
+    return trouble(
+      'New card payments are paused, because too many cards were declined within minutes. What was begun is credited. They open again by themselves.',
+    )
   if (found.unopened)
     return trouble(
       'The payment page could not be opened for the last customer who asked. No money moved. Try again in a few minutes.',

@@ -1,11 +1,12 @@
 /**
  * Payments: outside money becomes credit. Here: top-ups by card. README.md tells what is always true.
  */
+import { isIP } from 'node:net'
 import type { Receipt, RefundReceipt, Topup } from '../../contract/contract.ts'
 import { displayAmount, micros, printAmount, readAmount, type Usd } from '../../contract/money.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Announce } from '../platform/announce.ts'
-import { printCursor, type Refused } from '../platform/answer.ts'
+import { printCursor, Refusal, type Refused } from '../platform/answer.ts'
 import { atMost, type WireClock } from '../platform/clock.ts'
 import type { Database, Queryable } from '../platform/db.ts'
 import { newId } from '../platform/ids.ts'
@@ -16,6 +17,7 @@ import { createDisputes } from './card/disputes.ts'
 import { createEndpointTest } from './card/endpoint.ts'
 import { createEvents } from './card/events.ts'
 import { createGaps } from './card/gaps.ts'
+import { type CardLimits, createCardTesting, NETWORK_OF } from './card/limits.ts'
 import { createReconciliation } from './card/reconcile.ts'
 import { createRefunds } from './card/refunds.ts'
 import { createSettle, find } from './card/settle.ts'
@@ -77,17 +79,21 @@ export function createPayments(dependencies: {
     /** Real money: what the card company's objects must say, too. */
     livemode: boolean
     stripe: { secretKey: string; webhookSecrets: readonly string[]; apiUrl: string | null }
+    cardLimits: CardLimits
     /** Also accept cards whose bank does not take part in the confirmation. Default: no. */
     acceptAttempted?: boolean
     /** The house tries by itself whether webhooks reach it at its public address. Default: only when it is told to. */
     testsEndpoint?: boolean
   } & SellerSettings
+  /** Whether the e-mail address of this account's login was proven by a link. */
+  hasProvenAddress: (db: Queryable, accountId: bigint) => Promise<boolean>
   /** The card company, when it is not the one of the settings. */
   card?: CardCompany
 }) {
   const { database, ledger, log, clock, settings } = dependencies
   const card = dependencies.card ?? openStripe(settings.stripe)
   const letters = createLetters({ ...dependencies, publicUrl: settings.publicUrl, seller: settings })
+  const cardTesting = createCardTesting({ ...dependencies, card, limits: settings.cardLimits })
   const {
     settle,
     sweep: sweepTopups,
@@ -98,6 +104,7 @@ export function createPayments(dependencies: {
     livemode: settings.livemode,
     acceptAttempted: settings.acceptAttempted ?? false,
     letters,
+    watch: cardTesting.watch,
   })
   const refunds = createRefunds({
     ...dependencies,
@@ -159,7 +166,7 @@ export function createPayments(dependencies: {
     method: unknown
     amount: unknown
     idempotencyKey: string | null
-    /** Where the request came from, for the evidence in a dispute. */
+    /** Where the request came from: counted against card testing, and evidence in a dispute. */
     from?: { address: string; userAgent: string } | null
   }): Promise<Started> {
     if (request.method !== 'card') {
@@ -175,8 +182,8 @@ export function createPayments(dependencies: {
     const blocked = await cardsBlockedBy(database.pool, request.accountId)
     if (blocked) return refuse(cardsBlocked(blocked))
 
-    const topupId = await intend(request.accountId, amount, request.idempotencyKey, request.from ?? null)
-    if (topupId === null) {
+    const intended = await intend(request, amount)
+    if (intended === null) {
       return refuse({
         code: 'idempotency_key_reused',
         detail:
@@ -184,7 +191,8 @@ export function createPayments(dependencies: {
         field: 'Idempotency-Key',
       })
     }
-    const { row } = (await settle(topupId, 'start', START_WAIT_MS))!
+    if (typeof intended !== 'string') return refuse(intended)
+    const { row } = (await settle(intended, 'start', START_WAIT_MS))!
     if (row.handedOut) return { ok: true, topup: (await tell(row.accountId, [row]))[0]! }
     return refuse({
       code: 'temporarily_unavailable',
@@ -193,53 +201,70 @@ export function createPayments(dependencies: {
     })
   }
 
-  /** The intent, committed before anybody outside hears of it. Null: the key belongs to another request. */
+  /**
+   * The intent, committed before anybody outside hears of it. Null: the key belongs to another request. Refused: nothing was written.
+   * Whoever repeats a top-up that exists is never refused.
+   */
   async function intend(
-    accountId: bigint,
+    by: {
+      accountId: bigint
+      idempotencyKey: string | null
+      from?: { address: string; userAgent: string } | null
+    },
     amount: Usd,
-    idempotencyKey: string | null,
-    from: { address: string; userAgent: string } | null,
-  ): Promise<string | null> {
+  ): Promise<string | Refused | null> {
+    const { accountId, idempotencyKey, from = null } = by
+    // Without the zone of a local address: it says nothing to anybody else.
+    const address = from && isIP(from.address) !== 0 ? from.address.replace(/%.*$/, '') : null
     const fingerprint = `topup card ${amount}`
     const ours = await installation()
-    return database.transaction(async (tx) => {
-      const id = newId(clock.now())
-      if (idempotencyKey !== null) {
-        const { rowCount } = await tx.query(
-          `insert into idempotency_keys (account_id, key, fingerprint, subject) values ($1, $2, $3, $4) on conflict do nothing`,
-          [accountId, idempotencyKey, fingerprint, id],
-        )
-        if (rowCount === 0) {
-          const { rows } = await tx.query<{ fingerprint: string; subject: string }>(
-            'select fingerprint, subject from idempotency_keys where account_id = $1 and key = $2 for update',
-            [accountId, idempotencyKey],
+    try {
+      return await database.transaction(async (tx) => {
+        const id = newId(clock.now())
+        if (idempotencyKey !== null) {
+          const { rowCount } = await tx.query(
+            `insert into idempotency_keys (account_id, key, fingerprint, subject) values ($1, $2, $3, $4) on conflict do nothing`,
+            [accountId, idempotencyKey, fingerprint, id],
           )
-          const known = rows[0]!
-          if (known.fingerprint !== fingerprint) return null
-          if (!(await giveUp(tx, known.subject))) return known.subject
-          await tx.query('update idempotency_keys set subject = $3 where account_id = $1 and key = $2', [
-            accountId,
-            idempotencyKey,
-            id,
-          ])
+          if (rowCount === 0) {
+            const { rows } = await tx.query<{ fingerprint: string; subject: string }>(
+              'select fingerprint, subject from idempotency_keys where account_id = $1 and key = $2 for update',
+              [accountId, idempotencyKey],
+            )
+            const known = rows[0]!
+            if (known.fingerprint !== fingerprint) return null
+            if (!(await giveUp(tx, known.subject))) return known.subject
+            await tx.query('update idempotency_keys set subject = $3 where account_id = $1 and key = $2', [
+              accountId,
+              idempotencyKey,
+              id,
+            ])
+          }
         }
-      }
-      await tx.query(
-        `insert into topups (id, account_id, amount, session_call, created_at, expires_at, next_look_at, started_address, started_user_agent)
-         values ($1, $2, $3, $4, house_now(), house_now() + make_interval(secs => $5), now() + make_interval(secs => $6), $7, $8)`,
-        [
-          id,
-          accountId,
-          amount,
-          JSON.stringify(sessionCall(id, amount, ours, await customerOf(tx, accountId))),
-          LIFE_SECONDS,
-          ABANDONED_AFTER_SECONDS + 1,
-          from?.address.slice(0, ADDRESS_CHARACTERS_MAX) ?? null,
-          from?.userAgent.slice(0, USER_AGENT_CHARACTERS_MAX) ?? null,
-        ],
-      )
-      return id
-    })
+        const refused = await cardTesting.admit(tx, { accountId, address })
+        if (refused) throw new Refusal(refused)
+        await tx.query(
+          `insert into topups (id, account_id, amount, session_call, asked_network, created_at, expires_at, next_look_at, started_address, started_user_agent)
+           values ($1, $2, $3, $4, ${NETWORK_OF('$7')}, house_now(), house_now() + make_interval(secs => $5), now() + make_interval(secs => $6), $8, $9)`,
+          [
+            id,
+            accountId,
+            amount,
+            JSON.stringify(sessionCall(id, amount, ours, await customerOf(tx, accountId))),
+            LIFE_SECONDS,
+            ABANDONED_AFTER_SECONDS + 1,
+            address,
+            from?.address.slice(0, ADDRESS_CHARACTERS_MAX) ?? null,
+            from?.userAgent.slice(0, USER_AGENT_CHARACTERS_MAX) ?? null,
+          ],
+        )
+        return id
+      })
+    } catch (error) {
+      // Thrown, so that the key is not bound either.
+      if (error instanceof Refusal) return error.refused
+      throw error
+    }
   }
 
   /**
@@ -455,6 +480,8 @@ export function createPayments(dependencies: {
       const settled = await settle(topupId, 'event', JOB_WAIT_MS)
       return settled !== null && isEnded(settled.row)
     },
+    /** Whether card payments are begun at all: for staff. */
+    cards: { state: cardTesting.state, setPaused: cardTesting.setPaused },
     get,
     receipt,
     refundReceipt,

@@ -48,6 +48,10 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
         'amount_above_maximum',
         'account_suspended',
         'cards_blocked_by_dispute',
+        'email_not_proven',
+        'card_limit_reached',
+        'cards_paused',
+        'too_many_open_topups',
       ],
     },
     async (c, { body: { method, amount } }) => {

@@ -17,7 +17,7 @@ export type Refused = {
   field?: string
   /** Further members of the problem document: amounts and limits that the sentence names. None of its own may be among them. */
   extra?: Record<string, string | number> & { [own in keyof Problem as string extends own ? never : own]?: never }
-  /** Of `temporarily_unavailable` and `rate_limited`: when it is worth asking again. Unit: whole seconds, 2 unless told. */
+  /** When it is worth asking again. Unit: whole seconds; of `temporarily_unavailable` and `rate_limited` 2 unless told. */
   retryAfterSeconds?: number
 }
 
@@ -55,7 +55,8 @@ export function answerRefusal(c: Context, refused: Refused): Response {
     request_id: printId('req', c.get('requestId') as string),
   }
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' }
-  if (refused.code === 'temporarily_unavailable' || refused.code === 'rate_limited')
+  const passes = refused.code === 'temporarily_unavailable' || refused.code === 'rate_limited'
+  if (passes || refused.retryAfterSeconds !== undefined)
     headers['retry-after'] = String(refused.retryAfterSeconds ?? RETRY_AFTER_SECONDS)
   if (refused.code === 'unauthenticated') headers['www-authenticate'] = 'Bearer'
   return c.body(JSON.stringify(problem), status, headers)

@@ -1,6 +1,6 @@
 import type { Topup, TopupReason } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
-import type { Tone } from '../ui/Notice.tsx'
+import type { Tone } from '../ui/tone.ts'
 
 /** What comes next for the customer; each is one action of the page. */
 export type Next = 'order_number' | 'go_on_paying' | 'another_card' | 'try_again' | 'start_again' | 'none'

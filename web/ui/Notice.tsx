@@ -1,8 +1,7 @@
 import { type ReactNode, useEffect, useRef } from 'react'
 import { Copy } from './Copy.tsx'
 import { Mark, type MarkState } from './Mark.tsx'
-
-export type Tone = 'arrived' | 'coming' | 'held' | 'refused'
+import type { Tone } from './tone.ts'
 
 const tones: Record<Tone, { box: string; mark: MarkState }> = {
   arrived: { box: 'bg-arrived-tint text-arrived', mark: 'done' },

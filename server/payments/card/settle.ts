@@ -57,6 +57,8 @@ export function createSettle(settings: {
   acceptAttempted: boolean
   /** Written in the transaction of what they tell. They never throw for a reason of their own. */
   letters: Pick<Letters, 'receipt' | 'released'>
+  /** Notes the cards that were tried; true: no more shall be tried on this payment page. */
+  watch: (topup: TopupRow, intent: PaymentIntent | null) => Promise<{ close: boolean }>
 }) {
   const { ledger, announce, card } = settings
   const looks = createLooks({
@@ -133,10 +135,21 @@ export function createSettle(settings: {
 
   async function act(mine: TopupRow, asker: Asker, session: Session): Promise<Next> {
     const intent = typeof session.payment_intent === 'string' ? null : session.payment_intent
+    const mustClose = await watch(mine, intent)
     if (intent?.status === 'succeeded') return taken(mine, session, intent)
     if (intent?.status === 'requires_capture') return authorised(mine, session, intent)
     if (session.status === 'expired' || intent?.status === 'canceled') return ended(mine, session, intent)
-    return stillOpen(mine, asker, session, intent)
+    return stillOpen(mine, asker, session, intent, mustClose)
+  }
+
+  /** Which cards were tried, for the limits; settling does not wait for what they cannot find out. */
+  async function watch(mine: TopupRow, intent: PaymentIntent | null): Promise<boolean> {
+    try {
+      return (await settings.watch(mine, intent)).close
+    } catch (error) {
+      settings.log.error({ err: error, topup: mine.id }, 'The cards that were tried could not be noted')
+      return false
+    }
   }
 
   async function authorised(mine: TopupRow, session: Session, intent: PaymentIntent): Promise<Next> {
@@ -280,6 +293,7 @@ export function createSettle(settings: {
     asker: Asker,
     session: Session,
     intent: PaymentIntent | null,
+    mustClose: boolean,
   ): Promise<Next> {
     const left = asker === 'return' && intent?.status === 'requires_action'
     const reason = failureOf(intent) ?? (left ? 'abandoned' : mine.reason)
@@ -294,7 +308,7 @@ export function createSettle(settings: {
         )
       })
     }
-    if (session.status !== 'open' || !(mine.overdue || mine.abandoned)) return waitOneMore()
+    if (session.status !== 'open' || !(mine.overdue || mine.abandoned || mustClose)) return waitOneMore()
     const answer = await card.expireSession(mine.id, session.id)
     if (answer.ok) return ended(mine, { ...session, status: answer.value.status }, intent)
     if (answer.why === 'unknown') return unknown(mine, 'expire_session', answer)

@@ -178,6 +178,12 @@ export function openStripe(settings: { secretKey: string; apiUrl: string | null 
     listFraudWarnings(page: ListPage): Promise<Answer<Listed<FraudWarning>>> {
       return answer(stripe.radar.earlyFraudWarnings.list(pageParams(page), READ_ONCE))
     },
+
+    /** The attempts of a payment that reached a bank, the newest 100; newest first. */
+    async listCharges(paymentIntentId: string): Promise<Answer<Charge[]>> {
+      const page = await answer(stripe.charges.list({ payment_intent: paymentIntentId, limit: PAGE_OBJECTS_MAX }))
+      return page.ok ? { ok: true, value: page.value.data } : page
+    },
   }
 }
 
