@@ -417,6 +417,7 @@ test('the books tell every payment in whole cents', async () => {
     disputes_lost: 0,
     withdrawn: 0,
     warnings: 0,
+    paid_out: 0,
     balance_transactions: 1,
     fees: 59,
     balance: 941,

@@ -19,8 +19,8 @@ export type Movement = {
   /** Cents; negative: it leaves the balance. */
   amount: number
   fee?: { amount: number; description: string }
-  type: 'charge' | 'refund' | 'refund_failure' | 'adjustment'
-  category: 'charge' | 'refund' | 'refund_failure' | 'dispute' | 'dispute_reversal'
+  type: 'charge' | 'refund' | 'refund_failure' | 'adjustment' | 'payout'
+  category: 'charge' | 'refund' | 'refund_failure' | 'dispute' | 'dispute_reversal' | 'payout'
   description: string | null
   source: string
   availableOn?: number

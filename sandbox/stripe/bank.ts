@@ -108,7 +108,7 @@ export function pay(bank: Bank, sessionId: string, typed: Typed): Paid | undefin
 
     const asked = session.payment_method_options?.card?.request_three_d_secure !== 'automatic'
     const verification = card && (asked || card.insists) ? card.verification : 'unsupported'
-    if (verification === 'challenge') {
+    if (verification === 'challenge' || card?.captcha) {
       const challenge = randomLetters(32)
       putChallenge(books, { id: challenge, session: session.id, method: method.id, number: typed.number })
       intent.status = 'requires_action'
@@ -140,7 +140,10 @@ export function answerChallenge(bank: Bank, id: string, answer: 'complete' | 'fa
     const method = find(books, 'payment_method', challenge.method)
     if (!intent || !method || intent.status !== 'requires_action' || intent.payment_method !== method.id)
       return undefined
-    if (answer === 'complete') return charge(bank, session, intent, method, testCard(challenge.number), 'challenge')
+    if (answer === 'complete') {
+      const card = testCard(challenge.number)
+      return charge(bank, session, intent, method, card, card?.captcha ? card.verification : 'challenge')
+    }
     failed(bank, session, intent, {
       code: 'payment_intent_authentication_failure',
       doc_url: 'https://stripe.com/docs/error-codes/payment-intent-authentication-failure',

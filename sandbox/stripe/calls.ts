@@ -62,6 +62,8 @@ export function calls(bank: Bank): { posts: Record<string, Verb>; gets: Record<s
     '/charges/:id': retrieve('charge'),
     '/refunds/:id': retrieve('refund'),
     '/balance_transactions/:id': retrieve('balance_transaction'),
+    '/payouts/:id': retrieve('payout'),
+    '/payouts': verb('list', pageParams, (asked) => listObjects(bank, 'payout', '/v1/payouts', asked)),
     '/events/:id': verb('retrieve', expandOnly, (_asked, { id }) => {
       const row = books.one<{ body: string }>('select body from stripe_events where id = ?', id)
       if (!row) throw missing('event', id)
@@ -87,13 +89,14 @@ export function calls(bank: Bank): { posts: Record<string, Verb>; gets: Record<s
     }),
     '/refunds': listOfPayment('refund', '/v1/refunds'),
     '/balance_transactions': verb('list', balanceParams, (asked) => {
-      const { source, type, currency } = asked
+      const { source, type, currency, payout } = asked
+      if (payout !== undefined) needed('payout', payout)
       return listObjects(
         bank,
         'balance_transaction',
         '/v1/balance_transactions',
         asked,
-        { source, type, currency },
+        { source, type, currency, payout },
         source,
       )
     }),
@@ -182,4 +185,10 @@ const disputeParams = {
 const ofIntentParams = { ...pageParams, payment_intent: param.text(200) }
 const ofPaymentParams = { ...ofIntentParams, charge: param.text(200) }
 const sessionListParams = { ...ofIntentParams, status: param.oneOf('open', 'complete', 'expired') }
-const balanceParams = { ...pageParams, source: param.text(200), type: param.text(100), currency: param.oneOf('usd') }
+const balanceParams = {
+  ...pageParams,
+  source: param.text(200),
+  type: param.text(100),
+  currency: param.oneOf('usd'),
+  payout: param.text(200),
+}

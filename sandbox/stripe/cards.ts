@@ -110,6 +110,8 @@ export type TestCard = {
   riskLevel: 'normal' | 'elevated' | 'highest'
   /** The money is available at once instead of in two days. */
   availableAtOnce?: true
+  /** Stripe first asks whether a person is there. */
+  captcha?: true
   /** What becomes of a refund to it. */
   refund?: RefundPlan
   /** What the cardholder does when the money was taken. */
@@ -189,7 +191,7 @@ add('not_enrolled', ['4000000000000036'], { postcodeFails: true })
 // Any other test card "might still trigger 3DS, but we return attempt_acknowledged" (Stripe's testing page).
 add('not_enrolled', [
   ...['4242424242424242', '5555555555554444', '2223003122003222', '6011111111111117', '3056930009020004'],
-  ...['3566002020360505', '6200000000000005', '4000008405600003', '4000000000001208', '4000000000003725'],
+  ...['3566002020360505', '6200000000000005', '4000008405600003'],
 ])
 // Cards that are disputed later: under 3-D Secure they are no different at the time of payment.
 const fraudulent: DisputePlan = { kind: 'dispute', reason: 'fraudulent' }
@@ -211,9 +213,11 @@ add('not_enrolled', ['4000000404005649'], { disputes: [{ kind: 'prevented', reas
 // Cards that a refund does not reach at once, or not at all.
 add('not_enrolled', ['4000000000007726'], { refund: { outcome: 'pends' } })
 add('not_enrolled', ['4000000000005126'], { refund: { outcome: 'fails_later' } })
+add('not_enrolled', ['4000000000001208', '4000000000003725'], { captcha: true })
 add('not_enrolled', ['4000056655665556', '5200828282828210'], { funding: 'debit' })
 add('not_enrolled', ['5105105105105100'], { funding: 'prepaid' })
-add('not_enrolled', ['4000000000000077', '4000003720000278'], { availableAtOnce: true })
+add('not_enrolled', ['4000000000000077'], { availableAtOnce: true })
+add('not_enrolled', ['4000003720000278'], { availableAtOnce: true, country: 'IE' })
 
 export const nonTestCard: Decline = {
   code: 'card_declined',

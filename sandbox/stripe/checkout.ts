@@ -9,7 +9,7 @@ import { type Html, layout } from '../layout.ts'
 import { dollars } from '../money.ts'
 import { type Bindings, pageHeaders, problem, readBody } from '../web.ts'
 import { answerChallenge, type Bank, pay } from './bank.ts'
-import { brandOf, grouped, looksLikeCard, rows } from './cards.ts'
+import { brandOf, grouped, looksLikeCard, rows, testCard } from './cards.ts'
 import { settleDue } from './due.ts'
 import { find, findChallenge, ofSession } from './records.ts'
 
@@ -62,7 +62,9 @@ export function checkoutPages(bank: Bank): Hono<Bindings> {
 
   app.get('/challenge/:id', (c) => {
     const standing = pending(c.req.param('id'))
-    return standing ? challengePage(c, standing.session, standing.method, c.req.param('id')) : overtaken(c)
+    if (!standing) return overtaken(c)
+    const { session, method, captcha } = standing
+    return captcha ? captchaPage(c, session, c.req.param('id')) : challengePage(c, session, method, c.req.param('id'))
   })
 
   app.post('/challenge/:id', async (c) => {
@@ -118,7 +120,7 @@ export function checkoutPages(bank: Bank): Hono<Bindings> {
     if (!session || !method || session.status !== 'open') return undefined
     const intent = find(books, 'payment_intent', session.payment_intent as string)
     if (intent?.status !== 'requires_action' || intent.payment_method !== method.id) return undefined
-    return { session, method }
+    return { session, method, captcha: testCard(challenge?.number ?? '')?.captcha ?? false }
   }
 
   function paymentPage(
@@ -219,6 +221,30 @@ export function checkoutPages(bank: Bank): Hono<Bindings> {
             <p>The bank confirms that it is you.</p></div>
           <div class="answer"><button name="answer" value="fail">Fail</button>
             <p>It does not, and no money moves.</p></div>
+          <div class="answer"><button name="answer" value="close">Close the window</button>
+            <p>No answer at all, as when somebody walks away.</p></div>
+        </form>`,
+    )
+  }
+
+  function captchaPage(c: Context<Bindings>, session: Stripe.Checkout.Session, id: string) {
+    return page(
+      c,
+      session,
+      'Are you a person?',
+      html`
+        <p class="bank">Stand-in for Stripe’s question to robots</p>
+        <h1>Are you a person?</h1>
+        <dl class="slip">
+          <div><dt>Amount</dt><dd>${dollars(session.amount_total ?? 0)}</dd></div>
+          <div><dt>To</dt><dd class="plain">${bank.shopName}</dd></div>
+        </dl>
+        <p>Stripe shows pictures here when a payment looks as if nobody were there. Answer for it:</p>
+        <form method="post" action="/c/challenge/${id}" class="answers">
+          <div class="answer"><button class="primary" name="answer" value="complete">I am a person</button>
+            <p>The card is asked.</p></div>
+          <div class="answer"><button name="answer" value="fail">Fail</button>
+            <p>The card is not asked, and no money moves.</p></div>
           <div class="answer"><button name="answer" value="close">Close the window</button>
             <p>No answer at all, as when somebody walks away.</p></div>
         </form>`,

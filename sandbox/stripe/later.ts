@@ -12,6 +12,7 @@ import { disputeKinds, disputeReasons, failureReasons, fraudTypes, refundOutcome
 import { chargeNamed, plan, planOf } from './charges.ts'
 import { decideDispute, disputeOutcomes, disputesOf, openDispute } from './disputes.ts'
 import { settleDue } from './due.ts'
+import { payOut } from './payouts.ts'
 import { find } from './records.ts'
 import { endRefund } from './refund-outcome.ts'
 import { createRefund, LATER_SECONDS } from './refunds.ts'
@@ -98,6 +99,11 @@ export function laterControls(
     if (!charge.captured) wrong('payment', 'one whose money was taken')
     const warning = warn(bank, charge, word(asked, 'fraud_type', fraudTypes) ?? 'unauthorized_use_of_card')
     return { object: warning, sentence: `The bank warns that ${dollars(charge.amount)} may be fraud.`, charge }
+  })
+
+  press('/payouts', () => {
+    const payout = payOut(bank)
+    return { object: payout, sentence: `${dollars(payout.amount)} were paid out to the shop.`, charge: undefined }
   })
 
   press('/lapse', (asked) => {

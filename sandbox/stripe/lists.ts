@@ -37,7 +37,8 @@ export const eventParams = {
 type Page = param.Read<typeof pageParams>
 
 /**
- * Objects of a kind. `where`: fields of the object and what they must be; undefined does not restrict. `of`: an object of the same
+ * Objects of a kind. `where`: fields of the object and what they must be (`payout`: that it went along with it); undefined does not
+ * restrict. `of`: an object of the same
  * payment, which makes the search short.
  */
 export function listObjects(
@@ -51,17 +52,19 @@ export function listObjects(
   const { books } = bank
   const { from, until } = between(asked.created)
   const page = pageOf(bank, asked, 'stripe_objects')
-  const fields = Object.entries(where).filter(([, value]) => value !== undefined) as [string, string][]
+  const { payout, ...ofBody } = where
+  const fields = Object.entries(ofBody).filter(([, value]) => value !== undefined) as [string, string][]
   const session = of === undefined ? null : (sessionOf(books, of) ?? '')
   const rows = books.all<{ body: string }>(
     `select body from stripe_objects
       where kind = ? and seq < ? and seq > ?
         ${session === null ? '' : 'and session = ?'}
         and body ->> 'created' >= ? and body ->> 'created' <= ?
+        ${payout === undefined ? '' : `and extra ->> 'payout' = ?`}
         ${fields.map(([field]) => `and body ->> '${field}' = ?`).join(' ')}
       order by seq ${page.order} limit ?`,
     ...[kind, page.before, page.after, ...(session === null ? [] : [session])],
-    ...[from, until, ...fields.map(([, value]) => value), page.limit + 1],
+    ...[from, until, ...(payout === undefined ? [] : [payout]), ...fields.map(([, value]) => value), page.limit + 1],
   )
   return page.of(rows, url)
 }

@@ -12,6 +12,7 @@ export type Kinds = {
   balance_transaction: Stripe.BalanceTransaction
   refund: Stripe.Refund
   dispute: Stripe.Dispute
+  payout: Stripe.Payout
   'radar.early_fraud_warning': Stripe.Radar.EarlyFraudWarning
   item: Stripe.LineItem
 }

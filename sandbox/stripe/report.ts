@@ -32,6 +32,7 @@ export function ownBooks(bank: Bank) {
       count(*) filter (where kind = 'radar.early_fraud_warning') as warnings,
       -(select coalesce(sum(body ->> 'amount'), 0) from stripe_objects
          where kind = 'balance_transaction' and body ->> 'reporting_category' in ('dispute', 'dispute_reversal')) as withdrawn,
+      coalesce(sum(body ->> 'amount') filter (where kind = 'payout'), 0) as paid_out,
       count(*) filter (where kind = 'balance_transaction') as balance_transactions,
       coalesce(sum(body ->> 'fee') filter (where kind = 'balance_transaction'), 0) as fees,
       coalesce(sum(body ->> 'net') filter (where kind = 'balance_transaction'), 0) as balance
