@@ -25,6 +25,20 @@ export type Calls = {
   'GET /v1/refunds': { asks: Stripe.RefundListParams; answers: Stripe.ApiList<Stripe.Refund> }
   'GET /v1/refunds/:id': { asks: Stripe.RefundRetrieveParams; answers: Stripe.Refund }
   'POST /v1/refunds/:id': { asks: Stripe.RefundUpdateParams; answers: Stripe.Refund }
+  'GET /v1/disputes': { asks: Stripe.DisputeListParams; answers: Stripe.ApiList<Stripe.Dispute> }
+  'GET /v1/disputes/:id': { asks: Stripe.DisputeRetrieveParams; answers: Stripe.Dispute }
+  'POST /v1/disputes/:id': { asks: Stripe.DisputeUpdateParams; answers: Stripe.Dispute }
+  'POST /v1/disputes/:id/close': { asks: Stripe.DisputeCloseParams; answers: Stripe.Dispute }
+  'GET /v1/radar/early_fraud_warnings': {
+    asks: Stripe.Radar.EarlyFraudWarningListParams
+    answers: Stripe.ApiList<Stripe.Radar.EarlyFraudWarning>
+  }
+  'GET /v1/radar/early_fraud_warnings/:id': {
+    asks: Stripe.Radar.EarlyFraudWarningRetrieveParams
+    answers: Stripe.Radar.EarlyFraudWarning
+  }
+  'GET /v1/payouts': { asks: Stripe.PayoutListParams; answers: Stripe.ApiList<Stripe.Payout> }
+  'GET /v1/payouts/:id': { asks: Stripe.PayoutRetrieveParams; answers: Stripe.Payout }
   'GET /v1/balance_transactions': {
     asks: Stripe.BalanceTransactionListParams
     answers: Stripe.ApiList<Stripe.BalanceTransaction>

@@ -107,6 +107,7 @@ async function everythingHappens(): Promise<void> {
   await card.readRefund(refund!.id)
   await stripe.refunds.retrieve(refund!.id, { expand: ['balance_transaction', 'charge'] })
   await stripe.refunds.update(refund!.id, { metadata: { seen: 'yes' } })
+  await disputesHappen()
   const { data: events } = await stripe.events.list({ limit: 100, created: { gte: 1 } })
   await stripe.events.retrieve(events[0]!.id)
 
@@ -121,6 +122,67 @@ async function everythingHappens(): Promise<void> {
   await refused(stripe.paymentIntents.cancel(intent.id, { cancellation_reason: 'fraudulent' }, keyed))
   await refused(new Stripe('sk_test_wrong', stripeAt()).events.list())
   await until(async () => (await world.control('/stripe/webhooks'))['waiting'] === 0)
+}
+
+/** Every kind of dispute, every end of one, warnings, and what is paid out in the end. */
+async function disputesHappen(): Promise<void> {
+  const disputed: string[] = []
+  for (const [kind, outcomes] of [
+    ['dispute', ['win', 'appeal', 'lose']],
+    ['inquiry', ['escalate', 'prevent']],
+    ['prevented', []],
+    ['prevented_refunded', []],
+    ['dispute', []],
+  ] as const) {
+    // Who was once disputed with does not pay by card again.
+    const ben = await world.customer()
+    const topup = await ben.startsTopup('10.00')
+    await world.pay(topup, cards.frictionless)
+    await ben.comesBack(topup)
+    await world.control('/stripe/warnings', { payment: topup.id })
+    const { id } = await world.control('/stripe/disputes', { payment: topup.id, kind, reason: 'product_not_received' })
+    disputed.push(id as string)
+    for (const outcome of outcomes) await world.control(`/stripe/disputes/${id}`, { outcome })
+  }
+  const open = disputed.at(-1)!
+  await card.readDispute(open)
+  const { charge } = await stripe.disputes.retrieve(open, { expand: ['charge', 'payment_intent'] })
+  await card.readCharge((charge as Stripe.Charge).id)
+  await card.findSession((charge as Stripe.Charge).payment_intent as string)
+  await stripe.disputes.list({ charge: (charge as Stripe.Charge).id, limit: 1 })
+  await stripe.disputes.update(open, {
+    evidence: { customer_email_address: 'ana@example.com', access_activity_log: 'Day 1: three codes.' },
+    metadata: { seen: 'yes' },
+    submit: false,
+  })
+  await stripe.disputes.close(open)
+  const [warning] = (await stripe.radar.earlyFraudWarnings.list({ expand: ['data.charge'] })).data
+  await card.readFraudWarning(warning!.id)
+  await card.listDisputes({ limit: 2 })
+  await card.listFraudWarnings({ limit: 2 })
+  await stripe.radar.earlyFraudWarnings.retrieve(warning!.id, { expand: ['charge', 'payment_intent'] })
+
+  // A charge that is available at once, from a session of another shop's: this house would not take the card.
+  const session = await stripe.checkout.sessions.create({
+    mode: 'payment',
+    line_items: [
+      { quantity: 1, price_data: { currency: 'usd', unit_amount: 90_000, product_data: { name: 'Something else' } } },
+    ],
+    success_url: 'http://localhost:4499/',
+  })
+  await world.control('/stripe/pay', { session: session.id, card: '4000000000000077' })
+  const paid = await until(async () => {
+    const answer = await fetch(`${world.sandbox.url}/stripe/payouts`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    })
+    return answer.status === 200 && ((await answer.json()) as { id: string })
+  })
+  await stripe.payouts.retrieve(paid.id)
+  await stripe.payouts.list({ limit: 1 })
+  await stripe.balanceTransactions.list({ payout: paid.id, expand: ['data.source'] })
+  await card.listBalance({ from: new Date(0), until: new Date(), after: null })
 }
 
 const stripeAt = () => ({
