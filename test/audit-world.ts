@@ -41,8 +41,8 @@ const checks = {
 }
 
 export type AuditWorld = Awaited<ReturnType<typeof openAuditWorld>>
-/** `found`: by which checks. */
-export type Damage = { does: string; found: string[] }
+/** `found`: by which checks; `names`: what the first row of a check says. */
+export type Damage = { does: string; found: string[]; names?: Record<string, Record<string, unknown>> }
 
 export async function openAuditWorld() {
   const TOPUP = newId()
@@ -64,7 +64,7 @@ export async function openAuditWorld() {
     insert into prices (service, country, price, valid_from) values ('telegram', 'GB', 1200000, now());
     insert into numbers (phone_number, country) select '+4477009000' || n, 'GB' from generate_series(10, 19) n;
     insert into offers (number_id, service, country) select id, 'telegram', 'GB' from numbers;
-    select ledger_open(1), ledger_open(2);`)
+    select ledger_open(1), ledger_open(2), ledger_open(7), ledger_open(8);`)
   await owner.query(
     `insert into topups (id, account_id, amount, status, session_call, payment_intent_id, charge_id, created_at, expires_at, credited_at)
      values ($1, 1, 10000000, 'credited', '{}', 'pi', 'ch', now(), now(), now())`,
@@ -117,6 +117,11 @@ export async function openAuditWorld() {
     claim('clawback_hold', 'dispute', '2.00'),
   ])
 
+  // Account 7 has known nothing; account 8 several things at one moment.
+  const gift = { kind: 'credit', accountId: 8n, code: 'gift', contra: 'goodwill', amount: usd('0.25') } as const
+  const atOnce = Array.from({ length: 4 }, () => ({ ...gift, id: newId(), reference: newId() }))
+  for (const { result } of await ledger.submitGroup(atOnce)) assert.equal(result, 'ok')
+
   // Of the top-up of account 4 something was sent, something came back, something is on its way, and something went without us.
   const RETURNED = newId()
   const [sent, cameBack, held, theirs] = [newId(), newId(), newId(), newId()]
@@ -155,6 +160,9 @@ export async function openAuditWorld() {
   const fee = { debit: 'card_fees', credit: 'card_clearing', amount: usd('0.59'), code: 'fee' } as const
   assert.equal(await bookHouseEntry(owner, { ...fee, id: newId(), reference: newId() }), 'ok')
 
+  const { rows: waits } = await owner.query('select hold_id from orders where id = $1', [waiting])
+  const waitingHold = waits[0].hold_id
+
   const damages: Record<string, Damage> = {
     'an amount is changed': {
       does: 'update transfers set amount = amount + 1 where number = 1',
@@ -187,6 +195,7 @@ export async function openAuditWorld() {
     'a delta is dropped': {
       does: 'delete from platform_deltas where platform = 3',
       found: [checks.platform, checks.zero],
+      names: { [checks.platform]: { platform: 3, code: 1, entries: null } },
     },
     'two rows change places': {
       does: `
@@ -203,7 +212,37 @@ export async function openAuditWorld() {
         from transfers where kind = 'capture' and account_id = 1`,
       found: [checks.counters, checks.numbers, checks.times, checks.after, checks.twice, checks.platform],
     },
-    'an open hold is forgotten': { does: 'delete from open_holds', found: [checks.open, checks.counted] },
+    'an open hold is forgotten': {
+      does: 'delete from open_holds',
+      found: [checks.open, checks.counted],
+      names: {
+        [checks.open]: { hold: waitingHold, open_amount: null },
+        [checks.counted]: { account: '1', code: 1, counted: 1, open: '0' },
+      },
+    },
+    'everybody is gone, and what he moved at the platform stays': {
+      does: 'delete from transfers; delete from ledger_accounts; delete from open_holds',
+      found: [checks.platform, checks.zero, checks.order, checks.topup, checks.gone, checks.refund],
+    },
+    'a hold was made by somebody else': {
+      does: 'update transfers set account_id = 9, number = 1 where account_id = 2 and number = 3',
+      found: [checks.counters, checks.numbers, checks.after, checks.resolves],
+    },
+    'a hold whose price was taken was given back': {
+      does: `update transfers set kind = 'void' where kind = 'capture' and account_id = 1`,
+      found: [checks.counters, checks.after, checks.platform, checks.order, checks.ways],
+    },
+    'less than the price was taken': {
+      does: `update transfers set amount = amount - 10000, returned = 10000 where kind = 'capture' and account_id = 1`,
+      found: [checks.counters, checks.after, checks.platform, checks.order],
+    },
+    'less than the price of an order that is finished was taken': {
+      does: `
+      update orders set status = 'finished', ended_at = expires_at where id = '${charged}';
+      update numbers set order_id = null where order_id = '${charged}';
+      update transfers set amount = amount - 10000, returned = 10000 where kind = 'capture' and account_id = 1`,
+      found: [checks.counters, checks.after, checks.platform, checks.order],
+    },
     'an account disappears with all its rows': {
       does: `
       delete from transfers; delete from ledger_accounts where id = 1; delete from open_holds; delete from platform_deltas`,
@@ -501,8 +540,18 @@ export async function openAuditWorld() {
     'a refund is forgotten': { does: `delete from topup_refunds where id = '${sent}'`, found: [checks.gone] },
     'a refund is made up': {
       does: `insert into topup_refunds (id, topup_id, account_id, amount, origin, booked, refund_call, requested_at)
-             values (gen_random_uuid(), '${RETURNED}', 4, 10000, 'you', 10000, '{}', now())`,
+             values (gen_random_uuid(), '${TOPUP}', 1, 10000, 'you', 10000, '{}', now())`,
       found: [checks.gone, checks.refund],
+      names: { [checks.gone]: { topup: TOPUP, refunds: '10000', gone: '0' } },
+    },
+    'money went back, and no refund says so': {
+      does: movement('debit', 1, 4, 2, TOPUP),
+      found: [checks.gone, checks.ways],
+      names: { [checks.gone]: { topup: TOPUP, refunds: '0', gone: '1200000' } },
+    },
+    'money went back of nothing that there is': {
+      does: movement('debit', 1, 4, 2, newId()),
+      found: [checks.ways],
     },
     'a refund is of another amount': {
       does: `update topup_refunds set amount = amount + 10000, booked = booked + 10000 where id = '${held}'`,
@@ -549,6 +598,33 @@ export async function openAuditWorld() {
     },
   }
 
+  /** What looks strange, and is right. */
+  const right: Record<string, string> = {
+    'an order that has its code is finished': `
+      update orders set status = 'finished', ended_at = expires_at where id = '${charged}';
+      update numbers set order_id = null where order_id = '${charged}'`,
+    'a message without a code': `
+      with came as (
+        insert into inbox (source, external_id, subject, body, received_at, handled_at)
+        select 'sms:generic', 'no code', phone_number, '{}', house_now(), house_now() from orders where id = '${waiting}'
+        returning id, received_at)
+      insert into messages (id, inbox_id, order_id, account_id, sender, text, code, late, received_at)
+      select gen_random_uuid(), id, '${waiting}', 1, 'Telegram', 'Hello', null, false, received_at from came`,
+    'an order expired': `update transfers set code = 21 where kind = 'void' and account_id = 1`,
+    'the ledger gave back what an order had forgotten': `update transfers set code = 22 where kind = 'void' and account_id = 1`,
+    'a bank took a top-up back, which is no refund': movement('clawback_debit', 1, 5, 43, TOPUP),
+    'all of a top-up went back': `
+      insert into topup_refunds (id, topup_id, account_id, amount, origin, status, booked, external_id, requested_at, succeeded_at, ended_at)
+      values (gen_random_uuid(), '${TOPUP}', 1, 10000000, 'card_company', 'succeeded', 10000000, 're5', now(), now(), now());
+      ${movement('clawback_debit', 1, 4, 43, TOPUP, { amount: 10_000_000 })}`,
+    'a refund that was made without us came back': `
+      update topup_refunds set status = 'failed', reason = 'card_closed' where id = '${theirs}';
+      ${movement('credit', 4, 4, 2, RETURNED, { id: `derived_id('${theirs}', 'failed')`, amount: 500_000 })}`,
+    'a refund that was made without us failed, and had moved nothing': `
+      insert into topup_refunds (id, topup_id, account_id, amount, origin, status, reason, booked, external_id, requested_at, ended_at)
+      values (gen_random_uuid(), '${TOPUP}', 1, 10000, 'card_company', 'failed', 'declined', 0, 're6', now(), now())`,
+  }
+
   const delays: Record<string, string> = {
     'an order waits beyond its end': `update orders set expires_at = house_now() - interval '16 minutes' where id = '${waiting}'`,
     'a hold is open beyond its deadline': `update open_holds set expires_at = house_now() - interval '21 minutes' where amount = 750000`,
@@ -574,6 +650,13 @@ export async function openAuditWorld() {
     'an event about what nobody here knows': `insert into inbox (source, external_id, subject, body, received_at, outcome) values ('stripe', 'x', 'pi_x', '{}', house_now() - interval '1 day', 'unknown_object')`,
     'a message that was decided long ago': `insert into inbox (source, external_id, subject, body, received_at, handled_at) values ('sms:generic', 'x', '+447700900010', '{}', house_now() - interval '1 day', house_now() - interval '1 day')`,
     'a seal': `update transfers set recorded_at = house_now() - interval '1 hour'`,
+    'rows that were sealed, by more than one seal, up to the last one': `
+      update transfers set recorded_at = recorded_at - interval '1 day';
+      update house_entries set recorded_at = recorded_at - interval '1 day';
+      do $$ begin
+        while ledger_seal(greatest((select max(seq) from transfers), (select max(seq) from house_entries)), '{}', 10) = 'sealed' loop
+        end loop;
+      end $$`,
     'a look at a payment': `update topups set next_look_at = now() - interval '15 minutes' where id = '${REFUSED}'`,
     'a look at a refund': `update topup_refunds set next_look_at = now() - interval '15 minutes'`,
     'a letter': `insert into mail_outbox (id, to_address, subject, body_text, body_html, can_switch_off, next_attempt_at)
@@ -587,6 +670,7 @@ export async function openAuditWorld() {
     /** An order of account 1 that waits. */
     waiting,
     damages,
+    right,
     delays,
     inTime,
     insideTheTransaction,
@@ -634,9 +718,17 @@ export async function openAuditWorld() {
 }
 
 /** One movement more, by the ledger's own function: its sums stay right. */
-function movement(kind: 'credit' | 'debit', account: number, contra: number, code: number, reference: string): string {
-  return `select ledger_apply(array[gen_random_uuid()], array['${kind}']::transfer_kind[], array[${account}]::bigint[],
-    array[${contra}]::smallint[], array[${code === 30 ? 10_000_000 : 1_200_000}]::bigint[], array[null]::uuid[], array[${code}]::smallint[],
+function movement(
+  kind: 'credit' | 'debit' | 'clawback_debit',
+  account: number,
+  contra: number,
+  code: number,
+  reference: string,
+  more: { id?: string; amount?: number } = {},
+): string {
+  const amount = more.amount ?? (code === 30 ? 10_000_000 : 1_200_000)
+  return `select ledger_apply(array[${more.id ?? 'gen_random_uuid()'}], array['${kind}']::transfer_kind[], array[${account}]::bigint[],
+    array[${contra}]::smallint[], array[${amount}]::bigint[], array[null]::uuid[], array[${code}]::smallint[],
     array['${reference}']::uuid[], array[null]::timestamptz[], array[null]::timestamptz[], array[null]::text[], array[null]::int[],
     array[null]::int[])`
 }

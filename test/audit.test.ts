@@ -45,11 +45,20 @@ test('books that nobody touched differ nowhere, and nothing is overdue', async (
 })
 
 test('each damage is found, by the checks that are about it', async () => {
-  for (const [damage, { does, found }] of Object.entries(world.damages)) {
+  for (const [damage, { does, found, names = {} }] of Object.entries(world.damages)) {
     const differences = await world.inside(does, (connect) => auditLedger({ connect }))
     assert.deepEqual([...new Set(differences.map(({ check }) => check))], found, damage)
+    for (const [named, says] of Object.entries(names))
+      assert.partialDeepStrictEqual(differences.find(({ check }) => check === named)!.row, says, damage)
   }
   assert.deepEqual(await auditLedger(world.db.database.pool), [])
+})
+
+test('what looks strange and is right differs nowhere, nor do books in which nothing happened yet', async () => {
+  for (const [what, sql] of Object.entries(world.right))
+    assert.deepEqual(await world.inside(sql, (connect) => auditLedger({ connect })), [], what)
+  const nothing = 'truncate ledger_accounts, transfers, house_entries, open_holds, platform_deltas, platform_sums'
+  assert.deepEqual(await world.inside(nothing, (connect) => auditLedger({ connect }, 'ledger')), [])
 })
 
 test('what should have happened long ago is overdue, and no difference', async () => {
@@ -98,7 +107,8 @@ test('the program says which of the two it found by what it exits with', async (
   assert.match(wrong.said, /DIFFERS/)
   await world.owner.query(`update orders set expires_at = expires_at + interval '1 hour' where id = '${world.waiting}'`)
   await world.owner.query('insert into platform_deltas values (3, 1, 0, -1, -1)')
-  assert.equal((await run([])).code, 0)
+  // What migrates may read all; it is asked before the server's own.
+  assert.equal((await run([], { MIGRATION_DATABASE_URL: world.db.url, DATABASE_URL: 'nowhere' })).code, 0)
   const nowhere = await run([], { DATABASE_URL: '' })
   assert.equal(nowhere.code, 2)
   assert.match(nowhere.said, /Set DATABASE_URL/)

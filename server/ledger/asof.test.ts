@@ -74,6 +74,11 @@ test('whatever happened, an account as of an instant is what it was then', async
          from transfers t where account_id = any ($1)`,
       [accounts],
     )
+    const { rows: early } = await pool.query(
+      `select t.id from transfers t, ledger_as_of(t.account_id, t.recorded_at) p where t.account_id = any ($1) and p.number < t.number`,
+      [accounts],
+    )
+    assert.deepEqual(early, [], 'at its very moment a row is there')
     for (const row of rows.filter(({ alone }) => alone)) {
       const account = BigInt(row.account_id)
       const told = (await ledger.asOf(pool, account, new Date(row.recorded_at.getTime() + 1)))!
@@ -103,4 +108,15 @@ test('before anything there was nothing, and of an account that does not exist n
   await advanceHouseClock(pool, 1)
   assert.equal((await ledger.asOf(pool, 500n, await houseNow(pool)))!.available, usd('1.00'))
   assert.equal(await ledger.asOf(pool, 501n, new Date()), null)
+  const held = { kind: 'hold', code: 'order', contra: 'revenue', amount: usd('0.10'), onExpiry: 'void' } as const
+  const ids = [newId(), newId(), newId()]
+  for (const id of ids)
+    await ledger.submit({ ...held, id, accountId: 500n, reference: newId(), expiresAt: new Date('2100-01-01') })
+  await advanceHouseClock(pool, 1)
+  const { openHolds } = (await ledger.asOf(pool, 500n, await houseNow(pool)))!
+  assert.deepEqual(
+    openHolds.map(({ holdId }) => holdId),
+    ids.toReversed(),
+    'newest first',
+  )
 })

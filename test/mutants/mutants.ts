@@ -3,16 +3,19 @@
  * about it are run until one fails. What no test notices is either explained (survivors.json) or a test that is missing.
  *
  *   npm run mutants [-- --only FILE …] [--sample NUMBER --seed NUMBER] [--report FILE] [--again] [--lanes NUMBER]
+ *                      [--minutes NUMBER]
  *
  * SQL is planted into a database of its own, played streams there, and only what is still alive meets the slower tests. TypeScript is
  * checked by the compiler first, and tested in a copy of the checkout. `--again` believes the last run in what it caught of files that
  * have not changed since, and judges the rest anew: for writing the tests that are missing. Exits 1 when fewer than nine of ten are
- * caught, when a survivor has no reason, or when a reason has no survivor any more.
+ * caught, when a survivor has no reason, or when a reason has no survivor any more. They are judged in an order that is drawn by the
+ * seed, so what a run with a limit of minutes has judged is a sample, too.
  *
  * A mutant that never ends is caught as well, but a machine that is busy with other things must not catch any: what takes many times as
  * long as the unchanged ledger in this very run is asked once more, when nothing else of this program runs, and is caught only when it
  * is not over then either.
  */
+import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -59,6 +62,7 @@ const compaction = {
   file: 'server/ledger/ledger.test.ts',
   names: [
     'summing up the deltas changes no total, in no snapshot, with everybody writing beside it',
+    'one run sums up all deltas, also more than go into one transaction',
     'a compaction that dies half-way has changed nothing',
   ],
 }
@@ -145,6 +149,7 @@ async function main(): Promise<void> {
       report: { type: 'string', default: REPORT },
       again: { type: 'boolean', default: false },
       lanes: { type: 'string', default: LANES },
+      minutes: { type: 'string', default: 'Infinity' },
     },
   })
   const files = Object.keys(judges).filter(
@@ -152,9 +157,10 @@ async function main(): Promise<void> {
   )
   if (files.length === 0) throw new Error(`No file of the ledger is called ${values.only.join(' or ')}`)
   const every = files.flatMap((file) => mutantsOf(file, textOf(file)))
-  const drawn = values.sample ? sampled(every, Number(values.sample), Number(values.seed)) : every
+  const shuffled = inDrawnOrder(every, Number(values.seed))
+  const drawn = values.sample ? shuffled.slice(0, Number(values.sample)) : shuffled
   console.log(
-    `${every.length} mutants of ${files.length} files${drawn === every ? '' : `; ${drawn.length} of them, seed ${values.seed}`}`,
+    `${every.length} mutants of ${files.length} files${values.sample ? `; ${drawn.length} of them` : ''}, seed ${values.seed}`,
   )
 
   const begun = performance.now()
@@ -162,29 +168,34 @@ async function main(): Promise<void> {
   let judged: Judged[]
   try {
     const limits = await expectGreen(copies[0]!, new Set(drawn.map(({ file }) => file)))
-    judged = await judgeAll(drawn, { copies, limits, notes: notesOf(values.report, values.again) })
+    judged = await judgeAll(drawn, {
+      copies,
+      limits,
+      notes: notesOf(values.report, values.again),
+      end: begun + Number(values.minutes) * 60_000,
+    })
   } finally {
     for (const copy of copies) copy.close()
   }
   const minutes = ((performance.now() - begun) / 60_000).toFixed(1)
-  process.exitCode = report(judged, { every, whole: drawn === every, minutes, path: values.report })
+  process.exitCode = report(judged, { every, whole: judged.length === every.length, minutes, path: values.report })
 }
 
-/** A draw that everybody can repeat, also when lines have moved; in the order of the files. */
-function sampled(every: Mutant[], size: number, seed: number): Mutant[] {
-  const places = new Map(
-    every.map((mutant) => [mutant, createHash('sha256').update(`${seed} ${mutant.file} ${mutant.id}`).digest('hex')]),
-  )
-  const last = [...places.values()].sort()[size - 1] ?? 'g'
-  return every.filter((mutant) => places.get(mutant)! <= last)
+/** An order that everybody can repeat, also when lines have moved. */
+function inDrawnOrder(every: Mutant[], seed: number): Mutant[] {
+  const place = ({ file, id }: Mutant) => createHash('sha256').update(`${seed} ${file} ${id}`).digest('hex')
+  return every
+    .map((mutant) => ({ mutant, at: place(mutant) }))
+    .sort((a, b) => (a.at < b.at ? -1 : 1))
+    .map(({ mutant }) => mutant)
 }
 
 async function judgeAll(
   mutants: Mutant[],
-  { copies, limits, notes }: { copies: Copy[]; limits: Limits; notes: Notes },
+  { copies, limits, notes, end }: { copies: Copy[]; limits: Limits; notes: Notes; end: number },
 ): Promise<Judged[]> {
   const judged: Judged[] = []
-  const queue: Mutant[] = []
+  const toJudge = new Set<Mutant>()
   for (const file of new Set(mutants.map((mutant) => mutant.file))) {
     const own = mutants.filter((mutant) => {
       if (mutant.file !== file) return false
@@ -195,10 +206,11 @@ async function judgeAll(
     const wrong = file.endsWith('.ts') ? notViable(copies[0]!.folder, own) : new Map<Mutant, string>()
     for (const mutant of own) {
       const why = wrong.get(mutant)
-      if (why === undefined) queue.push(mutant)
+      if (why === undefined) toJudge.add(mutant)
       else judged.push(notes.note({ ...mutant, what: 'not viable', how: why, seconds: 0 }))
     }
   }
+  const queue = mutants.filter((mutant) => toJudge.has(mutant))
   console.log(`${queue.length} to judge; the others do not compile, or are known`)
   const begun = performance.now()
   const minutes = () => `${((performance.now() - begun) / 60_000).toFixed(1)} min`
@@ -208,13 +220,15 @@ async function judgeAll(
     copies.map((copy) =>
       lane(copy, () => {
         if (next > 0 && next % 50 === 0) console.log(`  ${next} of ${queue.length}, ${minutes()}`)
-        return queue[next++]
+        return performance.now() < end ? queue[next++] : undefined
       }),
     ),
   )
-  console.log(`  all, ${minutes()}; ${late.length} were not over in time, and are asked again, one by one`)
+  console.log(
+    `  ${Math.min(next, queue.length)} of ${queue.length}, ${minutes()}; ${late.length} were not over in time, and are asked again, one by one`,
+  )
   const again = late.splice(0)
-  await lane(copies[0]!, () => again.shift(), 'alone')
+  await lane(copies[0]!, () => (performance.now() < end ? again.shift() : undefined), 'alone')
   return judged
 
   async function lane(copy: Copy, take: () => Mutant | undefined, how?: 'alone'): Promise<void> {
@@ -478,11 +492,20 @@ async function damagesOf(
   try {
     for (const found of [await module.auditLedger(pool), await module.findOverdue(pool)])
       if (found.length > 0) return `what nobody touched: ${found[0]!.check}`
-    for (const [damage, { does, found }] of Object.entries(world.damages)) {
+    for (const [damage, { does, found, names = {} }] of Object.entries(world.damages)) {
       const differences = await world.inside(does, (connect) => module.auditLedger({ connect }))
       const seen = [...new Set(differences.map(({ check }) => check))]
       if (seen.join() !== found.join()) return `${damage}: found by ${seen.join(', ') || 'nothing'}`
+      for (const [named, says] of Object.entries(names))
+        assert.partialDeepStrictEqual(differences.find(({ check }) => check === named)!.row, says, damage)
     }
+    for (const [what, does] of Object.entries(world.right)) {
+      const differences = await world.inside(does, (connect) => module.auditLedger({ connect }))
+      if (differences.length > 0) return `${what}: ${differences[0]!.check}`
+    }
+    const nothing = 'truncate ledger_accounts, transfers, house_entries, open_holds, platform_deltas, platform_sums'
+    const differences = await world.inside(nothing, (connect) => module.auditLedger({ connect }, 'ledger'))
+    if (differences.length > 0) return `books in which nothing happened yet: ${differences[0]!.check}`
     for (const [delay, does] of Object.entries(world.delays)) {
       const overdue = await world.inside(does, (connect) => module.findOverdue({ connect }))
       if (overdue.length !== 1) return `${delay}: ${overdue.length} overdue`
@@ -519,7 +542,7 @@ function report(judged: Judged[], run: { every: Mutant[]; whole: boolean; minute
     lines.push(text)
     console.log(text)
   }
-  const files = [...new Set(judged.map(({ file }) => file))]
+  const files = Object.keys(judges).filter((name) => judged.some(({ file }) => file === name))
   const count = (list: Judged[], what: Outcome['what']) => list.filter((one) => one.what === what).length
   say(`${'file'.padEnd(32)} mutants  caught  survived  not viable   share`)
   for (const name of [...files, 'all']) {
@@ -548,7 +571,7 @@ function report(judged: Judged[], run: { every: Mutant[]; whole: boolean; minute
   const enough = score >= CAUGHT_SHARE_MIN
   say(
     `Mutants: ${(100 * score).toFixed(1)} % caught${enough ? '' : `, and ${100 * CAUGHT_SHARE_MIN} % is wanted`}; ` +
-      `${unexplained.length} survivors without a reason; ${run.minutes} min${run.whole ? '' : ' (a sample)'}`,
+      `${unexplained.length} survivors without a reason; ${run.minutes} min${run.whole ? '' : ` (a sample: ${judged.length} of ${run.every.length})`}`,
   )
   for (const { file, line, operator, id, what, how, seconds } of judged.toSorted((a, b) =>
     a.file === b.file ? a.start - b.start : a.file < b.file ? -1 : 1,

@@ -105,6 +105,11 @@ test('the row that was tampered with is named, wherever it stands in its range, 
     'a whole range is gone': [remove(4, 6), { what: 'missing', ...between(3, 7), ...counted(3, 0) }],
     'all rows from one on are gone': [remove(5, 24), { what: 'missing', ...between(4, 7), ...counted(3, 1) }],
     'a row is added beside another': [add(5), { what: 'added', ...transfer(5, ADDED), ...counted(3, 4) }],
+    'a row stands there twice': [
+      `alter table transfers drop constraint transfers_pkey; drop index transfers_history;
+       insert into transfers select * from transfers where seq = 5`,
+      { what: 'added', ...transfer(5), ...counted(3, 4) },
+    ],
     'a row is added after all of its range': [add(24), { what: 'added', ...transfer(24, ADDED), ...counted(2, 3) }],
     'a row is added where there was none': [add(8), { what: 'added', ...transfer(8, ADDED), ...counted(0, 1) }],
     'one row is gone, and another one is added after it': [
