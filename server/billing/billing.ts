@@ -51,6 +51,8 @@ const movements: Record<HistoryType, Movement[]> = {
     { kind: 'clawback_hold', code: 'dispute' },
     { kind: 'capture', code: 'dispute' },
     { kind: 'void', code: 'dispute' },
+    // A dispute that was lost is open again.
+    { kind: 'credit', code: 'dispute' },
   ],
   adjustment: [
     { kind: 'credit', code: 'adjustment' },
@@ -69,7 +71,9 @@ const typeOf = new Map<string, HistoryType>(
 /** What a history's row says about the order or top-up behind it. */
 type Behind = {
   orders: Map<string, Pick<Row<'orders'>, 'number' | 'service' | 'country'>>
-  topups: Map<string, Pick<Row<'topups'>, 'card_brand' | 'card_last4'>>
+  topups: Map<string, Pick<Row<'topups'>, 'amount' | 'card_brand' | 'card_last4'>>
+  /** By the transfer that froze, and by the one that ended it. */
+  freezes: Map<string, Pick<Row<'freezes'>, 'why' | 'outcome'>>
 }
 
 export function createBilling(parts: { database: Database; ledger: Ledger; payments: Payments }) {
@@ -129,21 +133,29 @@ export function createBilling(parts: { database: Database; ledger: Ledger; payme
 
   async function whatIsBehind(transfers: Transfer[]): Promise<Behind> {
     const references = transfers.map((transfer) => transfer.reference)
-    const [orders, topups] = await Promise.all([
+    const disputes = transfers.filter(({ code }) => code === 'dispute').map(({ id }) => id)
+    const [orders, topups, freezes] = await Promise.all([
       database.pool.query<Pick<Row<'orders'>, 'id' | 'number' | 'service' | 'country'>>(
         `select o.id, o.number, s.name as service, c.name as country
            from orders o join services s on s.code = o.service join countries c on c.code = o.country
           where o.id = any($1)`,
         [references],
       ),
-      database.pool.query<Pick<Row<'topups'>, 'id' | 'card_brand' | 'card_last4'>>(
-        'select id, card_brand, card_last4 from topups where id = any($1)',
+      database.pool.query<Pick<Row<'topups'>, 'id' | 'amount' | 'card_brand' | 'card_last4'>>(
+        'select id, amount, card_brand, card_last4 from topups where id = any($1)',
         [references],
+      ),
+      database.pool.query<Pick<Row<'freezes'>, 'why' | 'outcome'> & { id: string }>(
+        `select t.id, f.why, f.outcome
+           from transfers t join freezes f on f.hold_id = coalesce(t.hold_id, t.id)
+          where t.id = any($1)`,
+        [disputes],
       ),
     ])
     return {
       orders: new Map(orders.rows.map((order) => [order.id, order])),
       topups: new Map(topups.rows.map((topup) => [topup.id, topup])),
+      freezes: new Map(freezes.rows.map((freeze) => [freeze.id, freeze])),
     }
   }
 
@@ -189,11 +201,7 @@ function effect(transfer: Transfer): { amount: Usd; held: Usd } {
 function sentence(transfer: Transfer, behind: Behind): string {
   const order = behind.orders.get(transfer.reference)
   const what = order ? `${order.service}, ${order.country}, order ${groupsOfThree(order.number)}` : 'an order'
-  const owedBefore = transfer.kind === 'credit' ? owedBeforeCredit(transfer) : 0n
-  const paidOwed =
-    owedBefore > transfer.owedAfter
-      ? `; ${displayAmount(printAmount(micros(owedBefore - transfer.owedAfter)))} of it paid what you owed`
-      : ''
+  const paidOwed = transfer.kind === 'credit' ? owedWords(transfer) : ''
   switch (transfer.code) {
     case 'order':
       return transfer.kind === 'hold' ? `Held, not charged: ${what}` : `Code received: ${what}`
@@ -217,45 +225,79 @@ function sentence(transfer: Transfer, behind: Behind): string {
           return `Came back from your ${cardBehind(transfer, behind)}, yours to spend again${paidOwed}`
       }
     case 'dispute':
-      return `${disputeWords(transfer)}: ${cardBehind(transfer, behind)}${nowOwed(transfer)}`
+      return `${disputed(transfer, behind.freezes.get(transfer.id))}: ${topupBehind(transfer, behind)}${owedWords(transfer)}`
     case 'reversal':
-      return `Sent back to ${cardBehind(transfer, behind)} by the card company${nowOwed(transfer)}`
+      return `Sent back to ${cardBehind(transfer, behind)} by the card company${owedWords(transfer)}`
     default:
-      return `${plainWords[transfer.code]}${paidOwed}`
+      return `${plainWords[transfer.code]}${owedWords(transfer)}`
   }
 }
 
-function disputeWords(transfer: Transfer): string {
+/** What a bank did to credits, and why. */
+function disputed(transfer: Transfer, freeze: { why: string; outcome: string | null } | undefined): string {
   switch (transfer.kind) {
-    case 'capture':
-      return 'Taken back by the bank'
+    case 'clawback_hold':
+      switch (freeze?.why) {
+        case 'inquiry':
+          return 'Frozen, your bank asks about this payment'
+        case 'appeal':
+          return 'Frozen, the dispute is open again'
+        case 'warning':
+          return 'Frozen until we have looked at what a bank warns of'
+        default:
+          return 'Frozen, your bank disputes this payment'
+      }
     case 'void':
-      return 'No longer frozen'
+      switch (freeze?.outcome) {
+        case 'won':
+          return 'Yours again, the bank decided that the payment was in order'
+        case 'prevented':
+          return 'Yours again, the bank did not go on with its dispute'
+        case 'changed':
+          return 'Unfrozen, the bank disputes another amount'
+        case 'disputed':
+          return 'Unfrozen, a dispute takes the place of the warning'
+        case 'refunded':
+          return 'Unfrozen, to be sent back to the card'
+        case 'released':
+          return 'Yours again, we have looked at what a bank warned of'
+        default:
+          return freeze?.why === 'warning'
+            ? 'Yours again, the bank does not warn any more'
+            : 'Yours again, the bank has closed its question'
+      }
+    case 'capture':
+      return freeze?.outcome === 'refunded' ? 'Your bank paid this back to the card' : 'Taken back by your bank'
     default:
-      return 'Frozen, a bank is deciding'
+      return 'Back from the bank, the dispute that was lost is open again'
   }
+}
+
+function topupBehind(transfer: Transfer, behind: Behind): string {
+  const topup = behind.topups.get(transfer.reference)
+  const of = topup ? ` of ${displayAmount(printAmount(micros(topup.amount)))}` : ''
+  return `top-up${of} by ${cardBehind(transfer, behind)}`
+}
+
+/** What a movement did to what is owed, where it did something. */
+function owedWords(transfer: Transfer): string {
+  const signedAfter = transfer.availableAfter - transfer.owedAfter
+  // A capture takes what was frozen: nothing of it was available before.
+  const free = { credit: 1n, void: 1n, debit: -1n, clawback_debit: -1n, hold: -1n, clawback_hold: -1n, capture: 0n }
+  const signedBefore = signedAfter - free[transfer.kind] * transfer.amount - transfer.returned
+  const before = signedBefore < 0n ? -signedBefore : 0n
+  const shown = (amount: bigint) => displayAmount(printAmount(micros(amount)))
+  if (transfer.owedAfter > before) return `; ${shown(transfer.owedAfter - before)} of it had been spent, so you owe it`
+  if (transfer.owedAfter < before)
+    return transfer.kind === 'credit'
+      ? `; ${shown(before - transfer.owedAfter)} of it paid what you owed`
+      : `; ${shown(before - transfer.owedAfter)} of it you do not owe any more`
+  return transfer.kind === 'capture' && transfer.owedAfter > 0n ? `; you owe ${shown(transfer.owedAfter)}` : ''
 }
 
 function cardBehind(transfer: Transfer, behind: Behind): string {
   const topup = behind.topups.get(transfer.reference)
   return topup?.card_last4 ? `${brandName(topup.card_brand)} ending in ${topup.card_last4}` : 'card'
-}
-
-/** What of a clawback was not there any more. */
-function nowOwed(transfer: Transfer): string {
-  if (transfer.kind !== 'clawback_hold' && transfer.kind !== 'clawback_debit') return ''
-  const signedBefore = transfer.availableAfter - transfer.owedAfter + transfer.amount
-  const owedBefore = signedBefore < 0n ? -signedBefore : 0n
-  if (transfer.owedAfter <= owedBefore) return ''
-  return `; ${displayAmount(printAmount(micros(transfer.owedAfter - owedBefore)))} of it was spent already and is owed`
-}
-
-/** What clawbacks had taken beyond what was there, before this credit paid some of it. */
-function owedBeforeCredit(transfer: Transfer): bigint {
-  // After a credit either something is owed or something is available, so what was there before follows from both.
-  const signedAfter = transfer.availableAfter - transfer.owedAfter
-  const signedBefore = signedAfter - transfer.amount
-  return signedBefore < 0n ? -signedBefore : 0n
 }
 
 const plainWords: Record<Cause, string> = {
