@@ -250,6 +250,75 @@ export const topupDisputeSchema = z
   .meta({ id: 'TopupDispute' })
 export type TopupDispute = z.infer<typeof topupDisputeSchema>
 
+export const disputeId = z.string().meta({ description: 'A dispute or a warning: dsp_ and 32 hexadecimal digits' })
+
+/** What members of staff see of a dispute, an inquiry or a warning of fraud. */
+export const staffDisputeSchema = topupDisputeSchema
+  .extend({
+    card_company_status: z.string().meta({ description: 'In its own word; of a warning: `open`, `refund_asked` …' }),
+    card_company_id: z.string(),
+    topup_id: z.string(),
+    topup_amount: money,
+    username: z.string().nullable(),
+    card: z.object({ brand: z.string(), last4: z.string() }).nullable(),
+    taken: money.meta({ description: 'Of the credits: gone' }),
+    reason: z.string().meta({ description: 'In the word of the card company' }),
+    reason_in_words: z.string(),
+    network_reason_code: z.string().nullable(),
+    evidence_due_by: time
+      .nullable()
+      .meta({ description: 'Until when the bank waits for our answer; null: it does not' }),
+    last_error: z.string().nullable().meta({ description: 'Why the last look could not find out' }),
+    warning: z
+      .object({
+        status: z.enum(['open', 'refund_asked', 'refunding', 'refunded', 'released', 'closed']),
+        asked_by: z.string().nullable().meta({ description: 'Who asked to send the money back' }),
+        asked_at: time.nullable(),
+        decided_by: z.string().nullable().meta({ description: 'Who agreed, or gave the credits back' }),
+        decided_at: time.nullable(),
+        why: z.string().nullable(),
+        refund_id: z.string().nullable(),
+      })
+      .nullable()
+      .meta({ description: 'Of a warning: who has decided what; null: it is a dispute or an inquiry' }),
+  })
+  .meta({ id: 'StaffDispute' })
+export type StaffDispute = z.infer<typeof staffDisputeSchema>
+
+const evidenceText = z.string().nullable()
+const evidenceRows = z.array(z.record(z.string(), z.unknown()))
+/** What shows that a disputed payment was in order. */
+export const disputeEvidenceSchema = z
+  .object({
+    dispute: staffDisputeSchema,
+    gathered_at: time,
+    evidence: z
+      .object({
+        access_activity_log: evidenceText,
+        customer_email_address: evidenceText,
+        customer_name: evidenceText,
+        customer_purchase_ip: evidenceText,
+        product_description: evidenceText,
+        receipt: evidenceText,
+        refund_policy: evidenceText,
+        refund_policy_disclosure: evidenceText,
+        service_date: evidenceText,
+        uncategorized_text: evidenceText,
+      })
+      .meta({ description: "Under the card company's own names; of a field for a document, its text" }),
+    rows: z
+      .object({
+        topup: z.record(z.string(), z.unknown()),
+        account: z.record(z.string(), z.unknown()).nullable(),
+        policies: evidenceRows,
+        orders: evidenceRows,
+        movements: evidenceRows,
+      })
+      .meta({ description: 'What it rests on, as it is stored' }),
+  })
+  .meta({ id: 'DisputeEvidence' })
+export type DisputeEvidence = z.infer<typeof disputeEvidenceSchema>
+
 export const topupSchema = z
   .object({
     id: z.string().meta({ description: '`top_…`' }),

@@ -19,7 +19,7 @@ import { settingsRoutes } from './accounts/settings-routes.ts'
 import type { Billing } from './billing/billing.ts'
 import type { Receipts } from './billing/receipts.ts'
 import { receiptsRoutes } from './billing/receipts-routes.ts'
-import { billingRoutes } from './billing/routes.ts'
+import { billingRoutes, evidenceRoutes } from './billing/routes.ts'
 import type { Config } from './config.ts'
 import type { Live } from './live.ts'
 import { describeApi } from './openapi.ts'
@@ -28,6 +28,7 @@ import type { Orders } from './orders/orders.ts'
 import { catalogueRoutes, ordersRoutes } from './orders/routes.ts'
 import { smsWebhook, twilioWebhook } from './orders/webhooks.ts'
 import { staffCardRoutes } from './payments/card/limits-routes.ts'
+import { staffDisputesRoutes } from './payments/dispute-routes.ts'
 import type { Payments } from './payments/payments.ts'
 import { paymentsRoutes, staffEventsRoutes, stripeWebhook } from './payments/routes.ts'
 import { createTurnstile, type Turnstile } from './platform/admission.ts'
@@ -115,6 +116,8 @@ export function createHttp(house: {
   table.chapter('Staff', 'For members of staff at the pages: an API key opens none of these.')
   staffRoutes(table, house.staff)
   staffEventsRoutes(table, house.payments)
+  staffDisputesRoutes(table, house.payments)
+  evidenceRoutes(table, house.billing)
 
   table.chapter('This installation', 'Its limits, its state, and this document.')
   table.get(

@@ -171,7 +171,7 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
       hasProvenAddress: accounts.hasProvenAddress,
     })
     ends.rooms.push(payments.close)
-    const billing = createBilling({ database, ledger, payments })
+    const billing = createBilling({ database, ledger, payments, publicUrl: config.publicUrl })
     const staff = createStaff({ payments })
     const receipts = createReceipts({
       payments,

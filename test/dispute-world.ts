@@ -86,6 +86,11 @@ export async function startDisputeWorld() {
         log,
         publicUrl: 'http://localhost:4499',
       }),
+      // How money goes back is a story of its own (test/stories/r11-disputes.test.ts).
+      refunds: {
+        intendForFraud: () => assert.fail('Nothing is sent back in this world'),
+        goOn: () => assert.fail('Nothing is sent back in this world'),
+      },
     })
   }
   const rooms = room()

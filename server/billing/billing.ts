@@ -12,6 +12,7 @@ import { printCursor } from '../platform/answer.ts'
 import { houseNow } from '../platform/clock.ts'
 import type { Database, Row } from '../platform/db.ts'
 import { printId } from '../platform/ids.ts'
+import { createEvidence } from './evidence.ts'
 
 type HistoryType = HistoryRow['type']
 
@@ -76,7 +77,7 @@ type Behind = {
   freezes: Map<string, Pick<Row<'freezes'>, 'why' | 'outcome'>>
 }
 
-export function createBilling(parts: { database: Database; ledger: Ledger; payments: Payments }) {
+export function createBilling(parts: { database: Database; ledger: Ledger; payments: Payments; publicUrl: string }) {
   const { database, ledger, payments } = parts
 
   async function balance(accountId: bigint): Promise<Balance> {
@@ -159,7 +160,7 @@ export function createBilling(parts: { database: Database; ledger: Ledger; payme
     }
   }
 
-  return { balance, balanceAsOf, history }
+  return { balance, balanceAsOf, history, evidence: createEvidence(parts) }
 }
 
 function row(transfer: Transfer, behind: Behind): HistoryRow {

@@ -1,8 +1,17 @@
 /** The balance and the Billing History over HTTP. */
 import { z } from 'zod'
-import { balanceSchema, historyRowSchema, historyTypes, pageOf, pastBalanceSchema } from '../../contract/contract.ts'
+import {
+  balanceSchema,
+  disputeEvidenceSchema,
+  disputeId,
+  historyRowSchema,
+  historyTypes,
+  pageOf,
+  pastBalanceSchema,
+} from '../../contract/contract.ts'
 import type { Routes } from '../accounts/accounts.ts'
 import { Refusal, readCursor, readLimit } from '../platform/answer.ts'
+import { readId } from '../platform/ids.ts'
 import type { Billing } from './billing.ts'
 
 const WRITE_A_DAY = 'write a day as YYYY-MM-DD'
@@ -76,6 +85,32 @@ export function billingRoutes(table: Routes, billing: Billing): void {
           to: query.to ?? null,
         }),
       )
+    },
+  )
+}
+
+/** For members of staff. */
+export function evidenceRoutes(table: Routes, billing: Billing): void {
+  table.get(
+    '/api/v1/staff/disputes/:id/evidence',
+    {
+      policy: 'staff',
+      summary: 'Export the evidence in a dispute',
+      description:
+        "Under the card company's names for it, and the rows that it rests on: receipt, 3-D Secure, address and browser, policies accepted, orders and when their codes came. Texts of messages are not in it.",
+      params: { id: disputeId },
+      answers: { 200: disputeEvidenceSchema },
+      refuses: ['not_found'],
+    },
+    async (c) => {
+      const id = readId('dsp', c.req.param('id'))
+      const evidence = id && (await billing.evidence(id))
+      if (evidence) return c.json(evidence)
+      throw new Refusal({
+        code: 'not_found',
+        detail: 'There is no such dispute. Look at the list of disputes for the right one.',
+        field: 'id',
+      })
     },
   )
 }

@@ -207,7 +207,7 @@ export async function disputesOf(db: Queryable, topupIds: readonly string[]): Pr
 }
 
 /** Stripe's words, and those of our own warnings, as people are told. */
-function statusInWords(kind: TopupDispute['kind'], status: string): TopupDispute['status'] {
+export function statusInWords(kind: TopupDispute['kind'], status: string): TopupDispute['status'] {
   if (kind === 'warning') {
     if (status === 'open') return 'open'
     return status === 'refund_asked' || status === 'refunding' ? 'under_review' : 'closed'

@@ -24,6 +24,7 @@ import { createSettle, find } from './card/settle.ts'
 import { type CardCompany, openStripe, referenceOf, type SessionCall } from './card/stripe.ts'
 import { type CardsBlocked, cardsBlockedBy, disputesOf } from './dispute.ts'
 import { createDisputeLetters } from './dispute-letters.ts'
+import { listDisputes, readStaffDispute, type StaffPage } from './dispute-list.ts'
 import { createInstallation } from './installation.ts'
 import { createLetters } from './letters.ts'
 import { receiptOf, refundReceiptOf, type SellerSettings, statementSuffix } from './receipt.ts'
@@ -117,6 +118,7 @@ export function createPayments(dependencies: {
     card,
     livemode: settings.livemode,
     letters: createDisputeLetters({ ...dependencies, publicUrl: settings.publicUrl }),
+    refunds,
   })
   const reconciliation = createReconciliation({
     ...dependencies,
@@ -493,6 +495,11 @@ export function createPayments(dependencies: {
     /** What the outside told of a dispute, or of a warning of fraud (card/disputes.ts). */
     learnDispute,
     learnWarning: disputes.learnWarning,
+    refundWarning: disputes.refundWarning,
+    releaseWarning: disputes.releaseWarning,
+    /** What banks say against payments, for members of staff. */
+    staffDisputes: (page: StaffPage) => listDisputes(database.pool, page),
+    staffDispute: (id: string) => readStaffDispute(database.pool, id),
     /** A webhook. */
     event: events.receive,
     settleJob: events.job,

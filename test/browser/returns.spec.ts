@@ -103,7 +103,7 @@ test('a dispute says what is frozen, what may still be done, and how it ended', 
   await expect(page.getByRole('alert')).toContainText('Nothing was charged.')
   await inspect(page)
   await page.getByRole('link', { name: 'The payment in question' }).click()
-  await rowsOf(page, 'Frozen, a bank is deciding: Visa ending in 3220').getByRole('link').click()
+  await rowsOf(page, 'Frozen, your bank disputes this payment: top-up of $10.00 by Visa ending in 3220').getByRole('link').click()
   await world.control(`/stripe/disputes/${topup}`, { outcome: 'win' })
   await expect(page.getByText(/stands\. Its credits are yours to spend again\.$/)).toBeVisible()
   await inspect(page)

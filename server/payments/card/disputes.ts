@@ -17,6 +17,7 @@ import type pg from 'pg'
 import { MICROS_PER_CENT, micros, type Usd } from '../../../contract/money.ts'
 import type { Command, Ledger } from '../../ledger/ledger.ts'
 import type { Announce } from '../../platform/announce.ts'
+import type { Refused } from '../../platform/answer.ts'
 import type { Database, Queryable } from '../../platform/db.ts'
 import { derivedId, newId } from '../../platform/ids.ts'
 import type { Log } from '../../platform/log.ts'
@@ -34,6 +35,7 @@ import type { DisputeLetters } from '../dispute-letters.ts'
 import { lockTopup, remainingOf, uncoveredTopups } from '../remaining.ts'
 import type { TopupRow } from '../topup.ts'
 import { type Claim, type Covered, cover, type FreezeOutcome } from './cover.ts'
+import type { Refunds } from './refunds.ts'
 import { find } from './settle.ts'
 import {
   type Answer,
@@ -81,6 +83,8 @@ export function createDisputes(settings: {
   card: CardCompany
   livemode: boolean
   letters: DisputeLetters
+  /** Sends back what two members of staff agreed to send back (refunds.ts). */
+  refunds: Pick<Refunds, 'intendForFraud' | 'goOn'>
 }) {
   const { database, ledger, announce, log, card, letters } = settings
 
@@ -376,6 +380,8 @@ export function createDisputes(settings: {
     if (!before && matters) {
       await freezeForWarning(tx, topup, (await readWarning(tx, 'id', id))!)
       await letters.warning(tx, topup, (await readWarning(tx, 'id', id))!, 'opened')
+    } else if (before?.status === 'refunding') {
+      await followRefund(tx, topup, before, matters)
     } else if (before && !matters && (before.status === 'open' || before.status === 'refund_asked')) {
       await move(tx, await endWarning(tx, before, 'closed', disputed ? 'disputed' : 'closed'))
       // Where a dispute took its place, that is what the customer hears of.
@@ -423,6 +429,34 @@ export function createDisputes(settings: {
        values ($1, $2, $3, $4, $5, 'warning', $6)`,
       [holdId, warning.id, topup.id, topup.accountId, round, amount],
     )
+  }
+
+  /** What was agreed to was sent back, or was not: then all is as before, and people decide anew. */
+  async function followRefund(
+    tx: pg.PoolClient,
+    topup: TopupRow,
+    warning: WarningRow,
+    matters: boolean,
+  ): Promise<void> {
+    const { rows } = await tx.query<{ status: string }>('select status from topup_refunds where id = $1', [
+      warning.refundId,
+    ])
+    const refund = rows[0]!.status
+    if (refund !== 'succeeded' && refund !== 'failed') return
+    await tx.query(
+      `update fraud_warnings
+          set status = case when $2 then 'refunded' else 'closed' end, closed_at = house_now()
+        where id = $1`,
+      [warning.id, refund === 'succeeded'],
+    )
+    if (refund === 'succeeded' || !matters) return
+    await tx.query(
+      `update fraud_warnings
+          set asked_by = null, asked_at = null, decided_by = null, decided_at = null, why = null, refund_id = null
+        where id = $1`,
+      [warning.id],
+    )
+    await freezeForWarning(tx, topup, warning)
   }
 
   /** What must move for a warning to end: its freeze, where there is one. The row is written here, the caller moves. */
@@ -584,12 +618,139 @@ export function createDisputes(settings: {
     })
   }
 
+  /**
+   * A member of staff wants the money of a payment sent back that its bank warns of. The first one asks; a second one, who is an approver,
+   * asks for the same and so agrees: then what is frozen goes back to the card. Repeating it changes nothing. Null: no such warning.
+   */
+  async function refundWarning(by: Member, warningId: string, why: string | null): Promise<Decided | null> {
+    const decided = await decide(warningId, async (tx, topup, warning): Promise<Decided> => {
+      if (warning.status === 'refunding' || warning.status === 'refunded') return { ok: true, refundId: null }
+      if (warning.closedAt !== null) return refuse(alreadyDecided(warning))
+      if (warning.status === 'open') {
+        const amount = wholeCents(warning.frozen)
+        if (amount === 0n) return refuse(nothingFrozen())
+        await tx.query(
+          `update fraud_warnings set status = 'refund_asked', asked_by = $2, asked_at = house_now(), why = $3 where id = $1`,
+          [warning.id, by.accountId, why],
+        )
+        return { ok: true, refundId: null }
+      }
+      if (warning.askedBy === by.accountId || by.role !== 'approver') return refuse(secondPersonNeeded())
+      await tx.query('update fraud_warnings set decided_by = $2, decided_at = house_now() where id = $1', [
+        warning.id,
+        by.accountId,
+      ])
+      await move(tx, await endWarning(tx, warning, 'refunding', 'refunded'))
+      const refundId = await settings.refunds.intendForFraud(tx, topup, wholeCents(warning.frozen))
+      if (refundId === 'account_suspended') throw new Undone(accountSuspended())
+      await tx.query('update fraud_warnings set refund_id = $2, next_look_at = now() where id = $1', [
+        warning.id,
+        refundId,
+      ])
+      return { ok: true, refundId }
+    })
+    if (decided?.ok && decided.refundId) await settings.refunds.goOn(decided.refundId)
+    return decided
+  }
+
+  /** A member of staff finds the payment in order: what is frozen returns. Also when somebody had asked to send it back. */
+  function releaseWarning(by: Member, warningId: string, why: string | null): Promise<Decided | null> {
+    return decide(warningId, async (tx, topup, warning): Promise<Decided> => {
+      if (warning.status === 'released') return { ok: true, refundId: null }
+      if (warning.status !== 'open' && warning.status !== 'refund_asked') return refuse(alreadyDecided(warning))
+      await tx.query(
+        'update fraud_warnings set decided_by = $2, decided_at = house_now(), why = coalesce($3, why) where id = $1',
+        [warning.id, by.accountId, why],
+      )
+      await move(tx, await endWarning(tx, warning, 'released', 'released'))
+      await letters.warning(tx, topup, (await readWarning(tx, 'id', warning.id))!, 'released')
+      return { ok: true, refundId: null }
+    })
+  }
+
+  async function decide(
+    warningId: string,
+    work: (tx: pg.PoolClient, topup: TopupRow, warning: WarningRow) => Promise<Decided>,
+  ): Promise<Decided | null> {
+    const found = await readWarning(database.pool, 'id', warningId)
+    if (!found) return null
+    let decided: Decided | null = null
+    try {
+      await record(found.topupId, async (tx, topup) => {
+        decided = await work(tx, topup, (await readWarning(tx, 'id', warningId))!)
+        return 'done'
+      })
+    } catch (error) {
+      if (!(error instanceof Undone)) throw error
+      return refuse(error.refused)
+    }
+    return decided
+  }
+
   /** For an operator: something that needs a person's eyes. */
   function alarm(sentence: string, more: object): void {
     log.error({ alarm: true, ...more }, `Alarm: ${sentence}`)
   }
 
-  return { learn, learnWarning, sweep }
+  return { learn, learnWarning, sweep, refundWarning, releaseWarning }
+}
+
+/** Who of staff decides. */
+export type Member = { accountId: bigint; role: 'customer' | 'admin' | 'approver' }
+/** `refundId`: of the refund that was begun just now. */
+export type Decided = { ok: true; refundId: string | null } | { ok: false; refused: Refused }
+
+/** Nothing of the transaction is to stand. */
+class Undone extends Error {
+  readonly refused: Refused
+  constructor(refused: Refused) {
+    super(refused.detail)
+    this.refused = refused
+  }
+}
+
+function refuse(refused: Refused): Decided {
+  return { ok: false, refused }
+}
+
+function wholeCents(amount: Usd): Usd {
+  return micros(amount - (amount % MICROS_PER_CENT))
+}
+
+function alreadyDecided({ status }: WarningRow): Refused {
+  const how = {
+    released: 'The credits were given back to the customer.',
+    refunded: 'The money was sent back to the card.',
+    refunding: 'The money is on its way back to the card.',
+    closed: 'The bank does not warn any more, or a dispute has taken its place.',
+    open: '',
+    refund_asked: '',
+  }[status]
+  return { code: 'already_decided', detail: `${how} Nothing was changed. Look at the payment as it stands now.` }
+}
+
+function secondPersonNeeded(): Refused {
+  return {
+    code: 'second_person_needed',
+    detail:
+      'Somebody asked for this refund, and another one must agree to it, who is an approver. Nothing was sent back; the credits stay frozen until then.',
+  }
+}
+
+function nothingFrozen(): Refused {
+  return {
+    code: 'nothing_to_return',
+    detail:
+      'Nothing of this payment is frozen: it was spent before the bank warned of it. Release the warning, or send the whole payment back in the dashboard of the card company, which makes the customer owe it.',
+  }
+}
+
+function accountSuspended(): Refused {
+  return {
+    code: 'account_suspended',
+    detail:
+      'This account is suspended, so nothing can be sent back from it. End the suspension first; nothing was changed.',
+  }
 }
 
 /** When it began outside, in house time: as long ago as it is by the clock on the wall. */

@@ -116,9 +116,7 @@ export function createRefunds(settings: {
         const { refundId, isNew } = await database.transaction((tx) => decide(tx, { ...asked, amount }))
         if (isNew) tell({ accountId: asked.accountId, topupId: asked.topupId })
         // Whether or not the call comes through, the refund was requested and its money is held; the sweeper goes on with it.
-        await look(refundId, 'request', REQUEST_WAIT_MS).catch((error: unknown) =>
-          log.error({ err: error, refund: refundId }, 'A refund could not be sent; the sweeper tries again'),
-        )
+        await goOn(refundId)
         return { ok: true, refund: printRefund((await find(database.pool, refundId))!) }
       } catch (error) {
         if (error instanceof Refuses) return refuse(error.refused)
@@ -208,6 +206,45 @@ export function createRefunds(settings: {
     // more as if it were not made yet, it must be payable.
     if ((await payableOf(tx, topup, amount)).payable < amount) throw new Moved()
     return { refundId: id, isNew: true }
+  }
+
+  /**
+   * The intent and the hold of a refund that two members of staff agreed to because the bank warns of fraud: in the caller's transaction,
+   * behind the top-up's lock, once `amount` is available and cannot be spent any more. `goOn` then makes the call. Answers its id, or
+   * that the ledger does not hold money of this account.
+   */
+  async function intendForFraud(
+    tx: pg.PoolClient,
+    topup: TopupRow,
+    amount: Usd,
+  ): Promise<string | 'account_suspended'> {
+    const { accountId, id: topupId } = topup
+    const id = newId(clock.now())
+    const [outcome] = await ledger.apply(tx, [
+      {
+        ...movementOf({ accountId, topupId }),
+        id: holdOf(id),
+        kind: 'hold',
+        amount,
+        expiresAt: new Date((await houseNow(tx)).getTime() + ON_ITS_WAY_MS_MAX),
+        onExpiry: 'alarm',
+      },
+    ])
+    if (outcome!.result === 'account_suspended') return 'account_suspended'
+    if (!outcome!.done) throw new Error(`The ledger refuses the hold of refund ${id}: ${outcome!.result}`)
+    await tx.query(
+      `insert into topup_refunds (id, topup_id, account_id, amount, origin, booked, refund_call, requested_at, next_look_at)
+       values ($1, $2, $3, $4, 'us', $4, $5, house_now(), now() + make_interval(secs => $6))`,
+      [id, topupId, accountId, amount, JSON.stringify(callOf(id, topup, amount, 'fraudulent')), NEXT_TRY_SECONDS],
+    )
+    return id
+  }
+
+  /** Makes the call that was written down. What does not come through is the sweeper's. */
+  async function goOn(refundId: string): Promise<void> {
+    await look(refundId, 'request', REQUEST_WAIT_MS).catch((error: unknown) =>
+      log.error({ err: error, refund: refundId }, 'A refund could not be sent; the sweeper tries again'),
+    )
   }
 
   /** What of a credited top-up can be paid back; `besides`: as if that much of it were not on its way. */
@@ -537,6 +574,8 @@ export function createRefunds(settings: {
     learn,
     catchUp,
     /** Every refund that is not ended, and those that may still come back, when they are due. */
+    intendForFraud,
+    goOn,
     sweep: (signal?: AbortSignal) => looks.sweep((id) => look(id, 'sweeper', 0), signal),
     close: looks.close,
   }
@@ -562,17 +601,19 @@ async function findByExternalId(db: Queryable, externalId: string): Promise<Refu
 }
 
 /** Every parameter of the call: written down, and sent as it was written. */
-function callOf(refundId: string, topup: TopupRow, amount: Usd): RefundCall {
+function callOf(refundId: string, topup: TopupRow, amount: Usd, reason: Reason = 'requested_by_customer'): RefundCall {
   return {
     idempotencyKey: `refund:${refundId}`,
     parameters: {
       payment_intent: topup.paymentIntentId!,
       amount: Number(amount / MICROS_PER_CENT),
-      reason: 'requested_by_customer',
+      reason,
       metadata: { refund_id: printId('ref', refundId), topup_id: referenceOf(topup.id) },
     },
   }
 }
+
+type Reason = 'requested_by_customer' | 'fraudulent'
 
 /** What the ledger's commands of a refund have in common. */
 function movementOf({ accountId, topupId }: { accountId: bigint; topupId: string }) {
