@@ -189,7 +189,7 @@ export function createDisputes(settings: {
       dispute.reason,
       dispute.network_reason_code ?? null,
       dispute.is_charge_refundable,
-      dispute.evidence_details.due_by,
+      dispute.evidence_details.due_by || null,
     ]
     if (before) {
       await tx.query(
