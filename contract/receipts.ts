@@ -20,12 +20,13 @@ export function receiptLines(receipt: Receipt, timeWords: TimeWords): ReceiptLin
 }
 
 export function refundReceiptLines(receipt: RefundReceipt, timeWords: TimeWords): ReceiptLine[] {
+  const failed = receipt.status === 'failed'
   return [
-    { name: 'Receipt number', value: receipt.number, mono: true },
+    { name: failed ? 'Number' : 'Receipt number', value: receipt.number, mono: true },
     { name: 'Asked for', value: timeWords(receipt.requested_at) },
     ...optional('Sent', receipt.sent_at && timeWords(receipt.sent_at)),
     ...optional('Failed', receipt.failed_at && timeWords(receipt.failed_at)),
-    { name: 'Returned to', value: cardWords(receipt.card) },
+    { name: failed ? 'Not returned to' : 'Returned to', value: cardWords(receipt.card) },
     ...optional('Reference', receipt.reference, true),
     { name: 'Of receipt', value: receipt.of_receipt, mono: true },
     ...buyerLines(receipt.buyer),

@@ -103,9 +103,9 @@ function Cause({ row, withReceipts }: { row: HistoryRow; withReceipts: boolean }
       <>
         <Link {...paths.topup(row.topup_id)} className={rowLinkClass}>
           {text}
-        </Link>
+        </Link>{' '}
         {withReceipts && row.type === 'topup' && (
-          <Link {...paths.receipt(row.topup_id)} className={`relative -my-4 ml-12 inline-block py-4 ${linkClass}`}>
+          <Link {...paths.receipt(row.topup_id)} className={`relative -my-4 inline-block py-4 sm:ml-8 ${linkClass}`}>
             Receipt
           </Link>
         )}

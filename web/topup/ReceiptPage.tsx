@@ -52,7 +52,12 @@ function ReceiptSheet({ receipt }: { receipt: Receipt }) {
             </Link>{' '}
             applies.
           </p>
-          <p className="text-label text-quiet">Questions: {receipt.seller.support_email}</p>
+          <p className="text-label text-quiet">
+            Questions:{' '}
+            <a href={`mailto:${receipt.seller.support_email}`} className={linkClass}>
+              {receipt.seller.support_email}
+            </a>
+          </p>
         </EdgeText>
       </Slip>
       <EdgeText className="flex flex-wrap items-center gap-16 pt-24 pb-48">

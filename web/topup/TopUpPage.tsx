@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { type FormEvent, useId, useState } from 'react'
-import type { Topup } from '../../contract/contract.ts'
-import { add, displayAmount, printAmount, readAmount, usd } from '../../contract/money.ts'
+import type { Balance, Topup } from '../../contract/contract.ts'
+import { add, displayAmount, printAmount, readAmount, subtract, type Usd, usd } from '../../contract/money.ts'
 import { api } from '../api.ts'
 import { paths } from '../paths.ts'
 import { usePress } from '../press.ts'
@@ -23,6 +23,12 @@ const options = [
   ...presets.map((amount) => ({ value: amount, text: displayAmount(amount).replace('.00', '') })),
   { value: OTHER, text: 'Other' },
 ]
+
+/** What is owed is paid first. */
+function thenAvailable(amount: Usd, balance: Balance): string {
+  const after = subtract(add(amount, usd(balance.available)), usd(balance.owed))
+  return printAmount(after > 0n ? after : usd('0'))
+}
 
 /** Where to look at what keeps cards closed. */
 function WhereItStands({ code }: { code: string }) {
@@ -62,7 +68,7 @@ export function TopUpPage() {
   const [choice, choose] = useState(presets.includes(asked) ? asked : OTHER)
   const [typed, type] = useState(presets.includes(asked) ? '' : asked)
   const limits = useQuery(siteRead).data?.topup
-  const available = useQuery(balanceRead).data?.available
+  const balance = useQuery(balanceRead).data
   const label = useId()
   const { press, go, forget } = usePress<string, Topup>(api.startTopup, (topup) => {
     if (topup.checkout_url) location.assign(topup.checkout_url)
@@ -71,6 +77,7 @@ export function TopUpPage() {
   const wanted = choice === OTHER ? typed.trim() : choice
   const amount = readAmount(wanted)
   const pays = amount === null ? null : printAmount(amount)
+  const owed = usd(balance?.owed ?? '0')
   const refusal = press.state === 'refused' ? press.refusal : null
   const ofAmount = refusal?.field === 'amount'
 
@@ -137,9 +144,17 @@ export function TopUpPage() {
           <EdgeRow className="line-above py-8" money={pays && <Money amount={pays} />}>
             You get
           </EdgeRow>
+          {owed > 0n && (
+            <EdgeRow
+              className="line-above py-8"
+              money={amount !== null && <Money amount={`-${printAmount(amount < owed ? amount : owed)}`} signed />}
+            >
+              Pays what you owe
+            </EdgeRow>
+          )}
           <EdgeRow
             className="total-above py-8 font-medium"
-            money={amount !== null && available && <Money amount={printAmount(add(amount, usd(available)))} />}
+            money={amount !== null && balance && <Money amount={thenAvailable(amount, balance)} />}
           >
             Then you have
           </EdgeRow>

@@ -14,6 +14,7 @@ import { Loading } from '../ui/Loading.tsx'
 import { Notice } from '../ui/Notice.tsx'
 import { useZone } from '../ui/Time.tsx'
 import { seconds, zoneWords } from '../ui/times.ts'
+import { isContested } from './aftermath.ts'
 import { Disputes } from './Disputes.tsx'
 import { type Next, outcomeOf } from './outcome.ts'
 import { Returns } from './Returns.tsx'
@@ -57,7 +58,7 @@ function Topped({ id, asked, later = false }: { id: string; asked?: Topup | unde
     <Page title={`Top-up of ${displayAmount(topup.amount)}`} width="reading">
       <TopupTrace topup={topup} />
       <div className="edge-block pt-24">
-        <What topup={topup} />
+        {isContested(topup) ? <ReceiptAlone topup={topup} /> : <What topup={topup} />}
       </div>
       <Disputes topup={topup} />
       {(later || topup.refunds.length > 0) && <Returns topup={topup} />}
@@ -89,6 +90,17 @@ function What({ topup }: { topup: Topup }) {
         <NextStep next={outcome.next} topup={topup} />
       </EdgeText>
     </>
+  )
+}
+
+/** What the bank says about it comes before "added". */
+function ReceiptAlone({ topup }: { topup: Topup }) {
+  return (
+    <EdgeText>
+      <Link {...paths.receipt(topup.id)} className={linkClass}>
+        Receipt
+      </Link>
+    </EdgeText>
   )
 }
 

@@ -85,7 +85,7 @@ export function refundSteps(refund: TopupRefund, card: Topup['card'], dayOf: Day
           state: 'done',
           text: `${amount} is in your credits again.`,
           at: refund.ended_at,
-          money: { amount: refund.amount, ink: { name: 'available', word: '' } },
+          money: { amount: refund.amount, ink: { name: 'available', word: 'available' } },
         },
       ]
   }
@@ -169,10 +169,19 @@ function waitingWords(dispute: TopupDispute): string {
   return dispute.status === 'under_review' ? 'The bank has our answer and decides.' : 'We are answering the bank.'
 }
 
+/** A bank took its money back, for now or for good. */
+export function isContested(topup: Pick<Topup, 'disputes'>): boolean {
+  return topup.disputes.some(({ kind, status }) => (isOpen(status) ? kind === 'dispute' : status === 'lost'))
+}
+
+function isOpen(status: TopupDispute['status']): boolean {
+  return status === 'open' || status === 'under_review'
+}
+
 /** Why nothing of a credited top-up can be returned now. Null: something can, or all of it went back. */
 export function whyNotReturnable(topup: Topup): string | null {
   if (topup.status !== 'credited' || !isZero(topup.returnable) || topup.returned === topup.amount) return null
-  if (topup.disputes.some(({ status }) => status === 'open' || status === 'under_review'))
+  if (topup.disputes.some(({ status }) => isOpen(status)))
     return 'While the bank is deciding, nothing of this top-up can be returned.'
   if (topup.disputes.some(({ status }) => status === 'lost')) return null
   return 'Nothing of this top-up can be returned at the moment: it is spent, or held.'
