@@ -94,7 +94,7 @@ export type Paid =
   | { outcome: 'closed'; session: Stripe.Checkout.Session }
 
 /** The customer presses Pay. A card that failed before, or a challenge left open, may be followed by another. */
-export function pay(bank: Bank, sessionId: string, typed: Typed): Paid | undefined {
+export function pay(bank: Bank, sessionId: string, typed: Typed, shown: Shown = {}): Paid | undefined {
   const { books } = bank
   return books.transaction(() => {
     const session = find(books, 'checkout.session', sessionId)
@@ -122,7 +122,7 @@ export function pay(bank: Bank, sessionId: string, typed: Typed): Paid | undefin
       write(bank, session.id, 'payment_intent.requires_action', intent, null)
       return { outcome: 'challenge', challenge, intent: intent.id }
     }
-    return charge(bank, session, intent, method, card, verification)
+    return charge(bank, session, intent, method, card, verification, shown)
   })
 }
 
@@ -140,21 +140,39 @@ export function answerChallenge(bank: Bank, id: string, answer: 'complete' | 'fa
     const method = find(books, 'payment_method', challenge.method)
     if (!intent || !method || intent.status !== 'requires_action' || intent.payment_method !== method.id)
       return undefined
-    if (answer === 'complete') {
-      const card = testCard(challenge.number)
+    const card = testCard(challenge.number)
+    if (answer === 'complete')
       return charge(bank, session, intent, method, card, card?.captcha ? card.verification : 'challenge')
-    }
-    failed(bank, session, intent, {
-      code: 'payment_intent_authentication_failure',
-      doc_url: 'https://stripe.com/docs/error-codes/payment-intent-authentication-failure',
-      message:
-        'We are unable to authenticate your payment method. Please choose a different payment method and try again.',
-      payment_method: method,
-      payment_method_type: 'card',
-      type: 'invalid_request_error',
-    })
+    failed(
+      bank,
+      session,
+      intent,
+      card?.captcha ? { ...declinedToRobots, payment_method: method } : notConfirmed(method),
+    )
     return { outcome: 'challenge_failed', intent: intent.id, session }
   })
+}
+
+function notConfirmed(method: Stripe.PaymentMethod): Stripe.PaymentIntent.LastPaymentError {
+  return {
+    code: 'payment_intent_authentication_failure',
+    doc_url: 'https://stripe.com/docs/error-codes/payment-intent-authentication-failure',
+    message:
+      'We are unable to authenticate your payment method. Please choose a different payment method and try again.',
+    payment_method: method,
+    payment_method_type: 'card',
+    type: 'invalid_request_error',
+  }
+}
+
+/** The bank was never asked. */
+const declinedToRobots: Stripe.PaymentIntent.LastPaymentError = {
+  code: 'card_declined',
+  decline_code: 'generic_decline',
+  doc_url: 'https://stripe.com/docs/error-codes/card-declined',
+  message: 'Your card was declined.',
+  payment_method_type: 'card',
+  type: 'card_error',
 }
 
 /** Takes the reserved amount. Undefined: no such payment intent. */
@@ -237,12 +255,14 @@ function charge(
   method: Stripe.PaymentMethod,
   card: TestCard | undefined,
   verification: Verification,
+  shown: Shown = {},
 ): Paid {
   const { books } = bank
   const now = seconds(bank.clock)
   const decline: Decline | undefined = card ? card.decline : nonTestCard
   const threeDSecure = card && !decline?.blocked ? threeDSecureOf(verification, card.brand) : null
   const charged = newCharge(intent, method, card, threeDSecure, decline, now)
+  show(charged, shown)
   intent.latest_charge = charged.id
   intent.next_action = null
 
@@ -292,6 +312,26 @@ function charge(
     redirectTo: (session.success_url ?? '').replaceAll('{CHECKOUT_SESSION_ID}', session.id),
     intent: intent.id,
   }
+}
+
+/** What no test card has, said of a charge by whoever presses Pay without a browser. */
+export type Shown = {
+  /** Null: it says nothing of 3-D Secure. Also a word that does not exist yet. */
+  threeDSecure?: string | null | undefined
+  exemption?: 'low_risk' | 'none' | undefined
+  wallet?: 'apple_pay' | 'google_pay' | 'link' | undefined
+}
+
+function show(charged: Stripe.Charge, shown: Shown): void {
+  const card = charged.payment_method_details!.card!
+  if (shown.threeDSecure === null) card.three_d_secure = null
+  else if (shown.threeDSecure !== undefined || shown.exemption !== undefined)
+    card.three_d_secure = {
+      ...(card.three_d_secure ?? threeDSecureOf('not_enrolled', card.brand ?? 'visa')!),
+      ...(shown.threeDSecure !== undefined && { result: shown.threeDSecure as 'authenticated' }),
+      ...(shown.exemption !== undefined && { exemption_indicator: shown.exemption }),
+    }
+  if (shown.wallet) card.wallet = { dynamic_last4: null, type: shown.wallet, [shown.wallet]: {} }
 }
 
 /** Back to the same page with a reason; another card may be tried. */

@@ -102,6 +102,26 @@ for (const line of table.trim().split('\n')) {
   })
 }
 
+test('what no test card shows is shown when it is asked for: a result, an exemption, a wallet, nothing at all', async () => {
+  for (const [shows, result, exemption, wallet] of [
+    [{ three_d_secure: 'data_share_only' }, 'data_share_only', null, undefined],
+    [{ three_d_secure: 'not_invented_yet' }, 'not_invented_yet', null, undefined],
+    [{ exemption: 'low_risk' }, 'authenticated', 'low_risk', undefined],
+    [{ three_d_secure: null, wallet: 'apple_pay' }, undefined, undefined, 'apple_pay'],
+  ] as const) {
+    const session = await world.stripe.checkout.sessions.create(asked())
+    const card = '4000000032200000'
+    await world.control('/stripe/pay', { session: session.id, card, shows })
+    const intent = (await retrieve(session.id)).payment_intent as Stripe.PaymentIntent
+    const details = (intent.latest_charge as Stripe.Charge).payment_method_details?.card
+    assert.equal(details?.three_d_secure?.result as string | undefined, result)
+    assert.equal(details?.three_d_secure?.exemption_indicator, exemption)
+    assert.equal(details?.wallet?.type, wallet)
+    const refused = await world.control('/stripe/pay', { session: session.id, card, shows: { mood: 'good' } })
+    assert.equal(refused.body['field'], 'shows')
+  }
+})
+
 test('a failed challenge takes nothing, says why, and the same session takes another card', async () => {
   const session = await world.stripe.checkout.sessions.create(asked())
   const failed = await world.control('/stripe/pay', {

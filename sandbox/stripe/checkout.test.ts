@@ -81,6 +81,19 @@ test('challenge, Fail: the same page, with the reason, and another card', async 
   assert.match(paid.to ?? '', /^http:\/\/localhost:4299\//)
 })
 
+test('a card that robots like: a person is asked for first, and the card is not asked without one', async () => {
+  const { url } = await open()
+  const asking = await type(url, { number: '4000000000001208' })
+  assert.match(asking.to ?? '', /\/c\/challenge\//)
+  assert.ok((await read(asking.to!)).includes('Are you a person?'))
+  const failed = await press(asking.to!, { answer: 'fail' })
+  assert.equal(failed.to, url)
+  assert.ok((await read(url)).includes('Your card was declined.'))
+  const again = await type(url, { number: '4000000000003725' })
+  const paid = await press(again.to!, { answer: 'complete' })
+  assert.match(paid.to ?? '', /^http:\/\/localhost:4299\//)
+})
+
 test('challenge, Close the window: nothing is decided, and every way stays open', async () => {
   const { url } = await open()
   const asking = await type(url, {})

@@ -5,7 +5,7 @@
 import { Hono } from 'hono'
 import { type Bindings, problem, readAsked } from '../web.ts'
 import { refusedPress, whole, word, wrong } from './asking.ts'
-import { type Answered, answerChallenge, type Bank, pay } from './bank.ts'
+import { type Answered, answerChallenge, type Bank, pay, type Shown } from './bank.ts'
 import { looksLikeCard } from './cards.ts'
 import { settleDue } from './due.ts'
 import { COUNT_MAX, DELAY_MILLISECONDS_MAX, type Faults, failures, isFailure, operations } from './faults.ts'
@@ -53,9 +53,18 @@ export function controls(bank: Bank, faults: Faults): Hono<Bindings> {
       return problem(c, 400, 'invalid_request', 'card is a card number with a right check digit.', 'card')
     if (challenge !== 'complete' && challenge !== 'fail' && challenge !== 'close')
       return problem(c, 400, 'invalid_request', 'challenge is complete, fail or close.', 'challenge')
+    const shown = readShown(asked['shows'])
+    if (!shown)
+      return problem(
+        c,
+        400,
+        'invalid_request',
+        'shows may have three_d_secure (a word, or null), exemption (low_risk, none) and wallet (apple_pay, google_pay, link).',
+        'shows',
+      )
     const year = new Date(bank.clock()).getUTCFullYear() + 4
     settleDue(bank)
-    const paid = pay(bank, session, { number, expMonth: 12, expYear: year })
+    const paid = pay(bank, session, { number, expMonth: 12, expYear: year }, shown)
     if (!paid) return problem(c, 404, 'not_found', `There is no session ${session}.`, 'session')
     if (paid.outcome !== 'challenge' || challenge === 'close') return c.json(told(bank, session, paid))
     return c.json(told(bank, session, answerChallenge(bank, paid.challenge, challenge)!))
@@ -63,6 +72,17 @@ export function controls(bank: Bank, faults: Faults): Hono<Bindings> {
 
   app.all('*', (c) => problem(c, 404, 'not_found', `There is no ${c.req.method} ${c.req.path}.`))
   return app
+}
+
+function readShown(asked: unknown): Shown | null {
+  if (asked === undefined) return {}
+  if (typeof asked !== 'object' || asked === null) return null
+  const { three_d_secure: threeDSecure, exemption, wallet, ...unknown } = asked as Record<string, unknown>
+  if (Object.keys(unknown).length > 0) return null
+  if (threeDSecure !== undefined && threeDSecure !== null && typeof threeDSecure !== 'string') return null
+  if (exemption !== undefined && exemption !== 'low_risk' && exemption !== 'none') return null
+  if (wallet !== undefined && wallet !== 'apple_pay' && wallet !== 'google_pay' && wallet !== 'link') return null
+  return { threeDSecure, exemption, wallet }
 }
 
 /** Where the browser would stand now, and why. */
