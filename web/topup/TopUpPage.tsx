@@ -3,7 +3,7 @@ import { getRouteApi, Link } from '@tanstack/react-router'
 import { type FormEvent, useId, useState } from 'react'
 import type { Balance, Topup } from '../../contract/contract.ts'
 import { add, displayAmount, printAmount, readAmount, subtract, type Usd, usd } from '../../contract/money.ts'
-import { api } from '../api.ts'
+import { api, type Refusal } from '../api.ts'
 import { paths } from '../paths.ts'
 import { usePress } from '../press.ts'
 import { balanceRead, siteRead } from '../reads.ts'
@@ -31,13 +31,21 @@ function thenAvailable(amount: Usd, balance: Balance): string {
 }
 
 /** Where to look at what keeps cards closed. */
-function WhereItStands({ code }: { code: string }) {
+function WhereItStands({ code }: { code: Refusal['code'] }) {
   switch (code) {
     case 'too_many_open_topups':
       return (
         <p>
           <Link {...paths.billing()} className={linkClass}>
             Your open top-ups
+          </Link>
+        </p>
+      )
+    case 'email_not_proven':
+      return (
+        <p>
+          <Link {...paths.security()} className={linkClass}>
+            Your e-mail address in Settings
           </Link>
         </p>
       )

@@ -4,7 +4,7 @@ import { displayAmount } from '../../contract/money.ts'
 import { cardWords, REFUND_DAYS, whyRefundFailed } from '../../contract/receipts.ts'
 import type { MarkState } from '../ui/Mark.tsx'
 import type { InkName } from '../ui/Money.tsx'
-import type { Tone } from '../ui/Notice.tsx'
+import type { Tone } from '../ui/tone.ts'
 
 /** What a step did to the money; `ink`: it is not simply spent or received. */
 type Did = { amount: string; ink?: { name: InkName; word: string } }
