@@ -78,6 +78,15 @@ test('failed or closed, declined, unreachable, wallet, expired: each says its ow
   assert.equal(refused('expired').next, 'start_again')
 })
 
+test('a payment that the bank let go before it was taken is not told as one that was left', () => {
+  const outcome = outcomeOf(topup({ status: 'refused', reason: 'expired', bank_may_show_pending: true }), context)
+  assert.match(
+    outcome.says,
+    /^Your bank had said yes and let the payment go before we took it\. No money was taken\. Your bank may/,
+  )
+  assert.equal(outcome.next, 'start_again')
+})
+
 test('every reason says where the money is and offers what to do', () => {
   for (const reason of [...topupReasons, null]) {
     const { says, next } = refused(reason)

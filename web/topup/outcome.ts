@@ -93,7 +93,14 @@ function refused(reason: TopupReason | null, amount: string, mayShowPending: boo
         next: 'try_again',
       }
     case 'expired':
-      return { tone: 'held', says: `You left before paying. Nothing happened.${pending}`, next: 'start_again' }
+      // The bank had reserved the amount: nobody left.
+      if (mayShowPending)
+        return {
+          tone: 'refused',
+          says: `Your bank had said yes and let the payment go before we took it. No money was taken.${pending}`,
+          next: 'start_again',
+        }
+      return { tone: 'held', says: 'You left before paying. Nothing happened.', next: 'start_again' }
     case null:
       return {
         tone: 'refused',
