@@ -78,6 +78,7 @@ test('the figures are those of the books', async () => {
     hold(1n, 'order', '0.50', rows[0].overdue),
     hold(2n, 'topup_refund', '1.00', rows[0].overdue),
     hold(2n, 'dispute', '3.00', new Date('2100-01-01')),
+    hold(1n, 'dispute', '8.00', new Date('2100-01-01')),
   ]
   for (const command of commands) assert.equal((await ledger.submit(command)).result, 'ok')
   const fee = { debit: 'card_fees', credit: 'card_clearing', amount: usd('0.75'), code: 'fee' } as const
@@ -92,19 +93,19 @@ test('the figures are those of the books', async () => {
       'card_fees fee': -0.75,
       'card_clearing fee': 0.75,
     },
-    // The second one owns 2.00, has 1.00 held and 3.00 frozen: he owes 2.00, which count as his.
-    customers_total_usd: { owned: 12.5, held: 1.75, frozen: 3, owed: 2 },
+    // The second one owns 2.00, has 1.00 held and 3.00 frozen: he owes 2.00, which count as his. The first one owes 0.25.
+    customers_total_usd: { owned: 12.75, held: 1.75, frozen: 11, owed: 2.25 },
     ledger_difference_usd: [0],
-    open_holds: { order: 2, topup_refund: 1, dispute: 1 },
+    open_holds: { order: 2, topup_refund: 1, dispute: 2 },
     overdue_holds: [2],
     platform_deltas_rows: [5],
-    unsealed_seqs: [9],
+    unsealed_seqs: [10],
   })
 
   assert.equal(await ledger.seal(), 1)
   assert.deepEqual((await read())['unsealed_seqs'], [0])
   assert.equal(await ledger.compact(), 5)
-  assert.deepEqual({ ...(await read()), unsealed_seqs: [9], platform_deltas_rows: [5] }, seen)
+  assert.deepEqual({ ...(await read()), unsealed_seqs: [10], platform_deltas_rows: [5] }, seen)
 
   await owner.query(`update platform_sums set credits = credits + 500000 where platform = 3`)
   assert.deepEqual((await read())['ledger_difference_usd'], [0.5])

@@ -87,6 +87,15 @@ const tables: Record<string, string> = {
     ana capture 1.00 order of #h           ok
     ana has 9.00 / 0.00 / 0.00 / 0.00`,
 
+  'a hold is given back whole, or not at all': `
+    ana credit 10.00 topup_card            ok
+    ana hold 3.00 order #h                 ok
+    ana void 2.00 order_cancelled of #h    malformed_command
+    ana void 4.00 order_cancelled of #h    exceeds_hold
+    ana has 7.00 / 3.00 / 0.00 / 0.00
+    ana void 3.00 order_cancelled of #h    ok
+    ana has 10.00 / 0.00 / 0.00 / 0.00`,
+
   'somebody else cannot touch a hold': `
     ana credit 10.00 topup_card            ok
     bob credit 10.00 topup_card            ok
@@ -599,6 +608,113 @@ test('an account that is opened, and paid into, while a list waits for its locks
   }
 })
 
+test('a list that waits for a customer keeps nobody of those after him waiting', async () => {
+  const [bob, ana] = [await customer('1.00'), await customer('1.00')]
+  const clients = Array.from({ length: 3 }, () => new pg.Client({ connectionString: db.url }))
+  const [list, keeper, other] = clients as [pg.Client, pg.Client, pg.Client]
+  await Promise.all(clients.map((client) => client.connect()))
+  try {
+    const pid = (await list.query('select pg_backend_pid() as pid')).rows[0].pid
+    await keeper.query('begin')
+    await keeper.query('select from ledger_accounts where id = $1 for update', [bob])
+    // Ana's could be done at once; the others look at each other.
+    const commands = [hold(ana, '0.10'), hold(bob, '0.10'), hold(bob, '0.20')]
+    const answers = ledger.apply(list as unknown as pg.PoolClient, commands)
+    await until(async () => {
+      const { rows } = await other.query('select cardinality(pg_blocking_pids($1)) > 0 as waits', [pid])
+      return rows[0].waits
+    })
+    await other.query('select from ledger_accounts where id = $1 for update nowait', [ana])
+    await keeper.query('commit')
+    assert.deepEqual(
+      (await answers).map(({ result }) => result),
+      ['ok', 'ok', 'ok'],
+    )
+  } finally {
+    await Promise.all(clients.map((client) => client.end()))
+  }
+})
+
+test('what can be done is done by one statement, whatever its kind; only what cannot is looked at in order', async () => {
+  const owner = new pg.Client({ connectionString: db.url })
+  await owner.connect()
+  const calls = async (): Promise<number> => {
+    const { rows } = await owner.query(
+      `select coalesce(sum(calls), 0)::int as n from pg_stat_xact_user_functions where funcname = 'ledger_carry_out_in_order'`,
+    )
+    return rows[0].n
+  }
+  const done = async (...commands: Command[]) => {
+    await owner.query(`begin; set local track_functions = 'pl'`)
+    // What was counted before may not have been reported yet.
+    const before = await calls()
+    const outcomes = await ledger.apply(owner as unknown as pg.PoolClient, commands)
+    const how = (await calls()) === before ? 'at once' : 'in order'
+    await owner.query('commit')
+    return `${outcomes.map(({ result }) => result).join()} ${how}`
+  }
+  try {
+    const [ana, bob] = [await customer('10.00'), await customer('1.00')]
+    const moves = (kind: 'credit' | 'debit' | 'clawback_debit', amount: string) =>
+      ({ ...base(ana), kind, code: 'adjustment', contra: 'goodwill', amount: usd(amount) }) as const
+    const ends = (kind: 'capture' | 'void', held: Command, amount?: string) =>
+      ({
+        ...base(ana),
+        kind,
+        code: 'order',
+        contra: 'revenue',
+        holdId: held.id,
+        ...(amount && { amount: usd(amount) }),
+      }) as Command
+    const claims = (code: HoldCause, amount: string) =>
+      ({ ...hold(ana, amount), kind: 'clawback_hold', code, onExpiry: 'alarm' }) as Command
+    const most = (held: Command, openMax: number, code: HoldCause = 'order') => ({ ...held, code, openMax }) as Command
+    const [whole, part, all, back, last] = ['3.00', '2.00', '0.50', '1.00', '0.25'].map((amount) => hold(ana, amount))
+    const [won, lost, won2] = [claims('dispute', '1.00'), claims('dispute', '2.00'), claims('topup_refund', '0.10')]
+    const steps: [Command[], string][] = [
+      [[whole!], 'ok at once'],
+      [[most(part!, 2)], 'ok at once'],
+      [[most(hold(ana, '0.10'), 2)], 'too_many_open_holds in order'],
+      [[most(all!, 1, 'topup_refund')], 'ok at once'],
+      [[most(hold(ana, '0.10'), 1, 'topup_refund')], 'too_many_open_holds in order'],
+      [[ends('capture', whole!)], 'ok at once'],
+      [[ends('capture', part!, '0.50')], 'ok at once'],
+      [[ends('capture', all!, '0.50')], 'ok at once'],
+      [[back!], 'ok at once'],
+      [[ends('capture', back!, '1.01')], 'exceeds_hold in order'],
+      [[ends('void', back!)], 'ok at once'],
+      [[ends('void', back!)], 'already_voided in order'],
+      [[moves('debit', '0.25')], 'ok at once'],
+      [[moves('debit', '5.75')], 'ok at once'],
+      [[moves('debit', '0.01')], 'insufficient_credits in order'],
+      [[moves('credit', '0.25')], 'ok at once'],
+      [[last!], 'ok at once'],
+      [[won], 'ok at once'],
+      [[lost], 'ok at once'],
+      [[most(claims('dispute', '0.10'), 1, 'dispute')], 'ok at once'],
+      [[won2], 'ok at once'],
+      [[ends('void', won)], 'ok at once'],
+      [[ends('capture', lost)], 'ok at once'],
+      [[ends('void', won2)], 'ok at once'],
+      [[moves('clawback_debit', '4.00')], 'ok at once'],
+      [[moves('credit', '1.00')], 'ok at once'],
+      [[moves('credit', '9.00')], 'ok at once'],
+      [[moves('credit', '0.30'), { ...hold(bob, '0.40') }], 'ok,ok at once'],
+      [[moves('credit', '0.10'), moves('credit', '0.20')], 'ok,ok in order'],
+      [[moves('credit', '0.10'), hold(bob, '7.00')], 'ok,insufficient_credits in order'],
+    ]
+    for (const [index, [commands, expected]] of steps.entries())
+      assert.equal(await done(...commands), expected, `step ${index}: ${commands[0]!.kind}`)
+    const figures = await Promise.all([ana, bob].map((account) => ledger.balance(db.database.pool, account)))
+    assert.deepEqual(
+      figures.map((of) => [of!.available, of!.held, of!.frozen, of!.owed].map(printAmount).join(' / ')),
+      ['4.60 / 0.25 / 0.10 / 0.00', '0.60 / 0.40 / 0.00 / 0.00'],
+    )
+  } finally {
+    await owner.end()
+  }
+})
+
 test('the ledger refuses to work where it would not see what was committed meanwhile', async () => {
   const ana = await customer('1.00')
   for (const level of ['repeatable read', 'serializable']) {
@@ -756,6 +872,56 @@ test('a list of nothing is answered by nothing; what is no id is a bug of the ca
     { message: `This is no id: ${strange.reference}` },
   )
   assert.equal((await ledger.balance(db.database.pool, ana))!.held, 0n)
+})
+
+test('of a refused group nothing is left for the groups and commands after it in one list', async () => {
+  const ana = await customer('5.00')
+  const [held, later] = [hold(ana, '1.00'), hold(ana, '0.20')]
+  const claim = { ...hold(ana, '0.50'), kind: 'clawback_hold', code: 'dispute', onExpiry: 'alarm' } as Command
+  const refund = { ...hold(ana, '0.30'), code: 'topup_refund' } as Command
+  for (const one of [held, claim, refund]) assert.equal((await ledger.submit(one)).result, 'ok')
+  const gift = (amount: string) =>
+    ({ ...base(ana), kind: 'credit', code: 'gift', contra: 'goodwill', amount: usd(amount) }) as const
+  const ends = (kind: 'capture' | 'void', of: Command) =>
+    ({ ...base(ana), kind, code: 'order', contra: 'revenue', holdId: of.id }) as Command
+  const most = (openMax: number, code: HoldCause) => ({ ...hold(ana, '0.10'), code, openMax }) as Command
+  const list: [group: number | null, command: Command, expected: string][] = [
+    [1, gift('1.00'), 'group_refused'],
+    [1, ends('capture', held), 'group_refused'],
+    [1, ends('void', claim), 'group_refused'],
+    [1, ends('capture', refund), 'group_refused'],
+    [1, later, 'group_refused'],
+    [1, hold(ana, '99.00'), 'insufficient_credits'],
+    [null, most(1, 'order'), 'too_many_open_holds'],
+    [null, most(1, 'topup_refund'), 'too_many_open_holds'],
+    [null, later, 'ok'],
+    [2, gift('0.05'), 'ok'],
+    [2, ends('void', later), 'ok'],
+    [null, ends('void', held), 'ok'],
+    [null, ends('capture', held), 'already_voided'],
+    [3, ends('capture', claim), 'ok'],
+    [3, hold(ana, '0.40'), 'ok'],
+    [null, hold(ana, '3.86'), 'insufficient_credits'],
+    [null, hold(ana, '3.85'), 'ok'],
+  ]
+  // The door takes one group a call; the batcher sends many in one.
+  const asSent = {
+    query: (asked: pg.QueryConfig) =>
+      db.database.pool.query({
+        ...asked,
+        values: [...asked.values!.slice(0, -1), `{${list.map(([group]) => group ?? 'NULL').join()}}`],
+      }),
+  } as unknown as pg.PoolClient
+  const outcomes = await ledger.apply(
+    asSent,
+    list.map(([, command]) => command),
+  )
+  assert.deepEqual(
+    outcomes.map(({ result }) => result),
+    list.map(([, , expected]) => expected),
+  )
+  const balance = (await ledger.balance(db.database.pool, ana))!
+  assert.deepEqual([balance.available, balance.held, balance.frozen].map(printAmount), ['0.00', '4.55', '0.00'])
 })
 
 test('a list with one impossible command is carried out around it', async () => {
