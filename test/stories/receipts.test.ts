@@ -1,7 +1,7 @@
 /** Receipts, from outside: the facts, the PDF, and who may have them. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
-import type { Receipt, Topup } from '../../contract/contract.ts'
+import type { Receipt, Topup, TopupRefund } from '../../contract/contract.ts'
 import type { Problem } from '../../contract/refusals.ts'
 import { printSlip } from '../../server/platform/pdf.ts'
 import { textOf } from '../pdf-text.ts'
@@ -159,10 +159,7 @@ test('a payment that the bank reserved and we let go is told once by mail, with 
   await world.pay(topup, NOT_ENROLLED)
   await until(async () => (await fay.get<Topup>(`/topups/${topup.id}`)).body.status === 'refused')
   await fay.post(`/topups/${topup.id}/return`, {})
-  const { rows } = await world.db.database.pool.query<{ to: string }>('select mail_address_of($1) as to', [
-    fay.accountId,
-  ])
-  const mail = await world.mail(rows[0]!.to, /^No money/)
+  const mail = await world.mail(await addressOf(fay), /^No money/)
   assert.equal(mail.subject, 'No money was taken: $25.00')
   assert.match(
     mail.text,
@@ -173,5 +170,75 @@ test('a payment that the bank reserved and we let go is told once by mail, with 
   const { rowCount } = await world.db.database.pool.query('select from mail_outbox where account_id = $1', [
     fay.accountId,
   ])
+  assert.equal(rowCount, 1)
+})
+
+async function addressOf(who: Who): Promise<string> {
+  const { rows } = await world.db.database.pool.query<{ to: string }>('select mail_address_of($1) as to', [
+    who.accountId,
+  ])
+  return rows[0]!.to
+}
+
+async function returns(who: Who, topup: Topup, amount: string): Promise<TopupRefund> {
+  const page = await world.signIn(who)
+  const { status, body } = await page.post<TopupRefund>(`/topups/${topup.id}/refunds`, { amount })
+  assert.equal(status, 201, JSON.stringify(body))
+  return body
+}
+
+test('what goes back to the card has a receipt of its own, and a mail that names the first one and the days it takes', async () => {
+  const gus = await world.customer({ name: 'gus' })
+  const topup = await credited(gus)
+  const refund = await returns(gus, topup, '4.00')
+  assert.equal(refund.status, 'succeeded')
+  const { body: receipt } = await gus.get<Receipt>(`/receipts/${topup.id}`)
+  const mail = await world.mail(await addressOf(gus), /^Refund/)
+  assert.equal(mail.subject, 'Refund: $4.00 is on its way to Visa 3220')
+  assert.match(
+    mail.text,
+    /\$4\.00 is on its way back to Visa 3220\. Banks take 5 to 10 business days to show it, by \d/,
+  )
+  assert.ok(mail.text.includes(`Of receipt: ${receipt.number}\n`))
+  assert.ok(mail.text.includes('You had paid: $10.00\nReturned to Visa 3220: $4.00'))
+  assert.ok(mail.links.includes(`${world.server.publicUrl}/api/v1/receipts/refunds/${refund.id}.pdf`))
+
+  const { headers, bytes } = await pdf(gus, `refunds/${refund.id}.pdf`)
+  assert.equal(headers.get('content-type'), 'application/pdf')
+  const text = textOf(bytes)
+  for (const words of [
+    `Refund receipt R${refund.requested_at.slice(0, 10).replaceAll('-', '')}-${refund.id.slice(-12).toUpperCase()}`,
+    '$4.00 returned to Visa 3220.',
+    `Of receipt ${receipt.number}`,
+    'You had paid, in US dollars $10.00',
+    'Returned to Visa 3220 $4.00',
+    `Refund ${refund.id}`,
+    'Banks take 5 to 10 business days to show it.',
+  ])
+    assert.ok(text.includes(words), `${words}\n\n${text}`)
+})
+
+test('a refund that fails is told once by mail: why, and that the money is in the credits again', async () => {
+  const hal = await world.customer({ name: 'hal' })
+  const topup = await credited(hal)
+  const failing = { payment: topup.id, outcome: 'fails', failure_reason: 'lost_or_stolen_card' }
+  await world.control('/stripe/refunds/next', failing)
+  const refund = await returns(hal, topup, '10.00')
+  assert.equal(refund.status, 'failed')
+  const mail = await world.mail(await addressOf(hal), /^Refund/)
+  assert.equal(mail.subject, 'Refund of $10.00 failed: the money is back in your credits')
+  assert.ok(
+    mail.text.includes(
+      '$10.00 could not be returned to Visa 3220. Your bank says that the card was reported lost or stolen. The money is yours again: you have $10.00 to spend.',
+    ),
+    mail.text,
+  )
+  const text = textOf((await pdf(hal, `refunds/${refund.id}.pdf`)).bytes)
+  for (const words of ['Refund that failed', 'It is in your credits again.', 'Not returned to Visa 3220'])
+    assert.ok(text.includes(words), `${words}\n\n${text}`)
+  const { rowCount } = await world.db.database.pool.query(
+    `select from mail_outbox where account_id = $1 and once_key like 'refund:%'`,
+    [hal.accountId],
+  )
   assert.equal(rowCount, 1)
 })

@@ -44,7 +44,7 @@ function WhereItStands({ code }: { code: Refusal['code'] }) {
     case 'email_not_proven':
       return (
         <p>
-          <Link {...paths.security()} className={linkClass}>
+          <Link {...paths.settings()} className={linkClass}>
             Your e-mail address in Settings
           </Link>
         </p>
