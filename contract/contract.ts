@@ -676,3 +676,50 @@ export const staffCardsSchema = z
   })
   .meta({ id: 'StaffCards' })
 export type StaffCards = z.infer<typeof staffCardsSchema>
+
+export const eventStatuses = ['waiting', 'handled', 'set_aside'] as const
+/** What Stripe told us, for staff: an event, and what came of it. */
+export const staffEventSchema = z
+  .object({
+    id: z.string().meta({ description: "The card company's own id of it" }),
+    type: z.string().nullable(),
+    object: z.string().meta({ description: 'The id of what it is about' }),
+    status: z.enum(eventStatuses),
+    outcome: z.string().nullable().meta({
+      description: 'What came of it, in one word; `unknown_object` while nothing of ours has its names yet',
+    }),
+    attempts: z.int(),
+    last_error: z.string().nullable(),
+    received_at: time,
+    handled_at: time.nullable(),
+    set_aside_at: time.nullable(),
+    next_attempt_at: time.nullable(),
+  })
+  .meta({ id: 'StaffEvent' })
+export type StaffEvent = z.infer<typeof staffEventSchema>
+
+/** Whether webhooks reach us. */
+export const endpointTestSchema = z
+  .object({
+    address: z.string().meta({ description: 'Where webhooks must be sent' }),
+    tested_at: time.nullable(),
+    problem: z.string().nullable().meta({ description: 'In words; null: a webhook that was sent there came here' }),
+  })
+  .meta({ id: 'EndpointTest' })
+export type EndpointTest = z.infer<typeof endpointTestSchema>
+
+export const eventStateSchema = z
+  .object({
+    endpoint: endpointTestSchema,
+    list: z.object({
+      read_at: time.nullable().meta({ description: 'When the list of events was last read to its end' }),
+      last_event: z.string().nullable(),
+      last_event_at: time.nullable(),
+      problem: z.string().nullable(),
+      going_through_objects: z.boolean().meta({ description: 'The list did not go back far enough' }),
+    }),
+    waiting: z.int(),
+    set_aside: z.int(),
+  })
+  .meta({ id: 'EventState' })
+export type EventState = z.infer<typeof eventStateSchema>

@@ -3,6 +3,8 @@ import type {
   Balance,
   ConfirmSignUp,
   Country,
+  EndpointTest,
+  EventState,
   Favourite,
   HistoryRow,
   Me,
@@ -18,13 +20,14 @@ import type {
   Settings,
   SignUp,
   Site,
+  StaffEvent,
   Status,
   Topup,
   TopupRefund,
 } from '../contract/contract.ts'
 import { type RefusalCode, refusals } from '../contract/refusals.ts'
 import type { ApiDocument } from './docs/document.ts'
-import { endpoints, type OrdersFilter } from './paths.ts'
+import { endpoints, type OrdersFilter, type StaffListSearch } from './paths.ts'
 
 /** A refusal as the pages know it. `unreachable`: no answer came, so whether it was done is not known. */
 export type Refusal = {
@@ -142,6 +145,10 @@ export const api = {
   /** For members of staff. */
   reconciliation: () => read<Reconciliation>(endpoints.staffReconciliation()),
   reconcile: () => send<ReconciliationRun>('POST', endpoints.staffReconciliation(), {}),
+  staffEvents: (filter: StaffListSearch & { cursor?: string }) => read<Page<StaffEvent>>(endpoints.staffEvents(filter)),
+  eventState: () => read<EventState>(endpoints.staffEventState()),
+  testEndpoint: () => send<EndpointTest>('POST', endpoints.staffEventTest(), {}),
+  replayEvent: (event: string) => send<StaffEvent>('POST', endpoints.staffReplay(event), {}),
 }
 
 export type SettingsChange = {

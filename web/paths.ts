@@ -28,6 +28,7 @@ export const paths = {
   mails: () => linkOptions({ to: '/settings/mails' }),
   docs: () => linkOptions({ to: '/api/docs' }),
   staffReconciliation: () => linkOptions({ to: '/staff/reconciliation' }),
+  staffEvents: (search: StaffListSearch = {}) => linkOptions({ to: '/staff/events', search }),
 }
 
 /** The row of the catalogue as an address, to come back to. */
@@ -83,6 +84,10 @@ export const endpoints = {
   changePassword: () => '/api/auth/password/change',
   changeEmail: () => '/api/auth/email/change',
   staffReconciliation: () => `${API}/staff/reconciliation`,
+  staffEvents: (filter: StaffListSearch & { cursor?: string }) => `${API}/staff/events${query(filter)}`,
+  staffEventState: () => `${API}/staff/events/state`,
+  staffEventTest: () => `${API}/staff/events/test`,
+  staffReplay: (event: string) => `${API}/staff/events/${id(event)}/replay`,
 }
 
 /** What a URL of Numbers holds: the words of the search. */
@@ -104,6 +109,8 @@ export type TopUpSearch = { amount?: string }
 export type NextSearch = { next?: string }
 /** The words of the search in the help articles. */
 export type HelpSearch = { q?: string }
+/** Which of a list of staff's is shown; none: all of it. */
+export type StaffListSearch = { status?: string }
 /** Which version of a policy; none: the one in force. */
 export type PolicySearch = { version?: string }
 
@@ -160,6 +167,10 @@ export function readNextSearch(raw: Raw): NextSearch {
 
 export function readHelpSearch(raw: Raw): HelpSearch {
   return present({ q: text(raw['q'], 100) })
+}
+
+export function readStaffListSearch(raw: Raw): StaffListSearch {
+  return present({ status: text(raw['status'], 20) })
 }
 
 export function readPolicySearch(raw: Raw): PolicySearch {

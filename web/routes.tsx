@@ -12,6 +12,7 @@ import {
   readOrdersSearch,
   readPolicySearch,
   readReturnSearch,
+  readStaffListSearch,
   readTopUpSearch,
   stringifySearch,
 } from './paths.ts'
@@ -128,6 +129,12 @@ const staffRoutes = [
     ...staffPage,
     path: '/staff/reconciliation',
     component: lazyRouteComponent(() => import('./staff/ReconciliationPage.tsx'), 'ReconciliationPage'),
+  }),
+  createRoute({
+    ...staffPage,
+    path: '/staff/events',
+    component: lazyRouteComponent(() => import('./staff/EventsPage.tsx'), 'EventsPage'),
+    validateSearch: readStaffListSearch,
   }),
 ] as const
 

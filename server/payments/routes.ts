@@ -1,11 +1,20 @@
 /** Top-ups over HTTP, and the card company's webhooks. */
 import { z } from 'zod'
-import { pageOf, topupId, topupRefundSchema, topupSchema } from '../../contract/contract.ts'
+import {
+  type EventState,
+  endpointTestSchema,
+  eventStateSchema,
+  eventStatuses,
+  pageOf,
+  staffEventSchema,
+  topupId,
+  topupRefundSchema,
+  topupSchema,
+} from '../../contract/contract.ts'
 import type { Routes } from '../accounts/accounts.ts'
 import { answerRefusal, Refusal, readBody, readCursor, readIdempotencyKey, readLimit } from '../platform/answer.ts'
 import { readId } from '../platform/ids.ts'
 import { WEBHOOK_BODY_BYTES_MAX } from '../platform/limits.ts'
-import { eventStatuses } from './card/events.ts'
 import type { Payments } from './payments.ts'
 
 const INBOX_ID = /^\d{1,18}$/
@@ -156,39 +165,6 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
   )
 }
 
-const eventItem = z.object({
-  id: z.string().meta({ description: "The card company's own id of it" }),
-  type: z.string().nullable(),
-  object: z.string().meta({ description: 'The id of what it is about' }),
-  status: z.enum(eventStatuses),
-  outcome: z.string().nullable().meta({
-    description: 'What came of it, in one word; `unknown_object` while nothing of ours has its names yet',
-  }),
-  attempts: z.int(),
-  last_error: z.string().nullable(),
-  received_at: z.iso.datetime(),
-  handled_at: z.iso.datetime().nullable(),
-  set_aside_at: z.iso.datetime().nullable(),
-  next_attempt_at: z.iso.datetime().nullable(),
-})
-const endpointTest = z.object({
-  address: z.string().meta({ description: 'Where webhooks must be sent' }),
-  tested_at: z.iso.datetime().nullable(),
-  problem: z.string().nullable().meta({ description: 'In words; null: a webhook that was sent there came here' }),
-})
-const eventState = z.object({
-  endpoint: endpointTest,
-  list: z.object({
-    read_at: z.iso.datetime().nullable().meta({ description: 'When the list of events was last read to its end' }),
-    last_event: z.string().nullable(),
-    last_event_at: z.iso.datetime().nullable(),
-    problem: z.string().nullable(),
-    going_through_objects: z.boolean().meta({ description: 'The list did not go back far enough' }),
-  }),
-  waiting: z.int(),
-  set_aside: z.int(),
-})
-
 /** What the card company told us, for members of staff. */
 export function staffEventsRoutes(table: Routes, payments: Payments): void {
   table.get(
@@ -199,7 +175,7 @@ export function staffEventsRoutes(table: Routes, payments: Payments): void {
       description: 'Newest first. Those that are set aside wait for somebody to look, and to replay them.',
       query: z.object({ status: z.enum(eventStatuses).optional() }),
       list: true,
-      answers: { 200: pageOf(eventItem) },
+      answers: { 200: pageOf(staffEventSchema) },
     },
     async (c, { query }) => {
       const page = { status: query.status ?? null, limit: readLimit(c), before: readCursor(c, INBOX_ID) }
@@ -213,7 +189,7 @@ export function staffEventsRoutes(table: Routes, payments: Payments): void {
       policy: 'staff',
       summary: "Read how the card company's events reach us",
       description: 'Whether its webhooks can, how far its list of events was read, and what waits.',
-      answers: { 200: eventState },
+      answers: { 200: eventStateSchema },
     },
     async (c) => c.json(await stateOfEvents(payments)),
   )
@@ -224,7 +200,7 @@ export function staffEventsRoutes(table: Routes, payments: Payments): void {
       policy: 'staff',
       summary: 'Test the address of the webhooks',
       description: 'The server sends itself a signed webhook over its public address. Nothing is stored of it.',
-      answers: { 200: endpointTest },
+      answers: { 200: endpointTestSchema },
     },
     async (c) => c.json(await payments.endpoint.test()),
   )
@@ -236,14 +212,14 @@ export function staffEventsRoutes(table: Routes, payments: Payments): void {
       summary: 'Deal with an event once more',
       description: 'Whatever came of it before; what was done already is not done twice. Answers how it stands then.',
       params: { id: z.string().max(255) },
-      answers: { 200: eventItem },
+      answers: { 200: staffEventSchema },
       refuses: ['not_found'],
     },
     async (c) => c.json((await payments.events.replay(c.req.param('id'))) ?? unknownEvent()),
   )
 }
 
-async function stateOfEvents(payments: Payments): Promise<z.input<typeof eventState>> {
+async function stateOfEvents(payments: Payments): Promise<EventState> {
   const [endpoint, state] = await Promise.all([payments.endpoint.last(), payments.events.state()])
   return { endpoint, ...state }
 }

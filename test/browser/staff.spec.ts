@@ -14,7 +14,7 @@ async function signInAs(page: Page, who: 'staff' | 'approver', at: string): Prom
 test('a customer finds nothing where the pages of staff are, and no way there', async ({ page }) => {
   await signIn(page)
   await expect(page.getByRole('link', { name: 'Staff pages' })).toHaveCount(0)
-  for (const address of ['/staff/reconciliation']) {
+  for (const address of ['/staff/reconciliation', '/staff/events']) {
     await page.goto(address)
     await expect(page.getByRole('heading', { level: 1, name: 'Not found' })).toBeVisible()
   }
@@ -70,4 +70,28 @@ test('staff compare the books with Stripe’s, and read what does not fit and wh
   await page.getByRole('link', { name: 'Customer pages' }).click()
   await page.getByRole('link', { name: 'Staff pages' }).filter({ visible: true }).click()
   await expect(page.getByRole('heading', { level: 1, name: 'Reconciliation' })).toBeVisible()
+})
+
+test('staff see whether webhooks reach the house, what came of each event, and replay one', async ({ page }) => {
+  test.slow()
+  await signIn(page)
+  await topUp(page)
+  await page.getByRole('button', { name: 'Sign out' }).filter({ visible: true }).click()
+
+  await signInAs(page, 'approver', '/staff/events')
+  await expect(page.getByRole('heading', { level: 1, name: 'Events' })).toBeVisible()
+  await page.getByRole('button', { name: 'Test the address' }).click()
+  await expect(page.getByText(/^Webhooks reach us at .*Tested/)).toBeVisible()
+  const events = page.getByRole('table', { name: 'Events' })
+  const row = events.getByRole('row', { name: /^.* checkout\.session\.completed/ })
+  await expect(row).toContainText('handled: credited')
+  await inspect(page)
+
+  await row.getByRole('button', { name: /^Replay checkout\.session\.completed/ }).click()
+  await expect(page.getByRole('alert')).toContainText('Dealt with once more: handled: credited')
+  await inspect(page)
+
+  await page.getByRole('combobox', { name: 'State' }).selectOption('set_aside')
+  await expect(page).toHaveURL(/\?status=set_aside$/)
+  await expect(page.getByText('No event is like that.')).toBeVisible()
 })

@@ -7,8 +7,8 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import pg from 'pg'
-import type { Topup } from '../../contract/contract.ts'
-import { createEvents, type EventItem } from '../../server/payments/card/events.ts'
+import type { StaffEvent, Topup } from '../../contract/contract.ts'
+import { createEvents } from '../../server/payments/card/events.ts'
 import { signEvent } from '../../server/payments/card/stripe.ts'
 import { wireClock } from '../../server/platform/clock.ts'
 import { readId } from '../../server/platform/ids.ts'
@@ -46,13 +46,13 @@ async function asOwner(text: string, values: unknown[] = []): Promise<void> {
   await owner.query(text, values).finally(() => owner.end())
 }
 
-async function staff<Body = EventItem>(path: string, asked?: object): Promise<{ status: number; body: Body }> {
+async function staff<Body = StaffEvent>(path: string, asked?: object): Promise<{ status: number; body: Body }> {
   const { call } = await world.customer()
   return call<Body>(`/staff${path}`, asked)
 }
 
 const listedEvents = async (status: string) =>
-  (await staff<{ items: EventItem[] }>(`/events?status=${status}`)).body.items
+  (await staff<{ items: StaffEvent[] }>(`/events?status=${status}`)).body.items
 
 let webhooks = 0
 
@@ -418,7 +418,7 @@ test('an event replayed twice, and twice at once, does nothing twice; one that n
 })
 
 test('staff read the events newest first, in pages, by how they stand', async () => {
-  type Page = { items: EventItem[]; next_cursor: string | null }
+  type Page = { items: StaffEvent[]; next_cursor: string | null }
   const { body: first } = await staff<Page>('/events?limit=2')
   assert.equal(first.items.length, 2)
   const { body: second } = await staff<Page>(`/events?limit=2&cursor=${first.next_cursor}`)

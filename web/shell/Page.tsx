@@ -16,6 +16,7 @@ export function Page({
   width = 'page',
   above,
   ownFocus = false,
+  bare = false,
   children,
 }: {
   title: string
@@ -24,6 +25,8 @@ export function Page({
   width?: EdgeWidth
   above?: ReactNode
   ownFocus?: boolean
+  /** No money stands on it. */
+  bare?: boolean
   children: ReactNode
 }) {
   const brand = useQuery(siteRead).data?.brand.name
@@ -36,7 +39,7 @@ export function Page({
     if (moved && !ownFocus) headingBox.current?.focus({ preventScroll: true })
   }, [pathname, ownFocus])
   return (
-    <Edge width={width}>
+    <Edge width={width} bare={bare}>
       <title>{brand ? `${title} · ${brand}` : title}</title>
       <EdgeText className="pt-24 pb-16">
         {above}

@@ -244,7 +244,7 @@ const runColumns: Column<ReconciliationRun>[] = [
     cell: (run) => (run.error === null ? states[run.status] : `${states[run.status]}: ${run.error}`),
   },
   {
-    head: <span className="max-lg:hidden">Fits so far</span>,
+    head: <span className="max-lg:sr-only">Fits so far</span>,
     kind: 'text',
     narrow: 'hidden',
     cell: ({ compared }) => <span className="max-lg:hidden">{compared && fitsIn(compared)}</span>,

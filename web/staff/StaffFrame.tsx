@@ -10,7 +10,10 @@ import { SkipLink } from '../shell/SkipLink.tsx'
 import { Notice } from '../ui/Notice.tsx'
 import { TimeZone } from '../ui/Time.tsx'
 
-const rooms = [{ text: 'Reconciliation', path: paths.staffReconciliation() }]
+const rooms = [
+  { text: 'Reconciliation', path: paths.staffReconciliation() },
+  { text: 'Events', path: paths.staffEvents() },
+]
 
 /** What stands on ink: the focus of the paper would not be seen there. */
 const onInk =

@@ -1,5 +1,6 @@
-import { queryOptions } from '@tanstack/react-query'
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import { api } from '../api.ts'
+import type { StaffListSearch } from '../paths.ts'
 
 /** What the pages of staff read. Nothing tells them of changes, so they ask again. */
 const WHILE_IT_RUNS_MS = 1_500
@@ -11,3 +12,18 @@ export const reconciliationRead = queryOptions({
   refetchInterval: (query) =>
     query.state.data?.runs.some((run) => run.status === 'running') ? WHILE_IT_RUNS_MS : OTHERWISE_MS,
 })
+
+export const eventStateRead = queryOptions({
+  queryKey: ['staff', 'events', 'state'],
+  queryFn: api.eventState,
+  refetchInterval: OTHERWISE_MS,
+})
+
+/** Page after page, newest first. */
+export const staffEventsRead = (search: StaffListSearch) =>
+  infiniteQueryOptions({
+    queryKey: ['staff', 'events', 'pages', search],
+    queryFn: ({ pageParam }) => api.staffEvents({ ...search, ...(pageParam ? { cursor: pageParam } : {}) }),
+    initialPageParam: '',
+    getNextPageParam: (last) => last.next_cursor,
+  })

@@ -7,8 +7,21 @@ import type { ReactNode } from 'react'
 export type EdgeWidth = keyof typeof widths
 const widths = { page: 'max-w-page', reading: 'max-w-reading', full: '' }
 
-export function Edge({ width = 'page', children }: { width?: EdgeWidth; children: ReactNode }) {
-  return <div className={`edge min-h-full w-full ${widths[width]}`}>{children}</div>
+/** `bare`: no money stands on the page, and no edge. */
+export function Edge({
+  width = 'page',
+  bare = false,
+  children,
+}: {
+  width?: EdgeWidth
+  bare?: boolean
+  children: ReactNode
+}) {
+  return (
+    <div className={`${bare ? 'grid content-start' : 'edge'} min-h-full w-full min-w-0 ${widths[width]}`}>
+      {children}
+    </div>
+  )
 }
 
 /** Text, and on the edge what it means in money. Below 640 px the amount stands at the right of the first line. */

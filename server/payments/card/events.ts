@@ -5,7 +5,9 @@
  * What an event says is never believed: it says which object of which top-up should be asked about, and no more. So events may come
  * in any order, twice, late, or not at all.
  */
+
 import type pg from 'pg'
+import type { StaffEvent } from '../../../contract/contract.ts'
 import { printCursor } from '../../platform/answer.ts'
 import type { WireClock } from '../../platform/clock.ts'
 import type { Database, Queryable } from '../../platform/db.ts'
@@ -36,25 +38,6 @@ export type Received =
 
 /** What the house sends itself (endpoint.ts). Nobody else can: it is signed. */
 export const SELF_TEST = 'mobilesms.self_test'
-
-/** An event for members of staff. */
-export type EventItem = {
-  id: string
-  /** In the card company's word, such as `refund.created`. */
-  type: string | null
-  /** The id of what it is about. */
-  object: string
-  status: 'waiting' | 'handled' | 'set_aside'
-  /** What came of it, in one word. While it waits: `unknown_object` where nothing of ours has its names yet. */
-  outcome: string | null
-  attempts: number
-  last_error: string | null
-  received_at: string
-  handled_at: string | null
-  set_aside_at: string | null
-  next_attempt_at: string | null
-}
-export const eventStatuses = ['waiting', 'handled', 'set_aside'] as const
 
 /** A job has this long for its event before the sweeper takes it; then the pause doubles with each attempt. Unit: seconds. */
 const LEFT_AFTER_SECONDS = 120
@@ -321,10 +304,10 @@ export function createEvents(settings: {
 
   /** Newest first. `before`: the inbox row at which the page before ended. */
   async function list(page: {
-    status: EventItem['status'] | null
+    status: StaffEvent['status'] | null
     limit: number
     before: string | null
-  }): Promise<{ items: EventItem[]; next_cursor: string | null }> {
+  }): Promise<{ items: StaffEvent[]; next_cursor: string | null }> {
     const { rows } = await database.pool.query(
       `select ${ITEM}
          from inbox
@@ -346,7 +329,7 @@ export function createEvents(settings: {
    * Deals with an event once more, now, whatever came of it before: after what kept it from being dealt with was mended. Answers how it
    * stands then. Null: there is no such event.
    */
-  async function replay(eventId: string): Promise<EventItem | null> {
+  async function replay(eventId: string): Promise<StaffEvent | null> {
     const { rows } = await database.pool.query<{ id: string }>(
       `update inbox
           set handled_at = null, outcome = null, set_aside_at = null, attempts = 0, last_error = null, next_attempt_at = house_now()
@@ -407,7 +390,7 @@ const ITEM = `id as row, external_id, kind, subject, ${STATUS} as status, outcom
        then coalesce(next_attempt_at, received_at + make_interval(secs => ${LEFT_AFTER_SECONDS})) end as next_attempt_at`
 
 // biome-ignore lint/suspicious/noExplicitAny: what the driver hands out, given its types here
-function printItem(row: any): EventItem {
+function printItem(row: any): StaffEvent {
   return {
     id: row.external_id,
     type: row.kind,
