@@ -255,7 +255,9 @@ function disputed(transfer: Transfer, freeze: { why: string; outcome: string | n
         case 'prevented':
           return 'Yours again, the bank did not go on with its dispute'
         case 'changed':
-          return 'Unfrozen, the bank disputes another amount'
+          return freeze.why === 'warning'
+            ? 'Unfrozen, some of it goes another way'
+            : 'Unfrozen, the bank disputes another amount'
         case 'disputed':
           return 'Unfrozen, a dispute takes the place of the warning'
         case 'refunded':

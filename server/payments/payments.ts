@@ -111,6 +111,7 @@ export function createPayments(dependencies: {
     ...dependencies,
     card,
     settle: (topupId) => settle(topupId, 'event', JOB_WAIT_MS),
+    besideWarnings: (tx, topup, book) => disputes.besideWarnings(tx, topup, book),
     onRefund: letters.refund,
   })
   const disputes = createDisputes({

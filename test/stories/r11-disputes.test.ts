@@ -291,6 +291,18 @@ test('the approver who asks cannot agree either, and no customer decides', async
   await mailTo(ana, /Your credits are yours again/)
 })
 
+test('sent back in the dashboard while a warning keeps it: the rest stays frozen, and nobody owes what is only frozen', async () => {
+  const { ana, topup, session } = await whoPaid()
+  await warns(session)
+  await settled(ana, { frozen: '10.00' })
+  await world.control('/stripe/refunds', { payment: session, amount: 400 })
+  await settled(ana, { frozen: '6.00' })
+  assert.ok((await ana.history()).every(({ text }) => !text.includes('owe')))
+  await world.control('/stripe/refunds', { payment: session })
+  await settled(ana, {})
+  await until(async () => (await listed(topup.id)).warning!.status === 'closed')
+})
+
 test('the evidence is there from the first day: receipt, address, browser, 3-D Secure, what was agreed, what was delivered', async () => {
   const { ana, topup, session } = await whoPaid()
   const order = await ana.order()

@@ -397,7 +397,11 @@ export function createDisputes(settings: {
   }
 
   /** Keeps what is unspent, as far as the top-up is left. Nobody owes anything because of a warning. */
-  async function freezeForWarning(tx: pg.PoolClient, topup: TopupRow, warning: WarningRow): Promise<void> {
+  async function freezeForWarning(
+    tx: pg.PoolClient,
+    topup: Pick<TopupRow, 'id' | 'accountId'>,
+    warning: WarningRow,
+  ): Promise<void> {
     const { rows } = await tx.query<{ kept: string; until: Date }>(
       `select coalesce(sum(frozen), 0) as kept, house_now() + make_interval(days => $2) as until
          from fraud_warnings where topup_id = $1`,
@@ -410,7 +414,10 @@ export function createDisputes(settings: {
     const round = warning.round + 1
     const holdId = amount > 0n ? derivedId(warning.id, 'freeze', round) : null
     await tx.query(
-      `update fraud_warnings set status = 'open', closed_at = null, frozen = $2, round = $3, hold_id = $4 where id = $1`,
+      `update fraud_warnings
+          set status = case status when 'refund_asked' then status else 'open' end,
+              closed_at = null, frozen = $2, round = $3, hold_id = $4
+        where id = $1`,
       [warning.id, holdId ? amount : 0n, holdId ? round : warning.round, holdId],
     )
     if (holdId === null) return
@@ -494,6 +501,36 @@ export function createDisputes(settings: {
     const commands: Command[] = []
     for (const row of rows) commands.push(...(await endWarning(tx, readWarningRow(row), 'closed', 'disputed')))
     return commands
+  }
+
+  /**
+   * Something else takes of a top-up what a warning keeps, such as a refund from the card company's own dashboard: the freeze makes room,
+   * and afterwards keeps what is left. Behind the lock of the top-up, and all at once for whoever looks.
+   */
+  async function besideWarnings(
+    tx: pg.PoolClient,
+    topup: Pick<TopupRow, 'id' | 'accountId'>,
+    book: () => Promise<void>,
+  ): Promise<void> {
+    const { rows } = await tx.query(
+      `select ${WARNING_COLUMNS} from fraud_warnings where topup_id = $1 and hold_id is not null order by id for update`,
+      [topup.id],
+    )
+    const warnings = rows.map(readWarningRow)
+    await tx.query('update fraud_warnings set frozen = 0, hold_id = null where topup_id = $1', [topup.id])
+    const holds = warnings.map(({ holdId }) => holdId)
+    await tx.query(`update freezes set outcome = 'changed' where hold_id = any ($1)`, [holds])
+    await move(
+      tx,
+      warnings.map((warning) => ({
+        ...movementOf(topup),
+        id: derivedId(warning.id, 'release', warning.round),
+        kind: 'void',
+        holdId: warning.holdId!,
+      })),
+    )
+    await book()
+    for (const warning of warnings) await freezeForWarning(tx, topup, warning)
   }
 
   /**
@@ -692,7 +729,7 @@ export function createDisputes(settings: {
     log.error({ alarm: true, ...more }, `Alarm: ${sentence}`)
   }
 
-  return { learn, learnWarning, sweep, refundWarning, releaseWarning }
+  return { learn, learnWarning, sweep, besideWarnings, refundWarning, releaseWarning }
 }
 
 /** Who of staff decides. */

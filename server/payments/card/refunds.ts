@@ -79,6 +79,12 @@ export function createRefunds(settings: {
   card: CardCompany
   /** Finds out what became of a top-up that is not credited. */
   settle: (topupId: string) => Promise<unknown>
+  /** Takes what banks' warnings keep of a top-up out of the way while `book` takes from the same credits (disputes.ts). */
+  besideWarnings: (
+    tx: pg.PoolClient,
+    topup: { id: string; accountId: bigint },
+    book: () => Promise<void>,
+  ) => Promise<void>
   /** Tells the customer of a refund that is on its way, was sent or has failed, in the same transaction. Never throws for a reason of its own. */
   onRefund: (tx: pg.PoolClient, of: { refund: RefundRow; topup: TopupRow }) => Promise<void>
 }) {
@@ -366,7 +372,8 @@ export function createRefunds(settings: {
         reference: topup.id,
       })
     }
-    await carryOut(tx, commands)
+    // What a warning of fraud keeps of the same credits makes room, so that nobody owes what is only frozen.
+    if (commands.length > 0) await settings.besideWarnings(tx, topup, () => carryOut(tx, commands))
     return taken
   }
 
