@@ -13,14 +13,18 @@ const NARROW = { width: 360, height: 740 }
 type Options = {
   /** The phones answer the demo customer's orders by themselves after this long; 0: never. Unit: seconds. */
   autoSmsSeconds: number
+  /** Settings of the server beyond those that every world has. */
+  settings: Record<string, string>
 }
 
 export const test = base.extend<Options & { world: World }>({
   autoSmsSeconds: [0, { option: true }],
 
-  world: async ({ autoSmsSeconds }, use, testInfo) => {
+  settings: [{}, { option: true }],
+
+  world: async ({ autoSmsSeconds, settings }, use, testInfo) => {
     // In the process of the test: another one would cost each test a second of two processors. What needs one stands in test/faults.
-    const world = await startWorld({ autoSmsSeconds })
+    const world = await startWorld({ autoSmsSeconds, env: settings })
     try {
       await use(world)
       // Whatever was pressed: the books are whole, and the bank's say the same.
@@ -74,7 +78,7 @@ function isAnswerOfOurs(text: string, url: string): boolean {
 
 /** What the tests provoke, by the address that refuses it. */
 const refusedOnPurpose: Record<string, number[]> = {
-  '/api/v1/topups': [400, 409],
+  '/api/v1/topups': [400, 409, 429],
   '/api/v1/topups/:id/refunds': [409],
   '/api/v1/orders': [409],
   '/api/v1/keys': [400, 403],

@@ -77,6 +77,37 @@ test('an amount that is too small is refused beside its field, and nothing is pa
   await startPaying(page, '$5.00')
 })
 
+test.describe('as a production has them', () => {
+  test.use({ settings: { CARD_OPEN_TOPUPS: '3', CARD_CARDS_PER_DAY: '3' } })
+
+  test('who has begun too many top-ups, or tried too many cards, is told when cards open again, and where to look', async ({
+    page,
+    world,
+  }) => {
+    await signIn(page)
+    const demo = await world.demo()
+    const open = [await demo.startTopup(), await demo.startTopup(), await demo.startTopup()]
+    await goTo(page, 'Top-Up')
+    await page.getByRole('button', { name: 'Pay $10.00 by card' }).click()
+    await expect(page.getByRole('alert')).toContainText('You have 3 open top-ups, and may have 3.')
+    await inspect(page)
+    await page.getByRole('link', { name: 'Your open top-ups' }).click()
+    await expect(page.getByRole('link', { name: 'Go on paying' })).toHaveCount(3)
+
+    for (const [index, card] of ['4242424242424242', '378282246310005', '4000000000003097'].entries()) {
+      await world.pay(open[index]!, card)
+      await demo.post(`/topups/${open[index]!.id}/return`, {})
+    }
+    await goTo(page, 'Top-Up')
+    await page.getByRole('button', { name: 'Pay $10.00 by card' }).click()
+    await expect(page.getByRole('alert')).toContainText('Too many card payments of yours failed.')
+    await expect(page.getByText(/^Open again from .*\d\d:\d\d\.$/)).toBeVisible()
+    await inspect(page)
+    await page.getByRole('link', { name: 'Why cards are limited' }).click()
+    await expect(page.getByRole('heading', { level: 1, name: 'Why was my card declined?' })).toBeVisible()
+  })
+})
+
 /** What was there before, $10.00, is all that is there. */
 async function expectNothingCame(page: Page): Promise<void> {
   await goTo(page, 'Billing History')
