@@ -470,6 +470,25 @@ test('the bank sent it and no answer came through at all: requested and held, th
   assert.equal((await bankRefunds(topup)).length, 1)
 })
 
+test('the card company takes its time: the customer hears after ten seconds that it is requested, and the top-up says the rest', async () => {
+  const { ana, topup } = await whoPaid()
+  const gate = door()
+  const slow = world.room({
+    ...world.stripe,
+    async createRefund(call) {
+      await gate.opened
+      return world.stripe.createRefund(call)
+    },
+  })
+  world.serve(slow)
+  const refund = await ana.sendsBack(topup, '6.00')
+  assert.equal(refund.status, 'requested')
+  assert.equal(await ana.balance(), '4.00, held 6.00')
+  gate.open()
+  await until(async () => (await ana.looksAt(topup)).refunds[0]!.status === 'succeeded')
+  assert.equal(await ana.balance(), '4.00, held 0.00')
+})
+
 test('500 unknown outcomes in a row: one refund', async () => {
   const { ana, topup } = await whoPaid()
   let calls = 0

@@ -13,10 +13,10 @@
 import type pg from 'pg'
 import type { TopupRefund, TopupRefundReason } from '../../../contract/contract.ts'
 import { displayAmount, MICROS_PER_CENT, micros, printAmount, readAmount, type Usd } from '../../../contract/money.ts'
-import type { Command, Ledger } from '../../ledger/ledger.ts'
+import type { Command, Ledger, Outcome } from '../../ledger/ledger.ts'
 import type { Announce } from '../../platform/announce.ts'
 import type { Refused } from '../../platform/answer.ts'
-import { houseNow, type WireClock } from '../../platform/clock.ts'
+import { atMost, houseNow, type WireClock } from '../../platform/clock.ts'
 import type { Database, Queryable } from '../../platform/db.ts'
 import { derivedId, newId, printId, readId } from '../../platform/ids.ts'
 import type { Log } from '../../platform/log.ts'
@@ -110,7 +110,6 @@ export function createRefunds(settings: {
     topupId: string
     amount: unknown
     idempotencyKey: string | null
-    origin?: 'you' | 'us'
   }): Promise<Requested | null> {
     const topup = await findTopup(database.pool, asked.topupId)
     if (topup?.accountId !== asked.accountId) return null
@@ -143,7 +142,6 @@ export function createRefunds(settings: {
       topupId: string
       amount: Usd | null
       idempotencyKey: string | null
-      origin?: 'you' | 'us'
     },
   ): Promise<{ refundId: string; isNew: boolean }> {
     const { accountId, topupId, idempotencyKey } = asked
@@ -172,19 +170,6 @@ export function createRefunds(settings: {
     )
     if (rows[0]!.refunds >= REFUNDS_OF_A_TOPUP_MAX) throw new Refuses(tooManyReturns())
     const id = newId(clock.now())
-    await tx.query(
-      `insert into topup_refunds (id, topup_id, account_id, amount, origin, booked, refund_call, requested_at, next_look_at)
-       values ($1, $2, $3, $4, $5, $4, $6, house_now(), now() + make_interval(secs => $7))`,
-      [
-        id,
-        topupId,
-        accountId,
-        amount,
-        asked.origin ?? 'you',
-        JSON.stringify(callOf(id, topup, amount)),
-        NEXT_TRY_SECONDS,
-      ],
-    )
     if (idempotencyKey !== null) {
       const { rowCount } = await tx.query(
         `insert into idempotency_keys (account_id, key, fingerprint, subject) values ($1, $2, $3, $4) on conflict do nothing`,
@@ -193,21 +178,17 @@ export function createRefunds(settings: {
       // Taken at this very moment by a request about something else, which the next decision reads.
       if (rowCount === 0) throw new Moved()
     }
-    const [outcome] = await ledger.apply(tx, [
-      {
-        ...movementOf({ accountId, topupId }),
-        id: holdOf(id),
-        kind: 'hold',
-        amount,
-        expiresAt: new Date((await houseNow(tx)).getTime() + ON_ITS_WAY_MS_MAX),
-        onExpiry: 'alarm',
-        openMax: OPEN_REFUNDS_OF_A_CUSTOMER_MAX,
-      },
-    ])
-    if (outcome!.result === 'account_suspended') throw new Refuses(suspended())
-    if (outcome!.result === 'too_many_open_holds') throw new Refuses(tooManyReturns())
-    if (outcome!.result === 'insufficient_credits') throw new Moved()
-    if (!outcome!.done) throw new Error(`The ledger refuses the hold of refund ${id}: ${outcome!.result}`)
+    const outcome = await intend(tx, topup, {
+      id,
+      amount,
+      origin: 'you',
+      reason: 'requested_by_customer',
+      openMax: OPEN_REFUNDS_OF_A_CUSTOMER_MAX,
+    })
+    if (outcome.result === 'account_suspended') throw new Refuses(suspended())
+    if (outcome.result === 'too_many_open_holds') throw new Refuses(tooManyReturns())
+    if (outcome.result === 'insufficient_credits') throw new Moved()
+    if (!outcome.done) throw new Error(`The ledger refuses the hold of refund ${id}: ${outcome.result}`)
     // The hold stands behind the account's lock, the figures above did not: a gift may have come and been spent since. Asked once
     // more as if it were not made yet, it must be payable.
     if ((await payableOf(tx, topup, amount)).payable < amount) throw new Moved()
@@ -224,8 +205,21 @@ export function createRefunds(settings: {
     topup: TopupRow,
     amount: Usd,
   ): Promise<string | 'account_suspended'> {
-    const { accountId, id: topupId } = topup
     const id = newId(clock.now())
+    const outcome = await intend(tx, topup, { id, amount, origin: 'us', reason: 'fraudulent' })
+    if (outcome.result === 'account_suspended') return 'account_suspended'
+    if (!outcome.done) throw new Error(`The ledger refuses the hold of refund ${id}: ${outcome.result}`)
+    return id
+  }
+
+  /** The call as it will be made, and the hold of its money, in the caller's transaction. A hold that is refused leaves nothing. */
+  async function intend(
+    tx: pg.PoolClient,
+    topup: TopupRow,
+    of: { id: string; amount: Usd; origin: 'you' | 'us'; reason: Reason; openMax?: number },
+  ): Promise<Outcome> {
+    const { accountId, id: topupId } = topup
+    const { id, amount, openMax } = of
     const [outcome] = await ledger.apply(tx, [
       {
         ...movementOf({ accountId, topupId }),
@@ -234,23 +228,25 @@ export function createRefunds(settings: {
         amount,
         expiresAt: new Date((await houseNow(tx)).getTime() + ON_ITS_WAY_MS_MAX),
         onExpiry: 'alarm',
+        ...(openMax === undefined ? {} : { openMax }),
       },
     ])
-    if (outcome!.result === 'account_suspended') return 'account_suspended'
-    if (!outcome!.done) throw new Error(`The ledger refuses the hold of refund ${id}: ${outcome!.result}`)
+    if (!outcome!.done) return outcome!
+    const call = callOf(id, topup, amount, of.reason)
     await tx.query(
       `insert into topup_refunds (id, topup_id, account_id, amount, origin, booked, refund_call, requested_at, next_look_at)
-       values ($1, $2, $3, $4, 'us', $4, $5, house_now(), now() + make_interval(secs => $6))`,
-      [id, topupId, accountId, amount, JSON.stringify(callOf(id, topup, amount, 'fraudulent')), NEXT_TRY_SECONDS],
+       values ($1, $2, $3, $4, $5, $4, $6, house_now(), now() + make_interval(secs => $7))`,
+      [id, topupId, accountId, amount, of.origin, JSON.stringify(call), NEXT_TRY_SECONDS],
     )
-    return id
+    return outcome!
   }
 
-  /** Makes the call that was written down. What does not come through is the sweeper's. */
+  /** Makes the call that was written down; waits ten seconds at most. What does not come through is the sweeper's. */
   async function goOn(refundId: string): Promise<void> {
-    await look(refundId, 'request', REQUEST_WAIT_MS).catch((error: unknown) =>
+    const sending = look(refundId, 'request', REQUEST_WAIT_MS).catch((error: unknown) =>
       log.error({ err: error, refund: refundId }, 'A refund could not be sent; the sweeper tries again'),
     )
+    await atMost(sending, REQUEST_WAIT_MS)
   }
 
   /** What of a credited top-up can be paid back; `besides`: as if that much of it were not on its way. */
@@ -580,9 +576,9 @@ export function createRefunds(settings: {
     request,
     learn,
     catchUp,
-    /** Every refund that is not ended, and those that may still come back, when they are due. */
     intendForFraud,
     goOn,
+    /** Every refund that is not ended, and those that may still come back, when they are due. */
     sweep: (signal?: AbortSignal) => looks.sweep((id) => look(id, 'sweeper', 0), signal),
     close: looks.close,
   }
@@ -608,7 +604,7 @@ async function findByExternalId(db: Queryable, externalId: string): Promise<Refu
 }
 
 /** Every parameter of the call: written down, and sent as it was written. */
-function callOf(refundId: string, topup: TopupRow, amount: Usd, reason: Reason = 'requested_by_customer'): RefundCall {
+function callOf(refundId: string, topup: TopupRow, amount: Usd, reason: Reason): RefundCall {
   return {
     idempotencyKey: `refund:${refundId}`,
     parameters: {
