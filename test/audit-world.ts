@@ -37,6 +37,8 @@ const checks = {
   topup: 'a top-up was credited once, exactly when it says so, with its amount',
   gone: 'what went back of a top-up is what its refunds say, and no more than it credited',
   refund: "a refund's money stands as the refund does: held, taken, or given back",
+  claims:
+    'what banks froze and took of a top-up is what its disputes and warnings say, and no more than was left of it',
   ways: 'orders, card top-ups and refunds to the card move money in their own ways only, against their own platform account',
 }
 
@@ -581,6 +583,25 @@ export async function openAuditWorld() {
       does: `update topups set amount = 4000000 where id = '${RETURNED}'; update transfers set amount = 4000000 where reference = '${RETURNED}' and code = 30`,
       found: [checks.counters, checks.after, checks.platform, checks.gone],
     },
+    'a dispute says that it took, and nothing is gone': {
+      does: dispute('taken', 1_000_000, null),
+      found: [checks.claims],
+      names: { [checks.claims]: { topup: TOPUP, taken: '1000000', taken_derived: '0' } },
+    },
+    'a dispute says that it froze, and nothing is frozen': {
+      does: dispute('frozen', 1_000_000, newId()),
+      found: [checks.claims],
+    },
+    'credits are taken for a dispute that nobody knows': {
+      does: movement('debit', 1, 5, 3, TOPUP),
+      found: [checks.claims],
+      names: { [checks.claims]: { topup: TOPUP, taken: '0', taken_derived: '1200000' } },
+    },
+    'a warning keeps what is not frozen': {
+      does: `insert into fraud_warnings (id, external_id, topup_id, account_id, fraud_type, actionable, status, frozen, hold_id, opened_at)
+             values (gen_random_uuid(), 'issfr', '${TOPUP}', 1, 'misc', true, 'open', 1000000, gen_random_uuid(), now())`,
+      found: [checks.claims],
+    },
     'a refund is taken beside its hold': {
       does: movement('debit', 4, 4, 2, RETURNED),
       found: [checks.gone, checks.ways],
@@ -630,6 +651,9 @@ export async function openAuditWorld() {
     'a hold is open beyond its deadline': `update open_holds set expires_at = house_now() - interval '21 minutes' where amount = 750000`,
     'a message was never decided': `insert into inbox (source, external_id, subject, body, received_at) values ('sms:generic', 'x', '+447700900010', '{}', house_now() - interval '16 minutes')`,
     'nobody looks at a payment': `update topups set next_look_at = now() - interval '16 minutes' where id = '${REFUSED}'`,
+    'nobody looks at a dispute': dispute('released', 0, null, 16),
+    'nobody looks at a warning': `insert into fraud_warnings (id, external_id, topup_id, account_id, fraud_type, actionable, status, opened_at, next_look_at)
+       values (gen_random_uuid(), 'issfr', '${TOPUP}', 1, 'misc', true, 'open', now(), now() - interval '16 minutes')`,
     'nobody looks at a refund': `update topup_refunds set next_look_at = now() - interval '16 minutes' where id = '${held}'`,
     'an order that has its code is not finished': `
       update inbox set received_at = received_at - interval '1 hour';
@@ -658,6 +682,7 @@ export async function openAuditWorld() {
         end loop;
       end $$`,
     'a look at a payment': `update topups set next_look_at = now() - interval '15 minutes' where id = '${REFUSED}'`,
+    'a look at a dispute': dispute('released', 0, null, 15),
     'a look at a refund': `update topup_refunds set next_look_at = now() - interval '15 minutes'`,
     'a letter': `insert into mail_outbox (id, to_address, subject, body_text, body_html, can_switch_off, next_attempt_at)
       values (gen_random_uuid(), 'ana@example.com', 's', 't', 'h', true, now() - interval '15 minutes')`,
@@ -695,6 +720,15 @@ export async function openAuditWorld() {
     } finally {
       await owner.query('rollback')
     }
+  }
+
+  /** A dispute of account 1's top-up, as a row only. */
+  function dispute(state: string, covered: number, hold: string | null, lateMinutes: number | null = null): string {
+    return `insert into disputes (id, external_id, topup_id, account_id, kind, stripe_status, amount, reason, charge_refundable, state,
+                                  covered, hold_id, opened_at, closed_at, next_look_at)
+            values (gen_random_uuid(), 'du', '${TOPUP}', 1, 'dispute', 'lost', 10000000, 'fraudulent', false, '${state}', ${covered},
+                    ${hold ? `'${hold}'` : 'null'}, now(), ${state === 'frozen' ? 'null' : 'now()'},
+                    ${lateMinutes === null ? 'null' : `now() - interval '${lateMinutes} minutes'`})`
   }
 
   async function place(): Promise<string> {

@@ -221,6 +221,38 @@ const roomChecks: Record<string, string> = {
         or c.amount is distinct from
            case when r.status = 'failed' and r.booked > 0 and (r.refund_call is null or r.succeeded_at is not null) then r.booked end`,
 
+  // Code 3: what banks freeze, take, and give back after a dispute that was lost. A warning keeps, and takes nothing.
+  'what banks froze and took of a top-up is what its disputes and warnings say, and no more than was left of it': `
+    select p.id as topup, p.amount, coalesce(c.frozen, 0) as frozen, coalesce(c.taken, 0) as taken,
+           coalesce(t.frozen, 0) as frozen_derived, coalesce(t.taken, 0) as taken_derived, h.hold_id as hold
+      from topups p
+      left join (select topup_id, sum(frozen) as frozen, sum(taken) as taken
+                   from (select topup_id, case state when 'frozen' then covered else 0 end, case state when 'taken' then covered else 0 end
+                           from disputes
+                          union all
+                         select topup_id, frozen, 0 from fraud_warnings) said(topup_id, frozen, taken)
+                  group by topup_id) c on c.topup_id = p.id
+      left join (select m.reference, m.account_id,
+                        sum(m.amount) filter (where m.kind in ('hold', 'clawback_hold') and r.id is null) as frozen,
+                        sum(case when m.kind in ('capture', 'debit', 'clawback_debit') then m.amount when m.kind = 'credit' then -m.amount end)
+                          as taken
+                   from transfers m
+                   left join transfers r on r.hold_id = m.id
+                  where m.code = 3
+                  group by m.reference, m.account_id) t on t.reference = p.id and t.account_id = p.account_id
+      left join (select said.topup_id, min(said.hold_id::text) as hold_id
+                   from (select topup_id, hold_id, covered from disputes union all select topup_id, hold_id, frozen from fraud_warnings)
+                        said(topup_id, hold_id, amount)
+                   left join open_holds o on o.hold_id = said.hold_id
+                  where said.hold_id is not null and o.amount is distinct from said.amount
+                  group by said.topup_id) h on h.topup_id = p.id
+     where coalesce(c.frozen, 0) <> coalesce(t.frozen, 0)
+        or coalesce(c.taken, 0) <> coalesce(t.taken, 0)
+        or h.hold_id is not null
+        or (c.frozen + c.taken > 0
+            and c.frozen + c.taken > p.amount - (select coalesce(sum(b.booked), 0) from topup_refunds b
+                                                  where b.topup_id = p.id and b.status <> 'failed'))`,
+
   // Numbers of the chart: 1 order, 20 to 22 the ends of an order without a code, 30 top-up by card; platform 1 card clearing, 3 revenue.
   'orders, card top-ups and refunds to the card move money in their own ways only, against their own platform account': `
     select t.id as transfer, t.account_id as account, t.number, t.kind, t.code, t.contra, t.amount, h.code as hold_code
@@ -258,7 +290,7 @@ const overdueChecks: Record<string, string> = {
       from (select id, seq, recorded_at from transfers union all select id, seq, recorded_at from house_entries) s
      where s.seq > (select coalesce(max(last_seq), 0) from seals) and s.recorded_at < house_now() - interval '1 hour'`,
 
-  // Wire time, these three.
+  // Wire time, these four.
   'a payment is looked at when its look is due': `
     select id as topup, account_id as account, status, next_look_at
       from topups
@@ -267,6 +299,15 @@ const overdueChecks: Record<string, string> = {
   'a refund is looked at when its look is due': `
     select id as refund, topup_id as topup, status, next_look_at
       from topup_refunds
+     where next_look_at < now() - interval '15 minutes'`,
+
+  'a dispute is looked at when its look is due': `
+    select id as dispute, topup_id as topup, stripe_status as status, next_look_at
+      from disputes
+     where next_look_at < now() - interval '15 minutes'
+     union all
+    select id, topup_id, status, next_look_at
+      from fraud_warnings
      where next_look_at < now() - interval '15 minutes'`,
 
   'a letter is sent when its turn has come': `
