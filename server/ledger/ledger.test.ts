@@ -237,6 +237,10 @@ const tables: Record<string, string> = {
     ana credit 1.00 gift                   group_refused
     bob credit 1.00 gift                   malformed_command
     }
+    {
+    zoe credit 1.00 gift                   account_not_found
+    zoe credit 1.00 gift                   group_refused
+    }
     ana has 0.00 / 0.00 / 0.00 / 0.00
     bob has 0.00 / 0.00 / 0.00 / 0.00`,
 }

@@ -238,6 +238,8 @@ test('while another process is at it, neither the seals nor their file are touch
   try {
     await other.query('begin; select pg_advisory_xact_lock(7203012)')
     assert.equal(await sealer(file)(), 0)
+    const { rows } = await owner.query(`select ledger_seal(1, '{}', 7) as answer`)
+    assert.equal(rows[0].answer, 'elsewhere')
     await other.query('rollback; begin; select pg_advisory_xact_lock(7203013)')
     assert.equal(await sealer(file)(), 1)
     assert.equal(existsSync(file), false)
