@@ -366,6 +366,7 @@ export async function openAuditWorld() {
              values (gen_random_uuid(), 99, 1, 'credit', 41, 6, 1, gen_random_uuid(), 1, 0, 0, 0, house_now(), house_now());
              insert into platform_deltas values (6, 41, 1, 0, 1)`,
       found: [checks.counters, checks.zero],
+      names: { [checks.counters]: { account: '99', credits: null, credits_derived: '1' } },
     },
     'a row says more available': {
       does: `update transfers set available_after = available_after + 1 where account_id = 1 and number = 2`,

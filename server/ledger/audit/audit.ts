@@ -34,7 +34,7 @@ const effects = `
 /** The ledger by itself. In an order that names the first row first: what follows from it may differ as well. */
 const ledgerChecks: Record<string, string> = {
   "an account's counters are the sums of its transfers": `
-    select a.id as account, a.credits, a.debits, a.held, a.frozen, a.transfer_count, a.last_at,
+    select coalesce(a.id, s.account_id) as account, a.credits, a.debits, a.held, a.frozen, a.transfer_count, a.last_at,
            s.credits as credits_derived, s.debits as debits_derived, s.held as held_derived, s.frozen as frozen_derived, s.n as count_derived,
            s.last_at as last_at_derived
       from ledger_accounts a
