@@ -9,7 +9,11 @@ export const KILLS = {
 /** A limit for the whole; what one takes is a fraction of it. */
 export const MS_PER_KILL_MAX = 30_000
 
-type Kind = keyof typeof KILLS
+/** Events of the bank; with everything else a tenth of what a release is tried with. */
+export const WEBHOOKS = Number(process.env['FAULTS_WEBHOOKS'] ?? 1_000)
+export const MS_PER_EVENT_MAX = 400
+
+type Kind = keyof typeof KILLS | 'webhooks'
 
 export function tellProgress(progress: { kind: Kind; done: number; of: number }): void {
   tell({ progress })
