@@ -2,6 +2,9 @@
  * `npm run faults -- --kills N --seed S`: kills the server and PostgreSQL N times in all while they are at work, and compares what was
  * acknowledged with what is there. Two of five kills are the server's, because each costs a start of it; the others are PostgreSQL's,
  * beside them.
+ *
+ * `npm run faults -- --webhooks N --seed S`: N events of the bank, each delivered up to twenty times, out of order, a third of them never,
+ * and the server killed in between; what is left is compared with one clean run, and with the bank's own books.
  */
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,21 +24,27 @@ const secondsPerKillMax = 30
 const startSecondsMax = 200
 const lookMs = 500
 
+const eventsMax = 100_000
+/** As the test has it for one. */
+const secondsPerEventMax = 0.4
+
 const serverShare = 0.4
 const kinds = [
   { kind: 'postgres', name: 'PostgreSQL', file: 'test/faults/kill-postgres.test.ts' },
   { kind: 'server', name: 'Server', file: 'test/faults/kill.test.ts' },
 ]
+const webhooks = { kind: 'webhooks', name: 'Webhooks', file: 'test/faults/webhooks.test.ts' }
 
 /** @param {string[]} args @returns {Promise<number>} the exit code */
 export async function faults(args) {
-  const { kills, seed } = read(args)
+  const { kills, events, seed } = read(args)
   checkPlatform()
   return withCrew(async () => {
     const folder = await holdTests()
     keepLock(await preparePackages('faults'))
     const env = await openTests(folder)
     const since = performance.now()
+    if (events !== null) return deliver(events, { folder, env: { ...env, SEED: String(seed) }, seed, since })
     const ofServer = Math.round(kills * serverShare)
     const parts = kinds
       .map((one) => ({
@@ -60,6 +69,34 @@ export async function faults(args) {
   })
 }
 
+/**
+ * @param {number} events
+ * @param {{ folder: string, env: NodeJS.ProcessEnv, seed: number, since: number }} run
+ */
+async function deliver(events, { folder, env, seed, since }) {
+  const report = reportOf(folder, webhooks.kind)
+  const progress = () => progressOf(report, 'events')
+  line(`  ${events} events of the bank, seed ${seed}`)
+  begin('Webhooks', progress())
+  const looking = setInterval(() => begin('Webhooks', progress()), lookMs)
+  const limit = `--test-timeout=${(startSecondsMax + events * secondsPerEventMax) * 1000}`
+  const more = { FAULTS_REPORT: report, FAULTS_WEBHOOKS: String(events) }
+  const { code, output } = await runQuietly(pinnedNode, ['--test', limit, join(checkout, webhooks.file)], {
+    cwd: checkout,
+    env: { ...env, ...more },
+  })
+  clearInterval(looking)
+  done(progress())
+  if (code !== 0) line(output)
+  table([report].flatMap((file) => sum(linesOf(file).flatMap((told) => told.figures ?? [])) ?? []))
+  line(
+    code === 0
+      ? `${events} events and more left what one clean run leaves, in ${seconds(since)}.`
+      : `FAILED after ${seconds(since)}: again with --seed ${seed}.`,
+  )
+  return code === 0 ? 0 : 1
+}
+
 /** Where the tests tell what they see. @param {string} folder @param {string} kind */
 function reportOf(folder, kind) {
   const report = join(folder, `${kind}.report`)
@@ -82,17 +119,25 @@ function killAndCompare({ kind, file, kills, report }, env) {
 function read(args) {
   const { values } = parsed(args)
   const kills = Number(values.kills ?? killsUsual)
+  const events = values.webhooks === undefined ? null : Number(values.webhooks)
   const seed = Number(values.seed ?? Math.floor(Math.random() * 1_000_000))
   if (!Number.isInteger(kills) || kills < 1 || kills > killsMax)
     throw new Refusal(`--kills is a whole number from 1 to ${killsMax}.`)
+  if (events !== null && (!Number.isInteger(events) || events < 1 || events > eventsMax))
+    throw new Refusal(`--webhooks is a whole number from 1 to ${eventsMax}.`)
+  if (events !== null && values.kills !== undefined)
+    throw new Refusal('Give --kills or --webhooks: one after the other.')
   if (!Number.isInteger(seed) || seed < 0) throw new Refusal('--seed is a whole number.')
-  return { kills, seed }
+  return { kills, events, seed }
 }
 
 /** @param {string[]} args */
 function parsed(args) {
   try {
-    return parseArgs({ args, options: { kills: { type: 'string' }, seed: { type: 'string' } } })
+    return parseArgs({
+      args,
+      options: { kills: { type: 'string' }, webhooks: { type: 'string' }, seed: { type: 'string' } },
+    })
   } catch (error) {
     throw new Refusal(
       `${error instanceof Error ? error.message : error} Such as: npm run faults -- --kills 500 --seed 7`,
@@ -113,10 +158,10 @@ function linesOf(file) {
   }
 }
 
-/** @param {string} file */
-function progressOf(file) {
+/** @param {string} file @param {string} what */
+function progressOf(file, what = 'kills') {
   const last = linesOf(file).findLast((told) => 'progress' in told)
-  return last ? `${last.progress.done} of ${last.progress.of} kills` : 'no kill yet'
+  return last ? `${last.progress.done} of ${last.progress.of} ${what}` : `no ${what} yet`
 }
 
 /** Counts are added, times are the longest. @param {Figures[]} all @returns {Figures | undefined} */
@@ -141,7 +186,7 @@ function sum(all) {
 function table(seen) {
   line('')
   for (const { kind, ...figures } of seen) {
-    line(`  ${kinds.find((one) => one.kind === kind)?.name}`)
+    line(`  ${[...kinds, webhooks].find((one) => one.kind === kind)?.name}`)
     for (const [name, value] of Object.entries(figures)) {
       if (typeof value === 'number') row(name, value)
       else for (const [part, count] of Object.entries(value)) row(`${name}: ${part}`, count)

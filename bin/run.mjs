@@ -8,7 +8,8 @@
  *   npm run check              types, lint, format, unused code, architecture
  *   npm run canaries           plants known bugs, and says which of them the tests find; `-- <part of a name>`: these only
  *   npm run mutants            changes the ledger in hundreds of small ways, and says which of them its tests find
- *   npm run faults             kills the server and PostgreSQL under load; `-- --kills 500 --seed 7`
+ *   npm run faults             kills the server and PostgreSQL under load; `-- --kills 500 --seed 7`; or delivers the bank's events
+ *                              twenty times, out of order, or never; `-- --webhooks 10000 --seed 7`
  *   npm run audit              proves the ledger of the configured database
  *   npm run backup -- FILE     copies the configured database into a file, while it is used
  *   npm run restore -- FILE    fills an empty database from it

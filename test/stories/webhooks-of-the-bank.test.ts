@@ -8,7 +8,8 @@ import pg from 'pg'
 import Stripe from 'stripe'
 import type { Topup } from '../../contract/contract.ts'
 import type { Problem } from '../../contract/refusals.ts'
-import { type CardWorld, cards, sessionOf, startCardWorld } from '../card-world.ts'
+import { readId } from '../../server/platform/ids.ts'
+import { type CardCompany, type CardWorld, cards, sessionOf, startCardWorld } from '../card-world.ts'
 import { until } from '../until.ts'
 
 let world: CardWorld
@@ -125,14 +126,18 @@ test('299 seconds old or ahead is taken, by each of the secrets', async () => {
   assert.equal((await send(body, both)).status, 200)
 })
 
-test('5 MB is refused, signed or not', async () => {
-  const before = await stored()
-  const { body } = event({ id: 'cs_1', padding: 'x'.repeat(5 * 1024 * 1024) })
-  const answer = await send(body, sign(body))
-  assert.equal(answer.status, 413)
-  assert.equal(answer.body.code, 'too_large')
-  assert.deepEqual(await stored(), before)
-})
+for (const megabytes of [1, 5]) {
+  test(`${megabytes} MB are refused, signed or not`, async () => {
+    const before = await stored()
+    const { body } = event({ id: 'cs_1', padding: 'x'.repeat(megabytes * 1024 * 1024) })
+    for (const signature of [sign(body), undefined]) {
+      const answer = await send(body, signature)
+      assert.equal(answer.status, 413)
+      assert.equal(answer.body.code, 'too_large')
+    }
+    assert.deepEqual(await stored(), before)
+  })
+}
 
 test('without a secret there is no endpoint', async () => {
   for (const webhookSecrets of [[], [''], [' ']]) {
@@ -309,3 +314,53 @@ test('a job that could find nothing out is tried again', async () => {
   await until(async () => (await ana.looksAt(topup)).status === 'credited')
   await until(async () => (await stored(id))[0]!.handled)
 })
+
+// A webhook says that the payment is authorised; what the bank says of the card, when it is asked, decides.
+for (const [said, shown, reason, calls] of [
+  ['attempt_acknowledged', { result: 'attempt_acknowledged' }, 'bank_does_not_verify', 0],
+  ['exempted', { result: 'exempted' }, 'not_verified', 0],
+  ['authenticated, and exempted', { exemption_indicator: 'low_risk' }, 'not_verified', 0],
+  ['authenticated, with an exemption of tomorrow', { exemption_indicator: 'on_tuesdays' }, 'not_verified', 1],
+  ['failed', { result: 'failed' }, 'verification_failed', 0],
+  ['not_supported', { result: 'not_supported' }, 'card_without_3ds', 0],
+  ['processing_error', { result: 'processing_error' }, 'bank_unavailable', 0],
+  ['data_share_only', { result: 'data_share_only' }, 'not_verified', 0],
+  ['a result that does not exist yet', { result: 'authenticated_by_dream' }, 'not_verified', 1],
+  ['no result', { result: null }, 'not_verified', 1],
+  ['nothing', null, 'card_without_3ds', 0],
+  ['nothing, of a wallet', null, 'wallet_without_3ds', 0],
+] as const) {
+  test(`the bank says ${said} of 3-D Secure: nothing is taken, the hold is let go, and it is said why`, async () => {
+    const ana = await world.customer()
+    const topup = await ana.startsTopup('10.00')
+    await world.pay(topup, cards.frictionless)
+    const card: CardCompany = {
+      ...world.stripe,
+      capture: async () => assert.fail('It must not be taken'),
+      async readSession(id) {
+        const answer = await world.stripe.readSession(id)
+        assert.ok(answer.ok)
+        const intent = answer.value.payment_intent as Stripe.PaymentIntent
+        const details = (intent.latest_charge as Stripe.Charge).payment_method_details!.card!
+        if (said === 'nothing, of a wallet') details.wallet = { type: 'apple_pay', apple_pay: {}, dynamic_last4: null }
+        if (shown === null) details.three_d_secure = null
+        else Object.assign(details.three_d_secure!, shown)
+        return answer
+      },
+    }
+    const room = world.room(card, { takesJobs: { send: async () => {} } })
+    const { id, body } = event({ id: sessionOf(topup) })
+    assert.equal(await room.event({ body: Buffer.from(body), signature: sign(body) }), 'accepted')
+    const { rows } = await world.db.database.pool.query<{ id: string }>('select id from inbox where external_id = $1', [
+      id,
+    ])
+    await room.settleJob({ topupId: readId('top', topup.id)!, inboxId: rows[0]!.id })
+    const seen = await ana.looksAt(topup)
+    assert.deepEqual([seen.status, seen.reason, seen.bank_may_show_pending], ['refused', reason, true])
+    assert.equal(await ana.has(), '0.00, on its way 0.00')
+    const held = await world.stripe.readSession(sessionOf(topup))
+    assert.ok(held.ok)
+    assert.equal((held.value.payment_intent as Stripe.PaymentIntent).status, 'canceled')
+    assert.equal(world.alarms.splice(0).length, calls)
+  })
+}

@@ -401,6 +401,67 @@ test('what this version cannot deal with is set aside with an alarm; the next ve
   assert.equal(await ana.has(), '0.00, on its way 0.00')
 })
 
+// The process dies at each of these points of what an event goes through.
+test('killed before the commit that stores a webhook: it was not answered, so the bank sends it again', async () => {
+  const { ana, topup } = await paid()
+  const body = JSON.stringify({
+    id: 'evt_cut_off',
+    object: 'event',
+    type: 'checkout.session.completed',
+    data: { object: { id: sessionOf(topup), object: 'checkout.session' } },
+  })
+  const received = () => ({ body: Buffer.from(body), signature: signEvent(body, 'whsec_sandbox', new Date()) })
+  const dying = world.room(world.stripe, {
+    takesJobs: {
+      async send() {
+        throw new Error('killed')
+      },
+    },
+  })
+  await assert.rejects(dying.event(received()), /killed/)
+  assert.equal(await eventNow('evt_cut_off'), undefined)
+  assert.equal(await world.payments.event(received()), 'accepted')
+  assert.equal(await world.payments.event(received()), 'duplicate')
+  await credited(ana, topup)
+})
+
+for (const [point, acts] of [
+  ['before its top-up is looked at', false],
+  ['after its top-up was credited, before that is written on the event', true],
+] as const) {
+  test(`killed in the job of an event ${point}: it is dealt with once more, and credited once`, async () => {
+    const { ana, topup } = await paid()
+    const topupId = readId('top', topup.id)!
+    const dying = createEvents({
+      database: world.db.database,
+      queue: { send: async () => {} },
+      log: openLog({ level: 'silent' }),
+      clock: wireClock,
+      livemode: false,
+      secrets: ['whsec_sandbox'],
+      installation: async () => (await query<{ id: string }>('select id from installation'))[0]!.id,
+      actions: {
+        async settle() {
+          if (acts) await world.payments.settle(topupId)
+          throw new Error('killed')
+        },
+      },
+    })
+    const id = `evt_dying_${acts}`
+    const object = { id: sessionOf(topup), object: 'checkout.session' }
+    const body = JSON.stringify({ id, object: 'event', type: 'checkout.session.completed', data: { object } })
+    const signature = signEvent(body, 'whsec_sandbox', new Date())
+    assert.equal(await dying.receive({ body: Buffer.from(body), signature }), 'accepted')
+    const [row] = await query<{ id: string }>('select id from inbox where external_id = $1', [id])
+    await assert.rejects(dying.job({ topupId, inboxId: row!.id }), /killed/)
+    assert.equal((await ana.looksAt(topup)).status, acts ? 'credited' : 'awaiting_payment')
+    // As a job that an older version has sent.
+    await world.payments.settleJob({ topupId, inboxId: row!.id })
+    await world.payments.settleJob({ topupId, inboxId: row!.id })
+    assert.deepEqual([(await eventNow(id)).outcome, await ana.has()], ['credited', '10.00, on its way 0.00'])
+  })
+}
+
 test('an event replayed twice, and twice at once, does nothing twice; one that nobody told is not found', async () => {
   const { ana, topup } = await paid()
   const id = await told('payment_intent.succeeded', {

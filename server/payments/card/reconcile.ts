@@ -503,11 +503,16 @@ const TWIN = `
                     and o.id <> b.id
                     and (o.booked_at is not null or (o.created, o.id) < (b.created, b.id)))
       or b.reporting_category like 'dispute%'
-         and (select count(*) filter (where o.reporting_category = 'dispute')
-                   - count(*) filter (where o.reporting_category = 'dispute_reversal')
-                from balance_transactions o
-               where o.source = b.source and (o.created, o.id) < (b.created, b.id)
-             ) <> case b.reporting_category when 'dispute' then 0 else 1 end`
+         and (select count(*) from balance_transactions o
+               where o.source = b.source
+                 and o.reporting_category = b.reporting_category
+                 and (o.created, o.id) <= (b.created, b.id))
+           > (select count(*) from balance_transactions o
+               where o.source = b.source
+                 and o.reporting_category like 'dispute%'
+                 and o.reporting_category <> b.reporting_category
+                 and o.created <= b.created)  -- of what happened in one second nobody knows the order
+             + case b.reporting_category when 'dispute' then 1 else 0 end`
 
 type Found = {
   key: string
