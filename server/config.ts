@@ -27,8 +27,6 @@ export type Config = {
   sandboxPort: number
   /** PUBLIC_URL: the origin people type, without a path. Default http://localhost:PORT. https in production. */
   publicUrl: string
-  /** Whether the house tries by itself if webhooks reach it there: in production, and where PUBLIC_URL is set. */
-  testsEndpoint: boolean
   /**
    * TRUST_PROXY: how many proxies of ours stand before the server, 0 to 5, default 0. Each adds one address to X-Forwarded-For;
    * what stands before those was written by the client and is not believed.
@@ -379,7 +377,6 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       port,
       sandboxPort,
       publicUrl,
-      testsEndpoint: mode === 'production' || text('PUBLIC_URL') !== null,
       trustProxy,
       databaseUrl: url,
       migrationDatabaseUrl: migrationUrl,

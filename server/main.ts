@@ -162,7 +162,8 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
         brandName: config.brand.name,
         ...config.topup,
         livemode: config.mode === 'production',
-        testsEndpoint: config.testsEndpoint,
+        // In a sandbox nobody but its own bank sends webhooks, and that one knows where to.
+        testsEndpoint: config.mode === 'production',
         stripe: config.stripe,
         seller: config.seller,
         receipt: config.receipt,
