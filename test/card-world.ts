@@ -304,7 +304,8 @@ export async function startCardWorld() {
     serve(over: Payments): void {
       app = mount(over)
     },
-    webhooks: (mode: 'on' | 'off' | 'double' | 'late' | 'reordered' | 'withheld') => control('/stripe/webhooks', { mode }),
+    webhooks: (mode: 'on' | 'off' | 'double' | 'late' | 'reordered' | 'withheld') =>
+      control('/stripe/webhooks', { mode }),
     row: async (topup: Topup): Promise<Json> => {
       const { rows } = await db.database.pool.query('select * from topups where id = $1', [readId('top', topup.id)])
       return rows[0] as Json

@@ -1,5 +1,5 @@
 /** A wire that remembers: passes HTTP on to `target` byte by byte, and keeps what was asked and what was answered. */
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 export type Exchange = {
@@ -16,7 +16,7 @@ export type Wire = Awaited<ReturnType<typeof openWire>>
 /** An answer that never came is not kept. */
 export async function openWire(target: string) {
   const exchanges: Exchange[] = []
-  const server: Server = createServer(async (request, response) => {
+  const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     try {
       const parts: Buffer[] = []
       for await (const part of request) parts.push(part as Buffer)
@@ -51,7 +51,8 @@ export async function openWire(target: string) {
     } catch {
       request.socket.destroy()
     }
-  })
+  }
+  const server: Server = createServer((request, response) => void pass(request, response))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
