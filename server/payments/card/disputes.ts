@@ -679,7 +679,7 @@ export function createDisputes(settings: {
       ])
       await move(tx, await endWarning(tx, warning, 'refunding', 'refunded'))
       const refundId = await settings.refunds.intendForFraud(tx, topup, wholeCents(warning.frozen))
-      if (refundId === 'account_suspended') throw new Undone(accountSuspended())
+      if (refundId === null) throw new Undone(accountSuspended())
       await tx.query('update fraud_warnings set refund_id = $2, next_look_at = now() where id = $1', [
         warning.id,
         refundId,

@@ -197,14 +197,10 @@ export function createRefunds(settings: {
 
   /**
    * The intent and the hold of a refund that two members of staff agreed to because the bank warns of fraud: in the caller's transaction,
-   * behind the top-up's lock, once `amount` is available and cannot be spent any more. `goOn` then makes the call. Answers its id, or
-   * that the ledger does not hold money of this account.
+   * behind the top-up's lock, once `amount` is available and cannot be spent any more. `goOn` then makes the call. Null: the account is
+   * suspended, so nothing can be held.
    */
-  async function intendForFraud(
-    tx: pg.PoolClient,
-    topup: TopupRow,
-    amount: Usd,
-  ): Promise<string | 'account_suspended'> {
+  async function intendForFraud(tx: pg.PoolClient, topup: TopupRow, amount: Usd): Promise<string | null> {
     const id = newId(clock.now())
     const outcome = await intend(tx, topup, { id, amount, origin: 'us', reason: 'fraudulent' })
     if (outcome.result === 'account_suspended') return 'account_suspended'
