@@ -82,7 +82,7 @@ test('a newcomer tops up, gets a code and sees what it cost; a number without a 
       '$8.80',
     ])
     await expectRow(rowsOf(page, 'Held, not charged'), [/^Held, not charged: Telegram/, '', '+$1.20', '$10.00'])
-    await expectRow(rowsOf(page, 'Top-up'), ['Top-up by Visa ending in 3220', '+$10.00', '', '$10.00'])
+    await expectRow(rowsOf(page, 'Top-up'), ['Top-up by Visa ending in 3220 Receipt', '+$10.00', '', '$10.00'])
     await inspect(page)
   })
 
