@@ -328,6 +328,7 @@ async function applyGrouped(
 }
 
 function print(outcome: Outcome): string {
+  assert.equal(outcome.done, outcome.result === 'ok' || outcome.result === 'exists')
   return outcome.done || !outcome.differs ? outcome.result : `${outcome.result}: ${outcome.differs.join(', ')}`
 }
 
@@ -709,10 +710,13 @@ test('what can be done is done by one statement, whatever its kind; only what ca
     ]
     for (const [index, [commands, expected]] of steps.entries())
       assert.equal(await done(...commands), expected, `step ${index}: ${commands[0]!.kind}`)
+    await owner.query('update ledger_accounts set suspended = true where id = $1', [ana])
+    assert.equal(await done(moves('debit', '0.35')), 'ok at once')
+    assert.equal(await done(hold(ana, '0.10')), 'account_suspended in order')
     const figures = await Promise.all([ana, bob].map((account) => ledger.balance(db.database.pool, account)))
     assert.deepEqual(
       figures.map((of) => [of!.available, of!.held, of!.frozen, of!.owed].map(printAmount).join(' / ')),
-      ['4.60 / 0.25 / 0.10 / 0.00', '0.60 / 0.40 / 0.00 / 0.00'],
+      ['4.25 / 0.25 / 0.10 / 0.00', '0.60 / 0.40 / 0.00 / 0.00'],
     )
   } finally {
     await owner.end()
