@@ -48,6 +48,8 @@ export type Damage = { does: string; found: string[]; names?: Record<string, Rec
 
 export async function openAuditWorld() {
   const TOPUP = newId()
+  const DISPUTED = newId()
+  const WARNED = newId()
   const REFUSED = newId()
   const db = await freshDatabase()
   const owner = new pg.Client({ connectionString: db.url })
@@ -587,16 +589,28 @@ export async function openAuditWorld() {
     'a dispute says that it took, and nothing is gone': {
       does: dispute('taken', 1_000_000, null),
       found: [checks.claims],
-      names: { [checks.claims]: { topup: TOPUP, taken: '1000000', taken_derived: '0' } },
+      names: {
+        [checks.claims]: { topup: TOPUP, taken: '1000000', taken_derived: '0', frozen: '0', frozen_derived: '0' },
+      },
     },
     'a dispute says that it froze, and nothing is frozen': {
       does: dispute('frozen', 1_000_000, newId()),
       found: [checks.claims],
     },
+    'a bank took more than was left of a top-up after its refunds': {
+      does: `${takenOf(RETURNED, 4, 4_510_000)}`,
+      found: [checks.claims],
+    },
+    'a dispute says that less is frozen than is': {
+      does: `${frozenOf(DISPUTED, 2_000_000)}; ${dispute('frozen', 1_990_000, DISPUTED)}`,
+      found: [checks.claims],
+    },
     'credits are taken for a dispute that nobody knows': {
       does: movement('debit', 1, 5, 3, TOPUP),
       found: [checks.claims],
-      names: { [checks.claims]: { topup: TOPUP, taken: '0', taken_derived: '1200000' } },
+      names: {
+        [checks.claims]: { topup: TOPUP, taken: '0', taken_derived: '1200000', frozen: '0', frozen_derived: '0' },
+      },
     },
     'a warning keeps what is not frozen': {
       does: `insert into fraud_warnings (id, external_id, topup_id, account_id, fraud_type, actionable, status, frozen, hold_id, opened_at)
@@ -635,6 +649,14 @@ export async function openAuditWorld() {
     'an order expired': `update transfers set code = 21 where kind = 'void' and account_id = 1`,
     'the ledger gave back what an order had forgotten': `update transfers set code = 22 where kind = 'void' and account_id = 1`,
     'a bank took a top-up back, which is no refund': movement('clawback_debit', 1, 5, 43, TOPUP),
+    'banks took a top-up in two disputes, and gave back some of it': `
+      ${takenOf(TOPUP, 1, 1_000_000)}; ${takenOf(TOPUP, 1, 500_000)};
+      ${movement('debit', 1, 5, 3, TOPUP, { amount: 200_000 })};
+      ${movement('credit', 1, 5, 3, TOPUP, { amount: 200_000 })}`,
+    'a bank took all that was left of a top-up after its refunds': takenOf(RETURNED, 4, 4_500_000),
+    'banks froze a top-up in two disputes': `
+      ${frozenOf(DISPUTED, 2_000_000)}; ${dispute('frozen', 2_000_000, DISPUTED)};
+      ${frozenOf(WARNED, 500_000)}; ${dispute('frozen', 500_000, WARNED)}`,
     'all of a top-up went back': `
       insert into topup_refunds (id, topup_id, account_id, amount, origin, status, booked, external_id, requested_at, succeeded_at, ended_at)
       values (gen_random_uuid(), '${TOPUP}', 1, 10000000, 'card_company', 'succeeded', 10000000, 're5', now(), now(), now());
@@ -723,11 +745,30 @@ export async function openAuditWorld() {
     }
   }
 
-  /** A dispute of account 1's top-up, as a row only. */
-  function dispute(state: string, covered: number, hold: string | null, lateMinutes: number | null = null): string {
+  /** What a bank took of a top-up: the dispute's row, and the movement. */
+  function takenOf(of: string, account: number, amount: number): string {
+    return `${dispute('taken', amount, null, null, { of, account })};
+            ${movement('clawback_debit', account, 5, 3, of, { amount })}`
+  }
+
+  /** What a bank freezes of account 1's top-up, as a movement only. */
+  function frozenOf(hold: string, amount: number): string {
+    return `select ledger_apply(array['${hold}']::uuid[], array['clawback_hold']::transfer_kind[], array[1]::bigint[], array[5]::smallint[],
+      array[${amount}]::bigint[], array[null]::uuid[], array[3]::smallint[], array['${TOPUP}']::uuid[], array[null]::timestamptz[],
+      array['2100-01-01']::timestamptz[], array['alarm'], array[null]::int[], array[null]::int[])`
+  }
+
+  /** A dispute of account 1's top-up, or of another one, as a row only. */
+  function dispute(
+    state: string,
+    covered: number,
+    hold: string | null,
+    lateMinutes: number | null = null,
+    { of, account } = { of: TOPUP, account: 1 },
+  ): string {
     return `insert into disputes (id, external_id, topup_id, account_id, kind, stripe_status, amount, reason, charge_refundable, state,
                                   covered, hold_id, opened_at, closed_at, next_look_at)
-            values (gen_random_uuid(), 'du', '${TOPUP}', 1, 'dispute', 'lost', 10000000, 'fraudulent', false, '${state}', ${covered},
+            values (gen_random_uuid(), gen_random_uuid()::text, '${of}', ${account}, 'dispute', 'lost', 10000000, 'fraudulent', false, '${state}', ${covered},
                     ${hold ? `'${hold}'` : 'null'}, now(), ${state === 'frozen' ? 'null' : 'now()'},
                     ${lateMinutes === null ? 'null' : `now() - interval '${lateMinutes} minutes'`})`
   }

@@ -710,6 +710,11 @@ test('what can be done is done by one statement, whatever its kind; only what ca
     ]
     for (const [index, [commands, expected]] of steps.entries())
       assert.equal(await done(...commands), expected, `step ${index}: ${commands[0]!.kind}`)
+    const smallest = { ...base(bob), amount: micros(1n) }
+    const least = { ...hold(bob, '0.10'), amount: micros(1n) } as Command
+    assert.equal(await done({ ...smallest, kind: 'credit', code: 'gift', contra: 'goodwill' }), 'ok at once')
+    assert.equal(await done(least), 'ok at once')
+    assert.equal(await done({ ...ends('capture', least), accountId: bob, amount: micros(1n) } as Command), 'ok at once')
     await owner.query('update ledger_accounts set suspended = true where id = $1', [ana])
     assert.equal(await done(moves('debit', '0.35')), 'ok at once')
     assert.equal(await done(hold(ana, '0.10')), 'account_suspended in order')
