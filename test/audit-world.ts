@@ -654,6 +654,7 @@ export async function openAuditWorld() {
       ${movement('debit', 1, 5, 3, TOPUP, { amount: 200_000 })};
       ${movement('credit', 1, 5, 3, TOPUP, { amount: 200_000 })}`,
     'a bank took all that was left of a top-up after its refunds': takenOf(RETURNED, 4, 4_500_000),
+    'a bank took all of a top-up': takenOf(TOPUP, 1, 10_000_000),
     'banks froze a top-up in two disputes': `
       ${frozenOf(DISPUTED, 2_000_000)}; ${dispute('frozen', 2_000_000, DISPUTED)};
       ${frozenOf(WARNED, 500_000)}; ${dispute('frozen', 500_000, WARNED)}`,
@@ -662,7 +663,7 @@ export async function openAuditWorld() {
       values (gen_random_uuid(), '${TOPUP}', 1, 10000000, 'card_company', 'succeeded', 10000000, 're5', now(), now(), now());
       ${movement('clawback_debit', 1, 4, 43, TOPUP, { amount: 10_000_000 })}`,
     'a refund that was made without us came back': `
-      update topup_refunds set status = 'failed', reason = 'card_closed' where id = '${theirs}';
+      update topup_refunds set status = 'failed', reason = 'card_closed', succeeded_at = null where id = '${theirs}';
       ${movement('credit', 4, 4, 2, RETURNED, { id: `derived_id('${theirs}', 'failed')`, amount: 500_000 })}`,
     'a refund that was made without us failed, and had moved nothing': `
       insert into topup_refunds (id, topup_id, account_id, amount, origin, status, reason, booked, external_id, requested_at, ended_at)
