@@ -75,7 +75,6 @@ test('what the launcher gives is enough, and the rest has its default', () => {
       smtp: { host: '127.0.0.1', port: 3002, tls: 'none', login: null },
       from: { name: 'MobileSMS', address: 'hello@sandbox.example' },
     },
-    testsEndpoint: false,
     sealFile: null,
     drainMs: 500,
     metricsToken: null,
