@@ -20,6 +20,7 @@ import type {
   Settings,
   SignUp,
   Site,
+  StaffDispute,
   StaffEvent,
   Status,
   Topup,
@@ -146,6 +147,10 @@ export const api = {
   reconciliation: () => read<Reconciliation>(endpoints.staffReconciliation()),
   reconcile: () => send<ReconciliationRun>('POST', endpoints.staffReconciliation(), {}),
   staffEvents: (filter: StaffListSearch & { cursor?: string }) => read<Page<StaffEvent>>(endpoints.staffEvents(filter)),
+  staffDisputes: (filter: StaffListSearch & { cursor?: string }) =>
+    read<Page<StaffDispute>>(endpoints.staffDisputes(filter)),
+  refundWarning: (id: string, why: string) => send<StaffDispute>('POST', endpoints.refundWarning(id), { why }),
+  releaseWarning: (id: string, why: string) => send<StaffDispute>('POST', endpoints.releaseWarning(id), { why }),
   eventState: () => read<EventState>(endpoints.staffEventState()),
   testEndpoint: () => send<EndpointTest>('POST', endpoints.staffEventTest(), {}),
   replayEvent: (event: string) => send<StaffEvent>('POST', endpoints.staffReplay(event), {}),

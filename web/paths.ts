@@ -29,6 +29,7 @@ export const paths = {
   docs: () => linkOptions({ to: '/api/docs' }),
   staffReconciliation: () => linkOptions({ to: '/staff/reconciliation' }),
   staffEvents: (search: StaffListSearch = {}) => linkOptions({ to: '/staff/events', search }),
+  staffDisputes: (search: StaffListSearch = {}) => linkOptions({ to: '/staff/disputes', search }),
 }
 
 /** The row of the catalogue as an address, to come back to. */
@@ -85,6 +86,10 @@ export const endpoints = {
   changeEmail: () => '/api/auth/email/change',
   staffReconciliation: () => `${API}/staff/reconciliation`,
   staffEvents: (filter: StaffListSearch & { cursor?: string }) => `${API}/staff/events${query(filter)}`,
+  staffDisputes: (filter: StaffListSearch & { cursor?: string }) => `${API}/staff/disputes${query(filter)}`,
+  staffEvidence: (dispute: string) => `${API}/staff/disputes/${id(dispute)}/evidence`,
+  refundWarning: (warning: string) => `${API}/staff/warnings/${id(warning)}/refund`,
+  releaseWarning: (warning: string) => `${API}/staff/warnings/${id(warning)}/release`,
   staffEventState: () => `${API}/staff/events/state`,
   staffEventTest: () => `${API}/staff/events/test`,
   staffReplay: (event: string) => `${API}/staff/events/${id(event)}/replay`,

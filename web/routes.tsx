@@ -132,6 +132,12 @@ const staffRoutes = [
   }),
   createRoute({
     ...staffPage,
+    path: '/staff/disputes',
+    component: lazyRouteComponent(() => import('./staff/DisputesPage.tsx'), 'DisputesPage'),
+    validateSearch: readStaffListSearch,
+  }),
+  createRoute({
+    ...staffPage,
     path: '/staff/events',
     component: lazyRouteComponent(() => import('./staff/EventsPage.tsx'), 'EventsPage'),
     validateSearch: readStaffListSearch,

@@ -14,7 +14,7 @@ async function signInAs(page: Page, who: 'staff' | 'approver', at: string): Prom
 test('a customer finds nothing where the pages of staff are, and no way there', async ({ page }) => {
   await signIn(page)
   await expect(page.getByRole('link', { name: 'Staff pages' })).toHaveCount(0)
-  for (const address of ['/staff/reconciliation', '/staff/events']) {
+  for (const address of ['/staff/reconciliation', '/staff/disputes', '/staff/events']) {
     await page.goto(address)
     await expect(page.getByRole('heading', { level: 1, name: 'Not found' })).toBeVisible()
   }
@@ -94,4 +94,44 @@ test('staff see whether webhooks reach the house, what came of each event, and r
   await page.getByRole('combobox', { name: 'State' }).selectOption('set_aside')
   await expect(page).toHaveURL(/\?status=set_aside$/)
   await expect(page.getByText('No event is like that.')).toBeVisible()
+})
+
+test('what a bank says against payments stands with its due date, and two people decide about a warning', async ({
+  page,
+  browser,
+  world,
+}) => {
+  test.slow()
+  await signIn(page)
+  await topUp(page)
+  await topUp(page)
+  const { charges } = (await world.control('/stripe/books')) as { charges: { id: string }[] }
+  await world.control('/stripe/disputes', { payment: charges[1]!.id, kind: 'dispute' })
+  await world.control('/stripe/warnings', { payment: charges[0]!.id })
+  await page.getByRole('button', { name: 'Sign out' }).filter({ visible: true }).click()
+
+  await signInAs(page, 'staff', '/staff/disputes')
+  const disputes = page.getByRole('table', { name: 'Disputes' })
+  await expect
+    .poll(async () => {
+      await page.reload()
+      await expect(disputes).toBeVisible()
+      return disputes.textContent()
+    })
+    .toMatch(/Warning of fraud.*Dispute|Dispute.*Warning of fraud/s)
+  await expect(disputes.getByRole('row', { name: /Dispute: / })).toContainText('Answer until')
+  await expect(page.getByRole('link', { name: 'Download the evidence' })).toBeVisible()
+  await inspect(page)
+
+  await page.getByRole('textbox', { name: 'Why, for your colleagues' }).fill('The cardholder called.')
+  await page.getByRole('button', { name: 'Ask to send $10.00 back' }).click()
+  await expect(page.getByText('Not by you: you asked for it, and a second person must agree.')).toBeVisible()
+  await inspect(page)
+
+  const second = await browser.newContext({ baseURL: world.server.publicUrl })
+  const approver = await second.newPage()
+  await signInAs(approver, 'approver', '/staff/disputes')
+  await approver.getByRole('button', { name: /^Agree: send \$10\.00 back to Visa 3220/ }).click()
+  await expect(approver.getByText(/staff asked, approver agreed: the money/)).toBeVisible()
+  await second.close()
 })

@@ -12,6 +12,7 @@ import { TimeZone } from '../ui/Time.tsx'
 
 const rooms = [
   { text: 'Reconciliation', path: paths.staffReconciliation() },
+  { text: 'Disputes', path: paths.staffDisputes() },
   { text: 'Events', path: paths.staffEvents() },
 ]
 

@@ -27,3 +27,11 @@ export const staffEventsRead = (search: StaffListSearch) =>
     initialPageParam: '',
     getNextPageParam: (last) => last.next_cursor,
   })
+
+export const staffDisputesRead = (search: StaffListSearch) =>
+  infiniteQueryOptions({
+    queryKey: ['staff', 'disputes', search],
+    queryFn: ({ pageParam }) => api.staffDisputes({ ...search, ...(pageParam ? { cursor: pageParam } : {}) }),
+    initialPageParam: '',
+    getNextPageParam: (last) => last.next_cursor,
+  })
