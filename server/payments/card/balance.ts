@@ -144,7 +144,8 @@ export function createBalance(settings: {
     if (!charge) return
     const reference = topupOf(charge, await settings.installation())
     if (reference === null) return own(entry.id, 'foreign', null)
-    if (await bringBack(database, card, charge, reference)) return own(entry.id, 'ours', reference)
+    const sessionOf = (paymentIntentId: string) => readingOf(card.findSession(paymentIntentId))
+    if (await bringBack(database, charge, reference, sessionOf)) return own(entry.id, 'ours', reference)
     // It bears our mark, and nobody here knows it: named, until somebody does.
     await database.pool.query('update balance_transactions set reference = $2 where id = $1', [entry.id, reference])
   }

@@ -4,7 +4,7 @@
  */
 import { MICROS_PER_CENT } from '../../../contract/money.ts'
 import type { Database } from '../../platform/db.ts'
-import { type CardCompany, type Charge, referenceOf } from './stripe.ts'
+import { type Charge, referenceOf, type Session } from './stripe.ts'
 
 /**
  * True: the top-up is there, now or already. False: whose it was cannot be told. An account's number does not tell it: after a restore
@@ -12,9 +12,9 @@ import { type CardCompany, type Charge, referenceOf } from './stripe.ts'
  */
 export async function bringBack(
   database: Database,
-  card: CardCompany,
   charge: Charge,
   topupId: string,
+  sessionOf: (paymentIntentId: string) => Promise<Session | null>,
 ): Promise<boolean> {
   const known = await database.pool.query('select from topups where id = $1', [topupId])
   if (known.rowCount === 1) return true
@@ -24,8 +24,7 @@ export async function bringBack(
   const account = await database.pool.query<{ id: string }>('select id from accounts where user_id = $1', [customer])
   const accountId = account.rows[0]?.id
   if (accountId === undefined) return false
-  const found = await card.findSession(intent.id)
-  const session = found.ok ? found.value : null
+  const session = await sessionOf(intent.id)
   if (session?.client_reference_id !== referenceOf(topupId) || session.currency !== 'usd' || !session.amount_total)
     return false
   await database.transaction(async (tx) => {
