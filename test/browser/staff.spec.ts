@@ -9,6 +9,7 @@ async function signInAs(page: Page, who: 'staff' | 'approver', at: string): Prom
   await page.getByRole('textbox', { name: 'Username' }).fill(who)
   await page.getByLabel('Password', { exact: true }).fill(`${who}-password`)
   await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+  await expect(page.getByRole('navigation', { name: 'Staff' })).toBeVisible()
 }
 
 test('a customer finds nothing where the pages of staff are, and no way there', async ({ page }) => {
