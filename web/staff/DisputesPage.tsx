@@ -105,7 +105,8 @@ const columns: Column<StaffDispute>[] = [
     cell: (dispute) => (
       <>
         <span className="block">
-          {kinds[dispute.kind]}: {dispute.reason_in_words}
+          {kinds[dispute.kind]}:{' '}
+          {dispute.kind === 'warning' ? dispute.reason.replaceAll('_', ' ') : dispute.reason_in_words}
         </span>
         <span className="block text-note text-quiet">
           {dispute.username ?? 'Nobody'}
@@ -119,9 +120,9 @@ const columns: Column<StaffDispute>[] = [
     ),
   },
   { head: 'How it stands', kind: 'text', narrow: 'second-right', cell: (dispute) => <Standing dispute={dispute} /> },
-  { head: 'Frozen, $', kind: 'figure', narrow: 'hidden', cell: (dispute) => plain(dispute.frozen) },
-  { head: 'Taken, $', kind: 'figure', narrow: 'hidden', cell: (dispute) => plain(dispute.taken) },
-  { head: 'Owed, $', kind: 'figure', narrow: 'hidden', cell: (dispute) => plain(dispute.owed) },
+  { head: 'Frozen,\u00a0$', kind: 'figure', narrow: 'hidden', cell: (dispute) => plain(dispute.frozen) },
+  { head: 'Taken,\u00a0$', kind: 'figure', narrow: 'hidden', cell: (dispute) => plain(dispute.taken) },
+  { head: 'Owed,\u00a0$', kind: 'figure', narrow: 'hidden', cell: (dispute) => plain(dispute.owed) },
   { head: 'Disputed, $', kind: 'edge', narrow: 'first-right', cell: (dispute) => plain(dispute.amount) },
 ]
 
