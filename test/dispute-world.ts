@@ -90,6 +90,7 @@ export async function startDisputeWorld() {
       refunds: {
         intendForFraud: () => assert.fail('Nothing is sent back in this world'),
         goOn: () => assert.fail('Nothing is sent back in this world'),
+        bookFurther: async () => new Map(),
       },
     })
   }

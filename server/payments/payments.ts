@@ -139,17 +139,10 @@ export function createPayments(dependencies: {
     actions: {
       settle: settleForEvent,
       refund: refunds.learn,
-      dispute: learnDispute,
+      dispute: disputes.learn,
       warning: disputes.learnWarning,
     },
   })
-
-  /** Of an inquiry that was answered by sending the money back, the credits come free for what is to be booked. */
-  async function learnDispute(topupId: string, externalId: string): Promise<'done' | 'not_ours'> {
-    const learned = await disputes.learn(topupId, externalId)
-    if (learned === 'done') await refunds.catchUp(topupId)
-    return learned
-  }
 
   const { fillGap } = createGaps({ ...dependencies, card, livemode: settings.livemode, installation, events })
   const endpoint = createEndpointTest({
@@ -494,7 +487,7 @@ export function createPayments(dependencies: {
     sendBack: refunds.request,
     learnRefund: refunds.learn,
     /** What the outside told of a dispute, or of a warning of fraud (card/disputes.ts). */
-    learnDispute,
+    learnDispute: disputes.learn,
     learnWarning: disputes.learnWarning,
     refundWarning: disputes.refundWarning,
     releaseWarning: disputes.releaseWarning,

@@ -14,6 +14,9 @@ const DISPUTED = `coalesce((select sum(d.covered) from disputes d where d.topup_
 const BEFORE_A_BANK = `(exists (select from disputes d where d.topup_id = t.id and (d.state = 'frozen' or d.stripe_status = 'lost'))
   or exists (select from fraud_warnings w where w.topup_id = t.id and w.closed_at is null))`
 
+/** What warnings of fraud keep of what is left of the top-up `t` of the query. */
+const KEPT = `coalesce((select sum(w.frozen) from fraud_warnings w where w.topup_id = t.id), 0)`
+
 const LEFT = `case when t.status = 'credited' then greatest(0, t.amount - ${RETURNED} - ${DISPUTED}) else 0 end`
 
 /** Who decides about money of this top-up that goes back is alone until his transaction ends. Lock it before the ledger's account. */
@@ -40,19 +43,23 @@ export async function uncoveredTopups(db: Queryable, topupsMax: number): Promise
   return rows.map(({ id }) => id)
 }
 
-/** How the money of a top-up stands. `amount` = what is left + `returned` + `disputed`, while it is credited. */
-export type Standing = { id: string; left: Usd; returned: Usd; disputed: Usd; beforeABank: boolean }
+/**
+ * How the money of a top-up stands. `amount` = what is left + `returned` + `disputed`, while it is credited. `kept`: of what is left,
+ * frozen by warnings.
+ */
+export type Standing = { id: string; left: Usd; kept: Usd; returned: Usd; disputed: Usd; beforeABank: boolean }
 
 /** An account's credited top-ups, newest first, as far back as `oldestId`. */
 export async function standingsOf(db: Queryable, accountId: bigint, oldestId: string): Promise<Standing[]> {
   const { rows } = await db.query<{
     id: string
     left: string
+    kept: string
     returned: string
     disputed: string
     before_a_bank: boolean
   }>(
-    `select t.id, ${LEFT} as left, ${RETURNED} as returned, ${DISPUTED} as disputed, ${BEFORE_A_BANK} as before_a_bank
+    `select t.id, ${LEFT} as left, ${KEPT} as kept, ${RETURNED} as returned, ${DISPUTED} as disputed, ${BEFORE_A_BANK} as before_a_bank
        from topups t
       where t.account_id = $1
         and t.id >= $2
@@ -63,6 +70,7 @@ export async function standingsOf(db: Queryable, accountId: bigint, oldestId: st
   return rows.map((row) => ({
     id: row.id,
     left: micros(row.left),
+    kept: micros(row.kept),
     returned: micros(row.returned),
     disputed: micros(row.disputed),
     beforeABank: row.before_a_bank,
@@ -75,15 +83,20 @@ export async function standingsOf(db: Queryable, accountId: bigint, oldestId: st
  *
  * Spending takes gifts first, then the oldest top-up; so what is unspent is the newest. Gifts need not be known for it: everything
  * available beyond what is left of all top-ups is unspent gifts, and as long as there is that much, no top-up was spent from. So the
- * newest top-up may have what is available, as far as it is left of it, and each older one the rest.
+ * newest top-up may have what is available, as far as it is left of it, and each older one the rest. What a warning keeps of a top-up
+ * is not available any more, so it does not count against the older ones either.
  *
  * `newestFirst`: no top-up newer than the oldest of them may be missing; older ones do not matter.
  */
-export function returnables(available: Usd, newestFirst: readonly { id: string; left: Usd }[]): Map<string, Usd> {
+export function returnables(
+  available: Usd,
+  newestFirst: readonly { id: string; left: Usd; kept?: Usd }[],
+): Map<string, Usd> {
   const payable = new Map<string, Usd>()
   let unspent = available > 0n ? available : 0n
-  for (const { id, left } of newestFirst) {
-    const most = left < unspent ? left : unspent
+  for (const { id, left, kept = 0n } of newestFirst) {
+    const free = left > kept ? left - kept : 0n
+    const most = free < unspent ? free : unspent
     const whole = micros(most - (most % MICROS_PER_CENT))
     payable.set(id, whole)
     unspent -= whole

@@ -303,6 +303,21 @@ test('sent back in the dashboard while a warning keeps it: the rest stays frozen
   await until(async () => (await listed(topup.id)).warning!.status === 'closed')
 })
 
+test('sent back in the dashboard between the asking and the agreeing: nothing is left to agree to, and it says so', async () => {
+  const { ana, topup, session } = await whoPaid()
+  await ana.order()
+  const before = await ana.balance()
+  await warns(session)
+  await until(async () => (await ana.balance()).frozen === before.available)
+  const { id } = await listed(topup.id)
+  assert.equal((await (await staff()).post(`/staff/warnings/${id}/refund`)).status, 200)
+  await world.control('/stripe/refunds', { payment: session, amount: Number(before.available.replace('.', '')) })
+  await until(async () => (await ana.balance()).frozen === '0.00')
+  const agreed = await (await approver()).post<Problem>(`/staff/warnings/${id}/refund`)
+  assert.deepEqual([agreed.status, agreed.body.code], [409, 'nothing_to_return'])
+  assert.equal((await (await staff()).post(`/staff/warnings/${id}/release`)).status, 200)
+})
+
 test('the evidence is there from the first day: receipt, address, browser, 3-D Secure, what was agreed, what was delivered', async () => {
   const { ana, topup, session } = await whoPaid()
   const order = await ana.order()

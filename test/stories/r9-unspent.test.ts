@@ -732,6 +732,31 @@ test('an inquiry is answered by sending the money back at the card company: froz
   assert.equal(told(await ana.looksAt(topup)), '10.00 returned, 0.00 returnable')
 })
 
+test('an inquiry ends unheard of, months after the money was sent back at the card company: the sweeper alone takes what comes free', async () => {
+  const { ana, topup } = await whoPaid()
+  const inquiry = await world.control('/stripe/disputes', { payment: sessionOf(topup), kind: 'inquiry' })
+  await world.payments.learnDispute(idOf(topup), inquiry['id'] as string)
+  await world.payments.learnRefund(idOf(topup), await fromTheDashboard(topup))
+  assert.equal(world.alarms.splice(0).length, 1)
+  await daysPass(40)
+  await world.db.database.pool.query('update disputes set next_look_at = now() where topup_id = $1', [idOf(topup)])
+  await world.payments.sweep()
+  assert.equal(told(await ana.looksAt(topup)), '10.00 returned, 0.00 returnable')
+  assert.equal(await ana.balance(), '0.00, held 0.00')
+})
+
+test('a warning about a newer top-up keeps that one, and what is unspent of an older one can go back all the same', async () => {
+  const { ana, topup: first } = await whoPaid('10.00')
+  const second = await topsUp(ana, '20.00')
+  await ana.spends('4.00')
+  const warning = await world.control('/stripe/warnings', { payment: sessionOf(second) })
+  assert.equal(await world.payments.learnWarning(idOf(second), warning['id'] as string), 'done')
+  assert.equal(told(await ana.looksAt(second)), '0.00 returned, 0.00 returnable')
+  assert.equal(told(await ana.looksAt(first)), '0.00 returned, 6.00 returnable')
+  await ana.sendsBack(first)
+  assert.equal(await ana.balance(), '0.00, held 0.00')
+})
+
 test('ours is on its way when the bank disputes the payment: it fails, and what it gave back is frozen', async () => {
   const { ana, topup } = await whoPaid()
   await next(topup, 'pends')

@@ -83,8 +83,8 @@ export function createDisputes(settings: {
   card: CardCompany
   livemode: boolean
   letters: DisputeLetters
-  /** Sends back what two members of staff agreed to send back (refunds.ts). */
-  refunds: Pick<Refunds, 'intendForFraud' | 'goOn'>
+  /** Sends back what two members of staff agreed to send back, and books what went back meanwhile (refunds.ts). */
+  refunds: Pick<Refunds, 'intendForFraud' | 'goOn' | 'bookFurther'>
 }) {
   const { database, ledger, announce, log, card, letters } = settings
 
@@ -214,6 +214,8 @@ export function createDisputes(settings: {
       becomes: standing.state,
       outcome: outcomeOf(dispute.status, standing.state),
     })
+    // An inquiry that was answered by sending the money back: what comes free of it is gone, before anybody can spend it.
+    await settings.refunds.bookFurther(tx, topup)
     const now = (await disputesOfTopup(tx, topup)).find((row) => row.id === id)!
     await lookAgain(tx, 'disputes', id)
     if (now.holdId !== null) await keepFrozen(tx, now.accountId, now.holdId)
@@ -673,12 +675,15 @@ export function createDisputes(settings: {
         return { ok: true, refundId: null }
       }
       if (warning.askedBy === by.accountId || by.role !== 'approver') return refuse(secondPersonNeeded())
+      // Since it was asked for, it may have gone back in the dashboard.
+      const amount = wholeCents(warning.frozen)
+      if (amount === 0n) return refuse(nothingFrozen())
       await tx.query('update fraud_warnings set decided_by = $2, decided_at = house_now() where id = $1', [
         warning.id,
         by.accountId,
       ])
       await move(tx, await endWarning(tx, warning, 'refunding', 'refunded'))
-      const refundId = await settings.refunds.intendForFraud(tx, topup, wholeCents(warning.frozen))
+      const refundId = await settings.refunds.intendForFraud(tx, topup, amount)
       if (refundId === null) throw new Undone(accountSuspended())
       await tx.query('update fraud_warnings set refund_id = $2, next_look_at = now() where id = $1', [
         warning.id,

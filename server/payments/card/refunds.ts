@@ -331,7 +331,7 @@ export function createRefunds(settings: {
 
   /**
    * Takes of the customer what the card company sent back beyond what was booked yet, as far as it is left of the top-up. Behind
-   * `lockTopup`. Answers how much it took, by refund.
+   * `lockTopup`, where something may have come free. Answers how much it took, by refund.
    */
   async function bookFurther(tx: pg.PoolClient, topup: { id: string; accountId: bigint }): Promise<Map<string, Usd>> {
     const { rows } = await tx.query<{ id: string; amount: string; booked: string }>(
@@ -557,21 +557,10 @@ export function createRefunds(settings: {
     announce.publish({ what: 'balance', accountId: of.accountId })
   }
 
-  /** To be called when a bank may have let go of what it had frozen of a top-up: what went back of it meanwhile is booked. */
-  async function catchUp(topupId: string): Promise<void> {
-    const topup = await findTopup(database.pool, topupId)
-    if (!topup) return
-    const taken = await database.transaction(async (tx) => {
-      await lockTopup(tx, topupId)
-      return bookFurther(tx, topup)
-    })
-    if (taken.size > 0) tell({ accountId: topup.accountId, topupId })
-  }
-
   return {
     request,
     learn,
-    catchUp,
+    bookFurther,
     intendForFraud,
     goOn,
     /** Every refund that is not ended, and those that may still come back, when they are due. */
