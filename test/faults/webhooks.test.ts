@@ -115,18 +115,16 @@ async function storm(t: TestContext, plan: Payment[]) {
     void Promise.allSettled([everybody]).then(() => {
       isOver = true
     })
+    // Spread over the deliveries; when everybody has paid, what is left of them.
+    const isDue = () => heap.counts.posts > ((killed + 1) * WEBHOOKS * COPIES_MAX * (1 - LOST)) / 2.5 / (kills + 1)
     while (!isOver || killed < kills) {
-      // Spread over the deliveries; when everybody has paid, what is left of them.
-      const due = () => heap.counts.posts > ((killed + 1) * WEBHOOKS * COPIES_MAX * (1 - LOST)) / 2.5 / (kills + 1)
-      await Promise.race([until(async () => isOver || (killed < kills && due())), everybody.then(() => {}), delivering])
-      if (killed < kills && (isOver || due())) {
-        await pause(luck.whole(0, 150))
+      if (killed < kills && (isOver || isDue())) {
         await world.server.kill()
         killed++
         await world.server.start()
-        tellProgress({ kind: 'webhooks', done: heap.counts.delivered, of: heap.counts.events })
       }
-      await pause(AGAIN_MS)
+      // A failure of theirs is this test's, at once.
+      await Promise.race([pause(luck.whole(50, 250)), failureOf(everybody), failureOf(delivering)])
     }
     await everybody
     heap.end()
@@ -141,6 +139,11 @@ async function storm(t: TestContext, plan: Payment[]) {
     heap.abandon()
     await world.stop()
   }
+}
+
+/** Never ends well: for a race. */
+function failureOf(work: Promise<unknown>): Promise<never> {
+  return new Promise((_, reject) => work.catch(reject))
 }
 
 /** The bank delivers each event once, in the order in which it happened, and nobody dies. */

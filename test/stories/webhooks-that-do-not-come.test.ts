@@ -43,7 +43,11 @@ async function query<Row>(text: string, values: unknown[] = []): Promise<Row[]> 
 async function asOwner(text: string, values: unknown[] = []): Promise<void> {
   const owner = new pg.Client({ connectionString: world.db.url })
   await owner.connect()
-  await owner.query(text, values).finally(() => owner.end())
+  try {
+    await owner.query(text, values)
+  } finally {
+    await owner.end()
+  }
 }
 
 async function staff<Body = StaffEvent>(path: string, asked?: object): Promise<{ status: number; body: Body }> {
