@@ -54,7 +54,10 @@ async function everything(): Promise<unknown> {
     world.db.database.pool.query('select count(*) from pgboss.job'),
     world.control('/stripe/books'),
   ])
-  return { rows, jobs: jobs.rows, bank: bank['totals'] }
+  // What was taken reaches the bank's balance, and its fee the books, a while later by themselves.
+  const later = ['balance', 'balance_transactions', 'fees']
+  const totals = Object.entries(bank['totals'] as Record<string, number>).filter(([name]) => !later.includes(name))
+  return { rows, jobs: jobs.rows, bank: totals }
 }
 
 type Expected = { code: RefusalCode; field?: string; says: RegExp }
