@@ -190,7 +190,7 @@ function Decide({ dispute, warning }: { dispute: StaffDispute; warning: Warning 
   const [why, setWhy] = useState('')
   const { press, go } = usePress<'refund' | 'release', StaffDispute>(
     (what) => (what === 'refund' ? api.refundWarning(dispute.id, why) : api.releaseWarning(dispute.id, why)),
-    () => cache.invalidateQueries({ queryKey: ['staff', 'disputes'] }),
+    () => void cache.invalidateQueries({ queryKey: ['staff', 'disputes'] }),
   )
   const frozen = displayAmount(dispute.frozen)
   const card = dispute.card ? `${cardBrandName(dispute.card.brand)} ${dispute.card.last4}` : 'the card'

@@ -64,7 +64,7 @@ function Reach() {
   const read = useQuery(eventStateRead)
   const { press, go } = usePress<'test', EndpointTest>(
     () => api.testEndpoint(),
-    () => cache.invalidateQueries({ queryKey: eventStateRead.queryKey }),
+    () => void cache.invalidateQueries({ queryKey: eventStateRead.queryKey }),
   )
   if (read.isPending) return <Loading />
   if (!read.data) return <ReadProblem error={read.error} again={() => read.refetch()} />

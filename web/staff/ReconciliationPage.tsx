@@ -64,7 +64,7 @@ function Now({ seen }: { seen: Reconciliation }) {
   const cache = useQueryClient()
   const { press, go } = usePress<'compare', ReconciliationRun>(
     () => api.reconcile(),
-    () => cache.invalidateQueries({ queryKey: reconciliationRead.queryKey }),
+    () => void cache.invalidateQueries({ queryKey: reconciliationRead.queryKey }),
   )
   const running = seen.runs.find((run) => run.status === 'running')
   const last = seen.runs.find((run) => run.status !== 'running')
