@@ -303,6 +303,20 @@ test('sent back in the dashboard while a warning keeps it: the rest stays frozen
   await until(async () => (await listed(topup.id)).warning!.status === 'closed')
 })
 
+test('disputed after somebody asked to send it back: the dispute takes the place of the warning, and the same credits are frozen once', async () => {
+  const { ana, topup, session } = await whoPaid()
+  await warns(session)
+  await settled(ana, { frozen: '10.00' })
+  const { id } = await listed(topup.id)
+  assert.equal((await (await staff()).post(`/staff/warnings/${id}/refund`)).status, 200)
+  const dispute = await disputes(session)
+  await until(async () => (await topupOf(ana, topup)).disputes.some(({ kind }) => kind === 'dispute'))
+  await settled(ana, { frozen: '10.00' })
+  assert.equal((await (await approver()).post<Problem>(`/staff/warnings/${id}/refund`)).body.code, 'already_decided')
+  await decides(dispute['id'], 'win')
+  await settled(ana, { available: '10.00' })
+})
+
 test('sent back in the dashboard between the asking and the agreeing: nothing is left to agree to, and it says so', async () => {
   const { ana, topup, session } = await whoPaid()
   await ana.order()

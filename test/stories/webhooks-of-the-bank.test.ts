@@ -288,6 +288,21 @@ test('an event of real money does not enter a house of test money', async () => 
   assert.equal(world.alarms.splice(0).length, 1)
 })
 
+test('a webhook of which no job can be sent is not stored and not answered 2xx, so the bank sends it again', async () => {
+  const ana = await world.customer()
+  const { id, body } = event({ id: sessionOf(await ana.startsTopup('10.00')) })
+  const dying = world.room(world.stripe, {
+    takesJobs: {
+      async send() {
+        throw new Error('killed')
+      },
+    },
+  })
+  await assert.rejects(dying.event({ body: Buffer.from(body), signature: sign(body) }), /killed/)
+  assert.deepEqual(await stored(id), [])
+  assert.equal((await send(body, sign(body))).body.status as unknown, 'accepted')
+})
+
 test('a webhook that no job dealt with is dealt with by the sweeper', async () => {
   const ana = await world.customer()
   const topup = await ana.startsTopup('10.00')

@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import fc from 'fast-check'
+import pg from 'pg'
+import { usd } from '../../../contract/money.ts'
 import { type CreditedTopup, type DisputeWorld, type Said, startDisputeWorld } from '../../../test/dispute-world.ts'
+import { until } from '../../../test/until.ts'
+import { newId } from '../../platform/ids.ts'
 
 let world: DisputeWorld
 before(async () => {
@@ -131,6 +135,17 @@ for (const [way, steps] of Object.entries(ways)) {
       assert.equal(await movements(topup), before, `${said.status}, told again`)
     }
   })
+}
+
+/** Answers how many rows it was about. */
+async function asOwner(sql: string, values: unknown[] = []): Promise<number | null> {
+  const owner = new pg.Client({ connectionString: world.db.url })
+  await owner.connect()
+  try {
+    return (await owner.query(sql, values)).rowCount
+  } finally {
+    await owner.end()
+  }
 }
 
 async function movements(topup: CreditedTopup): Promise<number> {
@@ -356,6 +371,54 @@ test('a warning beside spending at the same moment never makes a debt', async ()
     const balance = (await world.ledger.balance(world.db.database.pool, topup.accountId))!
     assert.equal(balance.owed, 0n)
   }
+})
+
+test('a warning that comes in the middle of spending waits for its end, and keeps what is left', async () => {
+  const topup = await world.credited()
+  const id = world.warns(topup)
+  let learning: Promise<unknown> | undefined
+  await world.db.database.transaction(async (tx) => {
+    const spending = { id: newId(), accountId: topup.accountId, reference: newId(), amount: usd('8.00') }
+    await world.ledger.apply(tx, [{ ...spending, kind: 'debit', code: 'adjustment', contra: 'goodwill' }])
+    learning = world.disputes.learnWarning(topup.id, id)
+    await until(async () => {
+      const waiting = await asOwner(
+        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      return waiting === 1
+    })
+  })
+  await learning
+  assert.equal(await world.figures(topup.accountId), 'frozen 2.00')
+})
+
+test('while the bank decides, each look moves the deadline of the freeze on', async () => {
+  const topup = await world.credited()
+  const id = world.says(topup, open)
+  await world.disputes.learn(topup.id, id)
+  const { hold_id: hold } = await world.row(id)
+  await asOwner('update open_holds set expires_at = house_now() where hold_id = $1', [hold])
+  await world.disputes.learn(topup.id, id)
+  const later = `select from open_holds where hold_id = $1 and expires_at > house_now() + interval '179 days'`
+  assert.equal(await asOwner(later, [hold]), 1)
+})
+
+test('a dispute of the list that cannot be dealt with yet keeps nobody from hearing of the others', async () => {
+  const elder = await world.credited()
+  world.says(elder, open)
+  const younger = await world.credited()
+  const id = world.says(younger, open)
+  const { pool } = world.db.database
+  await pool.query(`update topups set status = 'confirming', credited_at = null where id = $1`, [younger.id])
+  await world.timePasses()
+  await world.disputes.sweep()
+  assert.equal(await world.figures(elder.accountId), frozen)
+  assert.equal(await world.figures(younger.accountId), all)
+  // The list is not done with, so it is read again soon.
+  await pool.query(`update topups set status = 'credited', credited_at = house_now() where id = $1`, [younger.id])
+  await world.timePasses()
+  await world.disputes.sweep()
+  assert.equal((await world.row(id))['state'], 'frozen')
 })
 
 const anyStatus = fc.constantFrom<Said>(

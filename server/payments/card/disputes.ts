@@ -602,6 +602,7 @@ export function createDisputes(settings: {
     if (!from) return
     const createdFrom = Math.floor(from.getTime() / 1000) - LIST_OVERLAP_SECONDS
     let startingAfter: string | undefined
+    let failed: string | null = null
     for (let pages = 0; pages < LIST_PAGES_MAX && !signal?.aborted; pages++) {
       const page: Answer<Listed<Item>> = await read({ limit: LIST_PAGE_ITEMS, createdFrom, startingAfter })
       if (!page.ok) return readSooner(list, page.message)
@@ -609,12 +610,14 @@ export function createDisputes(settings: {
         try {
           await ask(topupId, item.id)
         } catch (error) {
+          // The others are heard of all the same.
           log.warn({ err: error, topup: topupId }, 'A dispute of the list could not be looked at')
-          return readSooner(list, String(error))
+          failed = String(error)
         }
       }
       startingAfter = page.value.data.at(-1)?.id
       if (!page.value.has_more || startingAfter === undefined) {
+        if (failed !== null) return readSooner(list, failed)
         await database.pool.query('update card_lists set read_until = $2 where list = $1', [list, rows[0]!.begun])
         return
       }

@@ -707,7 +707,7 @@ function blockedByDispute(): Refused {
   return {
     code: 'refund_blocked_by_dispute',
     detail:
-      'A bank is deciding about this payment, and while it does, nothing of it can be returned by us as well. Nothing was sent back. The top-up shows how the dispute stands.',
+      'A bank is deciding about this payment, or took it back, so nothing of it can be returned by us as well. Nothing was sent back. The top-up shows how the dispute stands.',
   }
 }
 
