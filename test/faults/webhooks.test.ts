@@ -143,7 +143,7 @@ async function storm(t: TestContext, plan: Payment[]) {
 
 /** Never ends well: for a race. */
 function failureOf(work: Promise<unknown>): Promise<never> {
-  return new Promise((_, reject) => work.catch(reject))
+  return new Promise((_, reject) => void work.catch(reject))
 }
 
 /** The bank delivers each event once, in the order in which it happened, and nobody dies. */
