@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import type { DisputeEvidence, HistoryRow, Page, StaffDispute, Topup } from '../../contract/contract.ts'
 import type { Problem } from '../../contract/refusals.ts'
+import { readId } from '../../server/platform/ids.ts'
 import { until } from '../until.ts'
 import { startWorld, type World } from '../world.ts'
 
@@ -309,9 +310,12 @@ test('disputed after somebody asked to send it back: the dispute takes the place
   await settled(ana, { frozen: '10.00' })
   const { id } = await listed(topup.id)
   assert.equal((await (await staff()).post(`/staff/warnings/${id}/refund`)).status, 200)
+  // Only the dispute is heard of.
+  await world.control('/stripe/webhooks', { mode: 'off' })
   const dispute = await disputes(session)
-  await until(async () => (await topupOf(ana, topup)).disputes.some(({ kind }) => kind === 'dispute'))
-  await settled(ana, { frozen: '10.00' })
+  await world.server.parts.payments.learnDispute(readId('top', topup.id)!, dispute['id'] as string)
+  assert.deepEqual(await shownOf(ana), { available: '0.00', held: '0.00', frozen: '10.00', owed: '0.00' })
+  await world.control('/stripe/webhooks', { mode: 'on' })
   assert.equal((await (await approver()).post<Problem>(`/staff/warnings/${id}/refund`)).body.code, 'already_decided')
   await decides(dispute['id'], 'win')
   await settled(ana, { available: '10.00' })

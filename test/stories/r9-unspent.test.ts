@@ -418,6 +418,24 @@ test('two top-ups sent back at once, while the credit is being spent: together n
   }
 })
 
+test('the older credit is spent between the look and the hold: what is there would do, but it is the newer top-up', async () => {
+  const { ana, topup: first } = await whoPaid()
+  await topsUp(ana)
+  const order = await world.db.database.pool.connect()
+  await order.query('begin')
+  const spending = { id: crypto.randomUUID(), accountId: ana.accountId, reference: crypto.randomUUID() }
+  await world.ledger.apply(order, [
+    { ...spending, kind: 'debit', code: 'adjustment', contra: 'goodwill', amount: usd('4.00') },
+  ])
+  const asking = ana.refused(`/topups/${first.id}/refunds`, { amount: '10.00' })
+  await until(() => waiting('ledger_apply'))
+  await order.query('commit')
+  order.release()
+  const { body } = await asking
+  assert.deepEqual([body.code, body['returnable']], ['amount_above_returnable', '6.00'])
+  assert.equal(await ana.balance(), '16.00, held 0.00')
+})
+
 test('the credit is spent between the look and the hold: refused with the figure of now', async () => {
   const { ana, topup } = await whoPaid()
   // Everybody sees 10.00; the account is then locked by an order that takes 4.00.
