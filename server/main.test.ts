@@ -132,7 +132,12 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     program.child.kill(signal)
     assert.equal(await program.ended, 0)
     t.diagnostic(`ended ${Math.round(performance.now() - begun)} ms after the signal; the promise is five seconds`)
-    assert.doesNotMatch(program.said(), /"level":"(warn|error|fatal)"/)
+    // Nobody answers for the card company here, which is said.
+    const lines = program.said().split('\n')
+    const trouble = lines.filter(
+      (line) => /"level":"(warn|error|fatal)"/.test(line) && !line.includes('our connection to Stripe'),
+    )
+    assert.deepEqual(trouble, [])
   })
 }
 
