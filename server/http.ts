@@ -117,6 +117,7 @@ export function createHttp(house: {
   staffRoutes(table, house.staff)
   staffEventsRoutes(table, house.payments)
   staffDisputesRoutes(table, house.payments)
+  staffCardRoutes(table, house.payments)
   evidenceRoutes(table, house.billing)
 
   table.chapter('This installation', 'Its limits, its state, and this document.')
@@ -181,9 +182,6 @@ export function createHttp(house: {
         'cache-control': 'no-store',
       }),
   )
-
-  table.chapter('Staff', 'For those who work here, at their console.')
-  staffCardRoutes(table, house.payments)
 
   table.chapter('Webhooks', 'Doors for what the outside tells us.')
   stripeWebhook(table, house.payments)

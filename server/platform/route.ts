@@ -105,6 +105,7 @@ export function createRouteTable<Caller>(guards: Record<Exclude<Policy, Unguarde
   return {
     /** Begins a chapter of the document; what is declared from here on belongs to it. */
     chapter(title: string, words: string): void {
+      if (chapters.some((chapter) => chapter.title === title)) throw new Error(`There are two chapters ${title}`)
       chapters.push({ title, words })
     },
     get: declare('get'),

@@ -3,8 +3,8 @@ import { appendFileSync } from 'node:fs'
 
 /** Of the server and of PostgreSQL. */
 export const KILLS = {
-  server: Number(process.env['FAULTS_SERVER_KILLS'] ?? 6),
-  postgres: Number(process.env['FAULTS_POSTGRES_KILLS'] ?? 5),
+  server: Number(process.env['FAULTS_SERVER_KILLS'] ?? 4),
+  postgres: Number(process.env['FAULTS_POSTGRES_KILLS'] ?? 4),
 }
 /** A limit for the whole; what one takes is a fraction of it. */
 export const MS_PER_KILL_MAX = 30_000
