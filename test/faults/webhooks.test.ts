@@ -385,7 +385,8 @@ async function whatIsLeft(world: World, plan: Payment[]) {
   const { rows } = await pool.query<{ name: string; book: object }>(
     `select a.username as name, jsonb_build_object(
               'topup', (select jsonb_agg(jsonb_build_array(status, reason, amount, release_due)) from topups where account_id = a.id),
-              'refunds', (select jsonb_agg(jsonb_build_array(status, amount, booked, origin) order by amount)
+              -- One that failed was taken and given back, or never taken when it was heard of too late: both leave the same.
+              'refunds', (select jsonb_agg(jsonb_build_array(status, amount, case when status <> 'failed' then booked end, origin) order by amount)
                             from topup_refunds where account_id = a.id),
               'disputes', (select jsonb_agg(jsonb_build_array(kind, stripe_status, state, amount, covered, shortfall) order by amount)
                              from disputes where account_id = a.id),
