@@ -51,9 +51,10 @@ begin
 end $$;
 
 -- Carries out, in one statement, the commands of which nothing more needs to be known than the customer's row, as it is when it is
--- locked, and the hold: those that are nobody else's turn and can be done. Answers the places of the others. A row is locked and
+-- locked, and the hold: those whose customer has no other in the list, and that can be done. Answers the places of the others. A row is locked and
 -- changed as the statement comes to it, in the order of ids. An id that is known, and a hold that another transaction resolved while
 -- we waited for the row, break the constraints of the tables. Only ledger_apply calls it.
+drop function if exists ledger_carry_out;      -- what did it before
 drop function if exists ledger_carry_out_at_once;
 create function ledger_carry_out_at_once(
   p_id uuid[], p_kind transfer_kind[], p_account bigint[], p_contra smallint[], p_amount bigint[], p_hold uuid[],
@@ -164,12 +165,12 @@ as $$
 declare
   n constant int := cardinality(p_id);
   v_now constant timestamptz := house_now();
+  v_accounts constant bigint[] := array(select p_account[place] from unnest(p_places) place);
 
-  -- the customers of this list, by position; changed by each command that is done
+  -- the customers of these commands, by position; changed by each command that is done
   a_id bigint[]; a_credits bigint[]; a_debits bigint[]; a_held bigint[]; a_frozen bigint[]; a_suspended boolean[]; a_count bigint[];
   a_open int[];              -- open orders of all customers, then open refunds, then open disputes
   a_before bigint[];         -- a_count as it was
-  v_accounts constant bigint[] := array(select p_account[place] from unnest(p_places) place);
   a_now timestamptz[];       -- when its new rows are recorded
 
   -- only where commands of this list share an id or a hold

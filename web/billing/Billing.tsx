@@ -6,10 +6,11 @@ import { ReadProblem } from '../shell/Broken.tsx'
 import { Page } from '../shell/Page.tsx'
 import { isOnItsWay } from '../topup/outcome.ts'
 import { TopupOnItsWay } from '../topup/TopupOnItsWay.tsx'
-import { Button, linkClass } from '../ui/Button.tsx'
+import { linkClass } from '../ui/Button.tsx'
 import { EdgeText } from '../ui/Edge.tsx'
 import { DayFields, Select } from '../ui/Field.tsx'
 import { Loading } from '../ui/Loading.tsx'
+import { Pager } from '../ui/Pager.tsx'
 import { useZone } from '../ui/Time.tsx'
 import { zoneWords } from '../ui/times.ts'
 import { Movements } from './Movements.tsx'
@@ -64,9 +65,7 @@ export function Billing() {
         />
       )}
       <EdgeText className="pt-16 pb-48">
-        {pages.hasNextPage && (
-          <Button onClick={() => pages.fetchNextPage()}>{pages.isFetchingNextPage ? 'Loading' : 'Older'}</Button>
-        )}
+        <Pager pages={pages} />
       </EdgeText>
     </Page>
   )

@@ -5,12 +5,13 @@ import { type OrdersSearch, paths } from '../paths.ts'
 import { countriesRead, ordersRead, searchDigits, servicesRead, useNames } from '../reads.ts'
 import { ReadProblem } from '../shell/Broken.tsx'
 import { Page } from '../shell/Page.tsx'
-import { Button, linkClass, rowLinkClass } from '../ui/Button.tsx'
+import { linkClass, rowLinkClass } from '../ui/Button.tsx'
 import { Code } from '../ui/Code.tsx'
 import { useNow } from '../ui/clock.ts'
 import { EdgeText } from '../ui/Edge.tsx'
 import { DayFields, Field, Select } from '../ui/Field.tsx'
 import { Loading } from '../ui/Loading.tsx'
+import { Pager } from '../ui/Pager.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
 import { Time, useZone } from '../ui/Time.tsx'
 import { dayKey, longDay, zoneWords } from '../ui/times.ts'
@@ -60,9 +61,7 @@ export function OrdersPage() {
       {pages.isError && !pages.data && <ReadProblem error={pages.error} again={() => pages.refetch()} />}
       {pages.data && <Orders rows={rows} filtered={Object.keys(search).length > 0} />}
       <EdgeText className="pt-16 pb-48">
-        {pages.hasNextPage && (
-          <Button onClick={() => pages.fetchNextPage()}>{pages.isFetchingNextPage ? 'Loading' : 'Older'}</Button>
-        )}
+        <Pager pages={pages} />
       </EdgeText>
     </Page>
   )

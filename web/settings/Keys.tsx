@@ -13,6 +13,7 @@ import { EdgeText, Slip } from '../ui/Edge.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { Money } from '../ui/Money.tsx'
 import { Notice } from '../ui/Notice.tsx'
+import { Pager } from '../ui/Pager.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
 import { Time, useZone } from '../ui/Time.tsx'
 import { longDay, zoneWords } from '../ui/times.ts'
@@ -234,9 +235,7 @@ function Ended() {
         empty=""
       />
       <EdgeText className="pt-16 pb-48">
-        {keys.hasNextPage && (
-          <Button onClick={() => keys.fetchNextPage()}>{keys.isFetchingNextPage ? 'Loading' : 'Older'}</Button>
-        )}
+        <Pager pages={keys} />
       </EdgeText>
     </>
   )

@@ -1,11 +1,10 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { Link, useLocation } from '@tanstack/react-router'
-import { type ReactNode, useEffect, useRef, useState } from 'react'
+import { type ReactNode, useEffect, useRef } from 'react'
 import type { Me } from '../../contract/contract.ts'
-import { api } from '../api.ts'
-import { startLive, tellSignedOut, useLive } from '../live.ts'
+import { useLive } from '../live.ts'
 import { paths } from '../paths.ts'
-import { balanceRead, forgetCustomer } from '../reads.ts'
+import { balanceRead } from '../reads.ts'
 import { Button, linkClass } from '../ui/Button.tsx'
 import { Money } from '../ui/Money.tsx'
 import { Notice } from '../ui/Notice.tsx'
@@ -14,20 +13,11 @@ import { seconds } from '../ui/times.ts'
 import { BrandLine } from './Brand.tsx'
 import { Footer, SandboxLine } from './Footer.tsx'
 import { SkipLink } from './SkipLink.tsx'
+import { useSession } from './session.ts'
 
 /** Around the pages of who is signed in: the rooms, the balance, and whether the page is told of changes. */
 export function SignedInFrame({ me, children }: { me: Me; children: ReactNode }) {
-  const cache = useQueryClient()
-  const [stillIn, setStillIn] = useState(false)
-  useEffect(() => startLive(cache, () => forgetCustomer(cache)), [cache])
-
-  const signOut = async () => {
-    const answer = await api.signOut()
-    setStillIn(!answer.ok)
-    if (!answer.ok) return
-    tellSignedOut()
-    forgetCustomer(cache)
-  }
+  const { stillIn, signOut } = useSession()
 
   return (
     <TimeZone value={me.time_zone}>

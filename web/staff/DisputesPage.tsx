@@ -12,13 +12,14 @@ import { ReadProblem } from '../shell/Broken.tsx'
 import { Page } from '../shell/Page.tsx'
 import { Button, buttonClass, linkClass } from '../ui/Button.tsx'
 import { EdgeText } from '../ui/Edge.tsx'
-import { Field, Select } from '../ui/Field.tsx'
+import { Field } from '../ui/Field.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { Notice } from '../ui/Notice.tsx'
+import { Pager } from '../ui/Pager.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
-import { Time, useZone } from '../ui/Time.tsx'
-import { zoneWords } from '../ui/times.ts'
+import { Time } from '../ui/Time.tsx'
 import { staffDisputesRead } from './reads.ts'
+import { StateFilter } from './StateFilter.tsx'
 
 const states = [
   { value: '', text: 'Everything' },
@@ -31,23 +32,15 @@ const WHY_CHARACTERS_MAX = 500
 export function DisputesPage() {
   const search = getRouteApi('/staff/staff/disputes').useSearch()
   const navigate = useNavigate()
-  const zone = useZone()
   const pages = useInfiniteQuery(staffDisputesRead(search))
   const rows = pages.data?.pages.flatMap((page) => page.items) ?? []
   return (
     <Page title="Disputes" width="full">
-      <EdgeText className="flex flex-wrap items-end gap-x-24 gap-y-8 pb-8">
-        <Select
-          label="State"
-          options={states}
-          value={search.status ?? ''}
-          onChange={(event) => {
-            const status = event.currentTarget.value
-            void navigate({ ...paths.staffDisputes(status ? { status } : {}), replace: true, resetScroll: false })
-          }}
-        />
-        <p className="pb-4 text-note text-quiet">Times in {zoneWords(zone)}.</p>
-      </EdgeText>
+      <StateFilter
+        states={states}
+        status={search.status}
+        show={(wanted) => void navigate({ ...paths.staffDisputes(wanted), replace: true, resetScroll: false })}
+      />
       {pages.isPending && <Loading />}
       {pages.isError && !pages.data && <ReadProblem error={pages.error} again={() => pages.refetch()} />}
       {pages.data && (
@@ -73,9 +66,7 @@ export function DisputesPage() {
         />
       )}
       <EdgeText className="pt-16 pb-48">
-        {pages.hasNextPage && (
-          <Button onClick={() => pages.fetchNextPage()}>{pages.isFetchingNextPage ? 'Loading' : 'Older'}</Button>
-        )}
+        <Pager pages={pages} />
       </EdgeText>
     </Page>
   )

@@ -9,13 +9,13 @@ import { ReadProblem } from '../shell/Broken.tsx'
 import { Page } from '../shell/Page.tsx'
 import { Button, linkClass } from '../ui/Button.tsx'
 import { EdgeText } from '../ui/Edge.tsx'
-import { Select } from '../ui/Field.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { Notice } from '../ui/Notice.tsx'
+import { Pager } from '../ui/Pager.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
-import { Time, useZone } from '../ui/Time.tsx'
-import { zoneWords } from '../ui/times.ts'
+import { Time } from '../ui/Time.tsx'
 import { eventStateRead, staffEventsRead } from './reads.ts'
+import { StateFilter } from './StateFilter.tsx'
 
 const states = [
   { value: '', text: 'Everything' },
@@ -28,31 +28,23 @@ const states = [
 export function EventsPage() {
   const search = getRouteApi('/staff/staff/events').useSearch()
   const navigate = useNavigate()
-  const zone = useZone()
   const pages = useInfiniteQuery(staffEventsRead(search))
   const rows = pages.data?.pages.flatMap((page) => page.items) ?? []
   return (
     <Page title="Events" width="full" bare>
       <Reach />
-      <EdgeText className="flex flex-wrap items-end gap-x-24 gap-y-8 pt-24 pb-8">
-        <Select
-          label="State"
-          options={states}
-          value={search.status ?? ''}
-          onChange={(event) => {
-            const status = event.currentTarget.value
-            void navigate({ ...paths.staffEvents(status ? { status } : {}), replace: true, resetScroll: false })
-          }}
+      <div className="pt-24">
+        <StateFilter
+          states={states}
+          status={search.status}
+          show={(wanted) => void navigate({ ...paths.staffEvents(wanted), replace: true, resetScroll: false })}
         />
-        <p className="pb-4 text-note text-quiet">Times in {zoneWords(zone)}.</p>
-      </EdgeText>
+      </div>
       {pages.isPending && <Loading />}
       {pages.isError && !pages.data && <ReadProblem error={pages.error} again={() => pages.refetch()} />}
       {pages.data && <Events rows={rows} filtered={search.status !== undefined} />}
       <EdgeText className="pt-16 pb-48">
-        {pages.hasNextPage && (
-          <Button onClick={() => pages.fetchNextPage()}>{pages.isFetchingNextPage ? 'Loading' : 'Older'}</Button>
-        )}
+        <Pager pages={pages} />
       </EdgeText>
     </Page>
   )

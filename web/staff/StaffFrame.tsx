@@ -1,12 +1,10 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet } from '@tanstack/react-router'
-import { useEffect, useState } from 'react'
 import type { Me } from '../../contract/contract.ts'
-import { api } from '../api.ts'
-import { startLive, tellSignedOut } from '../live.ts'
 import { paths } from '../paths.ts'
-import { forgetCustomer, meRead, siteRead } from '../reads.ts'
+import { meRead, siteRead } from '../reads.ts'
 import { SkipLink } from '../shell/SkipLink.tsx'
+import { useSession } from '../shell/session.ts'
 import { Notice } from '../ui/Notice.tsx'
 import { TimeZone } from '../ui/Time.tsx'
 
@@ -24,18 +22,8 @@ const linkOnInk = 'underline underline-offset-4 hover:no-underline focus-visible
 /** Around the pages of staff: dense, as wide as the window, beside a rail of ink, so that nobody mistakes which side he is on. */
 export function StaffFrame() {
   const me = useQuery(meRead).data
-  const cache = useQueryClient()
-  const [stillIn, setStillIn] = useState(false)
-  useEffect(() => startLive(cache, () => forgetCustomer(cache)), [cache])
+  const { stillIn, signOut } = useSession()
   if (!me) return null
-
-  const signOut = async () => {
-    const answer = await api.signOut()
-    setStillIn(!answer.ok)
-    if (!answer.ok) return
-    tellSignedOut()
-    forgetCustomer(cache)
-  }
 
   return (
     <TimeZone value={me.time_zone}>
