@@ -81,10 +81,11 @@ export async function standingsOf(db: Queryable, accountId: bigint, oldestId: st
  * What can be paid back of each top-up, by id: min(what is left of it, available − unspent gifts − payable back of newer top-ups),
  * not below zero, in whole cents.
  *
- * Spending takes gifts first, then the oldest top-up; so what is unspent is the newest. Gifts need not be known for it: everything
- * available beyond what is left of all top-ups is unspent gifts, and as long as there is that much, no top-up was spent from. So the
- * newest top-up may have what is available, as far as it is left of it, and each older one the rest. What a warning keeps of a top-up
- * is not available any more, so it does not count against the older ones either.
+ * Spending takes gifts first, then the oldest top-up; so what is unspent is the newest. Gifts are not asked for: everything available
+ * beyond what is left of all top-ups counts as unspent gifts. That is exact for gifts that came before all spending. One that comes
+ * after a top-up was spent from would count as that top-up's credit and could be sent back; nothing in the house gives any yet, and
+ * whoever builds it has to tell this function what of it is unspent. So the newest top-up may have what is available, as far as it is
+ * left of it, and each older one the rest.
  *
  * `newestFirst`: no top-up newer than the oldest of them may be missing; older ones do not matter.
  */
