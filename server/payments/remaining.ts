@@ -85,7 +85,8 @@ export async function standingsOf(db: Queryable, accountId: bigint, oldestId: st
  * beyond what is left of all top-ups counts as unspent gifts. That is exact for gifts that came before all spending. One that comes
  * after a top-up was spent from would count as that top-up's credit and could be sent back; nothing in the house gives any yet, and
  * whoever builds it has to tell this function what of it is unspent. So the newest top-up may have what is available, as far as it is
- * left of it, and each older one the rest.
+ * left of it, and each older one the rest. What a warning keeps of a top-up is not available any more, so it does not count against
+ * the older ones either.
  *
  * `newestFirst`: no top-up newer than the oldest of them may be missing; older ones do not matter.
  */
