@@ -10,6 +10,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import pg from 'pg'
+import { AWAY_IN_WORDS } from '../platform/trouble.ts'
 import { copyOut } from './copy.ts'
 import { CannotRestore, count, createWriter, FORMAT, readBackup, type Table } from './file.ts'
 import {
@@ -181,7 +182,7 @@ function inWords(error: unknown): string | null {
   if (code === 'EPIPE') return 'Whoever read the backup stopped reading. No backup was made.'
   if (/^(ENOSPC|EDQUOT|EFBIG|EIO|EACCES|EPERM|ENOENT|ENOTDIR|EISDIR|EROFS)$/.test(code ?? ''))
     return `The file cannot be written (${message}): give another place. No backup was made.`
-  if (/^(E[A-Z]+|08...|57P0.|28...|3D000|42501)$/.test(code ?? '') || /Connection terminated/.test(message))
+  if (/^(E[A-Z]+|08...|57P0.|28...|3D000|42501)$/.test(code ?? '') || AWAY_IN_WORDS.test(message))
     return `The database cannot be used (${message}): check DATABASE_URL and that it runs. No backup was made.`
   return null
 }

@@ -12,6 +12,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type pg from 'pg'
 import { queues } from '../jobs.ts'
 import { CannotMigrate, migrate } from '../platform/migrate.ts'
+import { AWAY_IN_WORDS } from '../platform/trouble.ts'
 import { openBackup, printHeader, rowsOf } from './check.ts'
 import { copyIn } from './copy.ts'
 import { CannotRestore, count, type End, type Frame, type Header, type Table } from './file.ts'
@@ -146,7 +147,7 @@ function inWords(error: unknown): string | null {
   const { code = '', message } = error as { code?: string; message: string }
   if (/^(22|23)...$/.test(code))
     return `The rows of this backup break a rule of their tables (${message}). Nothing of them was kept; make another empty database for the next attempt.`
-  if (/^(E[A-Z]+|08...|57P0.|28...|3D000|42501|53...)$/.test(code) || /Connection terminated/.test(message))
+  if (/^(E[A-Z]+|08...|57P0.|28...|3D000|42501|53...)$/.test(code) || AWAY_IN_WORDS.test(message))
     return `The database cannot be used (${message}): check DATABASE_URL and that it runs. Where the restore had begun, make another empty database for the next attempt.`
   return null
 }

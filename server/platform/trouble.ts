@@ -3,8 +3,8 @@
 const CAUSES_MAX = 5
 /** Node's, of the way there. */
 const AWAY = /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/
-/** pg says these without a code. */
-const AWAY_IN_WORDS =
+/** pg says these without a code, whichever of the two notices first: the connection that was cut, or the next statement on it. */
+export const AWAY_IN_WORDS =
   /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error)/
 
 export type NoWrites = 'full' | 'read_only'
