@@ -319,20 +319,45 @@ export const disputeEvidenceSchema = z
   .meta({ id: 'DisputeEvidence' })
 export type DisputeEvidence = z.infer<typeof disputeEvidenceSchema>
 
-export const topupSchema = z
+/** What else is to be said of a top-up, beside its status; in this order. */
+export const topupLabels = [
+  'partial',
+  'over',
+  'late',
+  'multiple',
+  'other_asset',
+  'reorganised',
+  'refunded',
+  'disputed',
+] as const
+export type TopupLabel = (typeof topupLabels)[number]
+
+/** Of every top-up, whatever the way to pay. */
+const anyTopup = {
+  id: z.string().meta({ description: '`top_…`' }),
+  status: z.enum(topupStatuses),
+  amount: money,
+  created_at: time,
+  expires_at: time,
+  credited_at: time.nullable(),
+  reason: z.enum(topupReasons).nullable(),
+  labels: z.array(z.enum(topupLabels)),
+  returned: money.meta({ description: 'Sent back to where it came from, or on its way there' }),
+  returnable: money.meta({ description: 'What can be sent back now: unspent, in whole cents' }),
+  disputed: money.meta({ description: 'Taken or frozen because of a dispute' }),
+  refunds: z.array(topupRefundSchema).meta({ description: 'Oldest first' }),
+  disputes: z.array(topupDisputeSchema).meta({ description: 'Oldest first' }),
+  receipt: z.boolean().meta({ description: 'True: there is a receipt' }),
+}
+
+export const cardTopupSchema = z
   .object({
-    id: z.string().meta({ description: '`top_…`' }),
+    ...anyTopup,
     method: z.literal('card'),
-    status: z.enum(topupStatuses),
-    amount: money,
     checkout_url: z
       .string()
       .nullable()
       .meta({ description: 'Where the customer pays; null once the payment page is closed' }),
-    created_at: time,
-    expires_at: time,
-    credited_at: time.nullable(),
-    reason: z.enum(topupReasons).nullable(),
     bank_may_show_pending: z.boolean().meta({
       description: 'True: the bank authorised the payment and we let it go, so it may show as pending for a few days',
     }),
@@ -341,14 +366,110 @@ export const topupSchema = z
       .nullable()
       .meta({ description: 'For people: which card, as far as it may be shown' }),
     trace: z.array(topupStepSchema),
-    returned: money.meta({ description: 'Sent back to the card, or on its way there' }),
-    returnable: money.meta({ description: 'What can be sent back to the card now: unspent, in whole cents' }),
-    disputed: money.meta({ description: 'Taken or frozen because of a dispute' }),
-    refunds: z.array(topupRefundSchema).meta({ description: 'Oldest first' }),
-    disputes: z.array(topupDisputeSchema).meta({ description: 'Oldest first' }),
-    receipt: z.boolean().meta({ description: 'True: there is a receipt' }),
   })
-  .meta({ id: 'Topup' })
+  .meta({ id: 'CardTopup' })
+export type CardTopup = z.infer<typeof cardTopupSchema>
+
+export const cryptoAssets = ['BTC', 'LTC', 'ETH', 'USDT', 'USDC'] as const
+export type CryptoAsset = (typeof cryptoAssets)[number]
+
+const assetAmount = z.string().regex(/^\d+(\.\d+)?$/)
+
+/** How a payment on a chain stands. */
+export const cryptoPaymentStates = [
+  'seen',
+  'confirming',
+  'confirmed',
+  'credited',
+  'unmined',
+  'replaced',
+  'dropped',
+  'reversed',
+  'dust',
+  'needs_review',
+] as const
+export type CryptoPaymentState = (typeof cryptoPaymentStates)[number]
+
+export const cryptoPaymentEventWords = [
+  'seen',
+  'mined',
+  'unmined',
+  'replaced',
+  'dropped',
+  'conflicted',
+  'valued',
+  'credited',
+  'reversed',
+  'review',
+  'final',
+] as const
+
+/** One payment on a chain to the address of a top-up. */
+export const cryptoPaymentSchema = z
+  .object({
+    id: z.string().meta({ description: '`pay_…`' }),
+    asset: z.enum(cryptoAssets),
+    network: z.string(),
+    asset_amount: assetAmount,
+    transaction_id: z.string(),
+    state: z.enum(cryptoPaymentStates).meta({
+      description:
+        '`seen`: in the pool, in no block; `confirming`: in a block; `confirmed`: deep enough, about to be credited; `unmined`: the chain took its block back; `replaced`: another transaction spent the same; `dropped`: the network forgot it; `reversed`: it was credited and vanished; `dust`: too little to be credited',
+    }),
+    confirmations: z.number().int(),
+    confirmations_required: z.number().int(),
+    height: z.number().int().nullable(),
+    seen_at: time,
+    block_at: time.nullable(),
+    parts: z
+      .array(
+        z.object({
+          asset_amount: assetAmount,
+          rate: money.meta({ description: 'Dollars for one whole coin, with up to six decimals' }),
+          basis: z.enum(['locked', 'late', 'surplus', 'other_asset']),
+          value: money,
+        }),
+      )
+      .meta({ description: 'By which rate which part of it is valued; empty before its first block' }),
+    worth: money.nullable().meta({ description: 'What it is, or will be, credited as; null: not valued yet' }),
+    credited_at: time.nullable(),
+    reversed_at: time.nullable(),
+    explorer_url: z.string().nullable().meta({ description: 'Null where the operator has set no explorer' }),
+    events: z
+      .array(
+        z.object({
+          what: z.enum(cryptoPaymentEventWords),
+          at: time,
+          height: z.number().int().nullable(),
+        }),
+      )
+      .meta({ description: 'What happened to it, oldest first' }),
+  })
+  .meta({ id: 'CryptoPayment' })
+export type CryptoPayment = z.infer<typeof cryptoPaymentSchema>
+
+export const cryptoTopupSchema = z
+  .object({
+    ...anyTopup,
+    method: z.literal('crypto'),
+    asset: z.enum(cryptoAssets),
+    network: z.string().meta({ description: 'As people call it, such as `Bitcoin`' }),
+    address: z.string(),
+    asset_amount: assetAmount.meta({ description: 'What to send, exactly' }),
+    asset_amount_left: assetAmount.nullable().meta({
+      description: 'What is missing of it while the rate is held; null: nothing, or the rate is not held any more',
+    }),
+    uri: z.string().meta({ description: 'For wallets; of a token the plain address' }),
+    rate: money.meta({ description: 'Dollars for one whole coin, held until `expires_at`; up to six decimals' }),
+    confirmations: z.number().int().meta({ description: 'Of the payment that is furthest behind; 0: none yet' }),
+    confirmations_required: z.number().int(),
+    credited: money.meta({ description: 'What its payments put on the balance, less what was reversed' }),
+    payments: z.array(cryptoPaymentSchema).meta({ description: 'Oldest first' }),
+  })
+  .meta({ id: 'CryptoTopup' })
+export type CryptoTopup = z.infer<typeof cryptoTopupSchema>
+
+export const topupSchema = z.discriminatedUnion('method', [cardTopupSchema, cryptoTopupSchema]).meta({ id: 'Topup' })
 export type Topup = z.infer<typeof topupSchema>
 
 /** Who sold, as a receipt names him. */

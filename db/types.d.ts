@@ -23,6 +23,8 @@ export type JsonPrimitive = boolean | number | string | null;
 
 export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
 
+export type Numeric = ColumnType<string, number | string, number | string>;
+
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
 export type TransferKind = "capture" | "clawback_debit" | "clawback_hold" | "credit" | "debit" | "hold" | "void";
@@ -114,10 +116,115 @@ export interface CardPauses {
   until: Timestamp;
 }
 
+export interface ChainBlocks {
+  chain: string;
+  hash: string;
+  height: Int8;
+  parent: string;
+  time: Timestamp;
+}
+
+export interface ChainCursors {
+  block_time: Timestamp;
+  caught_up_at: Timestamp | null;
+  chain: string;
+  halted: string | null;
+  hash: string;
+  height: Int8;
+  identity: string;
+  looked_at: Timestamp;
+  node_height: Int8;
+  trouble: string | null;
+  trouble_detail: string | null;
+  trouble_since: Timestamp | null;
+}
+
 export interface Countries {
   code: string;
   dial_code: string;
   name: string;
+}
+
+export interface CryptoAddresses {
+  account_id: Int8 | null;
+  address: string;
+  family: string;
+  given_at: Timestamp | null;
+  id: Generated<Int8>;
+  index: number;
+  key_id: Int8;
+  script: Buffer;
+  topup_id: string | null;
+}
+
+export interface CryptoKeys {
+  active: boolean;
+  created_at: Timestamp;
+  descriptor: string;
+  family: string;
+  id: Generated<Int8>;
+  next_index: Generated<number>;
+}
+
+export interface CryptoPaymentEvents {
+  at: Timestamp;
+  block_hash: string | null;
+  detail: Generated<Json>;
+  height: Int8 | null;
+  payment_id: string;
+  seq: number;
+  what: string;
+}
+
+export interface CryptoPayments {
+  account_id: Int8 | null;
+  address_id: Int8;
+  asset: string;
+  block_hash: string | null;
+  block_time: Timestamp | null;
+  chain: string;
+  coinbase: Generated<boolean>;
+  confirmations_required: number;
+  credited_at: Timestamp | null;
+  first_seen_at: Timestamp;
+  height: Int8 | null;
+  id: string;
+  ordinal: string;
+  parts: Json | null;
+  pooled: boolean;
+  replaced_by: string | null;
+  reversed_at: Timestamp | null;
+  review: string | null;
+  round: Generated<number>;
+  spends: Generated<string[]>;
+  topup_id: string | null;
+  txid: string;
+  units: Numeric;
+  unmined_at_height: Int8 | null;
+  value: Int8 | null;
+  valued_at: Timestamp | null;
+  worth: Int8 | null;
+}
+
+export interface CryptoQuotes {
+  address_id: Int8;
+  asset: string;
+  chain: string;
+  confirmations_required: number;
+  price: Int8;
+  rate_id: Int8;
+  topup_id: string;
+  units: Numeric;
+}
+
+export interface CryptoRates {
+  asset: string;
+  at: Timestamp;
+  fetched_at: Generated<Timestamp>;
+  id: Generated<Int8>;
+  price: Int8;
+  samples: Json;
+  sources: number;
 }
 
 export interface Directory {
@@ -465,6 +572,7 @@ export interface TopupRefunds {
 export interface Topups {
   account_id: Int8;
   amount: Int8;
+  arrived: Generated<Int8>;
   asked_at: Generated<Timestamp>;
   asked_network: string | null;
   bank_answered_at: Timestamp | null;
@@ -476,6 +584,7 @@ export interface Topups {
   checkout_url: string | null;
   claimed_until: Timestamp | null;
   created_at: Timestamp;
+  credited: Generated<Int8>;
   credited_at: Timestamp | null;
   ended_at: Timestamp | null;
   expires_at: Timestamp;
@@ -484,11 +593,12 @@ export interface Topups {
   last_error: string | null;
   look: Generated<number>;
   look_done: Generated<number>;
+  method: Generated<string>;
   next_look_at: Timestamp | null;
   payment_intent_id: string | null;
   reason: string | null;
   release_due: Generated<boolean>;
-  session_call: Json;
+  session_call: Json | null;
   session_id: string | null;
   started_address: string | null;
   started_user_agent: string | null;
@@ -525,7 +635,15 @@ export interface DB {
   card_event_state: CardEventState;
   card_lists: CardLists;
   card_pauses: CardPauses;
+  chain_blocks: ChainBlocks;
+  chain_cursors: ChainCursors;
   countries: Countries;
+  crypto_addresses: CryptoAddresses;
+  crypto_keys: CryptoKeys;
+  crypto_payment_events: CryptoPaymentEvents;
+  crypto_payments: CryptoPayments;
+  crypto_quotes: CryptoQuotes;
+  crypto_rates: CryptoRates;
   directory: Directory;
   disputes: Disputes;
   favourites: Favourites;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
-import type { Status, Topup } from '../contract/contract.ts'
+import type { CardTopup, Status } from '../contract/contract.ts'
 import { statusSchema } from '../contract/contract.ts'
 import { startWorld, type World } from '../test/world.ts'
 import { openDatabase } from './platform/db.ts'
@@ -58,7 +58,7 @@ test('whoever asks within seconds gets the same look', async () => {
 
 test('a payment that was credited shows that cards work, and stops showing it after hours', async () => {
   const ana = await world.customer({ name: 'ana' })
-  const { body: topup } = await ana.post<Topup>('/api/v1/topups', { method: 'card', amount: '10.00' })
+  const { body: topup } = await ana.post<CardTopup>('/api/v1/topups', { method: 'card', amount: '10.00' })
   assert.equal((await part('cards')).detail, 'Stripe answers.')
   await world.pay(topup, '4000000000003220', 'complete')
   await ana.post(`/api/v1/topups/${topup.id}/return`, {})

@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono, type MiddlewareHandler } from 'hono'
 import pg from 'pg'
-import type { Topup, TopupRefund } from '../contract/contract.ts'
+import type { CardTopup, TopupRefund } from '../contract/contract.ts'
 import { MICROS_PER_CENT, micros, printAmount, usd } from '../contract/money.ts'
 import type { Problem } from '../contract/refusals.ts'
 import { type Sandbox, startSandbox } from '../sandbox/sandbox.ts'
@@ -199,7 +199,7 @@ export async function startCardWorld() {
     const accountId = ++accountsOpened
     await ledger.open(db.database.pool, accountId)
 
-    async function call<Body = Topup>(path: string, asked?: unknown, headers: Record<string, string> = {}) {
+    async function call<Body = CardTopup>(path: string, asked?: unknown, headers: Record<string, string> = {}) {
       const answer = await app.request(`/api/v1${path}`, {
         method: asked === undefined ? 'GET' : 'POST',
         headers: { 'x-account': String(accountId), 'content-type': 'application/json', ...headers },
@@ -212,17 +212,17 @@ export async function startCardWorld() {
       accountId,
       call,
       refused: (path: string, asked: unknown, headers?: Record<string, string>) => call<Problem>(path, asked, headers),
-      async startsTopup(amount = '10.00', headers: Record<string, string> = {}): Promise<Topup> {
+      async startsTopup(amount = '10.00', headers: Record<string, string> = {}): Promise<CardTopup> {
         const { status, body } = await call('/topups', { method: 'card', amount }, headers)
         assert.equal(status, 201, JSON.stringify(body))
         assert.ok(body.checkout_url)
         return body
       },
-      looksAt: async (topup: Topup) => (await call(`/topups/${topup.id}`)).body,
-      comesBack: async (topup: Topup) =>
+      looksAt: async (topup: CardTopup) => (await call(`/topups/${topup.id}`)).body,
+      comesBack: async (topup: CardTopup) =>
         (await call(`/topups/${topup.id}/return`, { session_id: sessionOf(topup) })).body,
-      leaves: async (topup: Topup) => (await call(`/topups/${topup.id}/return`, {})).body,
-      async sendsBack(topup: Topup, amount?: string, headers: Record<string, string> = {}): Promise<TopupRefund> {
+      leaves: async (topup: CardTopup) => (await call(`/topups/${topup.id}/return`, {})).body,
+      async sendsBack(topup: CardTopup, amount?: string, headers: Record<string, string> = {}): Promise<TopupRefund> {
         const asked = amount === undefined ? {} : { amount }
         const { status, body } = await call<TopupRefund>(`/topups/${topup.id}/refunds`, asked, headers)
         assert.equal(status, 201, JSON.stringify(body))
@@ -257,7 +257,7 @@ export async function startCardWorld() {
   }
 
   /** The card is typed in on the payment page. */
-  async function pay(topup: Topup, card: string, challenge?: 'complete' | 'fail' | 'close'): Promise<string> {
+  async function pay(topup: CardTopup, card: string, challenge?: 'complete' | 'fail' | 'close'): Promise<string> {
     const session = sessionOf(topup)
     return (await control('/stripe/pay', { session, card, ...(challenge ? { challenge } : {}) }))['outcome'] as string
   }
@@ -306,7 +306,7 @@ export async function startCardWorld() {
     },
     webhooks: (mode: 'on' | 'off' | 'double' | 'late' | 'reordered' | 'withheld') =>
       control('/stripe/webhooks', { mode }),
-    row: async (topup: Topup): Promise<Json> => {
+    row: async (topup: CardTopup): Promise<Json> => {
       const { rows } = await db.database.pool.query('select * from topups where id = $1', [readId('top', topup.id)])
       return rows[0] as Json
     },
@@ -392,7 +392,7 @@ export async function startCardWorld() {
   }
 }
 
-export function sessionOf(topup: Topup): string {
+export function sessionOf(topup: CardTopup): string {
   return new URL(topup.checkout_url!).pathname.split('/').at(-1)!
 }
 

@@ -9,7 +9,7 @@ import { once } from 'node:events'
 import { mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Balance, HistoryRow, Order, Page, Topup } from '../contract/contract.ts'
+import type { Balance, CardTopup, HistoryRow, Order, Page } from '../contract/contract.ts'
 import { micros, printAmount, type Usd, usd } from '../contract/money.ts'
 import type { Problem } from '../contract/refusals.ts'
 import type { StoredMail } from '../sandbox/mail/mail.ts'
@@ -269,7 +269,7 @@ export async function startWorld(
     },
 
     /** The card is typed in on the bank's page; answers with the outcome there. */
-    async pay(topup: Topup, card: string, challenge?: 'complete' | 'fail' | 'close'): Promise<string> {
+    async pay(topup: CardTopup, card: string, challenge?: 'complete' | 'fail' | 'close'): Promise<string> {
       const session = new URL(topup.checkout_url!).pathname.split('/').at(-1)
       const paid = await call<{ outcome: string }>(`${sandbox.url}/stripe/pay`, {
         session,
@@ -530,8 +530,8 @@ function createClient(server: Server, headers: Record<string, string>) {
       (await client.get<Page<HistoryRow>>(`/billing/history${query}`)).body.items,
 
     /** Starts a top-up by card; fails the test when it is refused. */
-    async startTopup(amount = '10.00'): Promise<Topup> {
-      const started = await client.post<Topup>('/topups', { method: 'card', amount })
+    async startTopup(amount = '10.00'): Promise<CardTopup> {
+      const started = await client.post<CardTopup>('/topups', { method: 'card', amount })
       assert.equal(started.status, 201, JSON.stringify(started.body))
       return started.body
     },

@@ -1,6 +1,7 @@
 import type {
   ApiKey,
   Balance,
+  CardTopup,
   ConfirmSignUp,
   Country,
   EndpointTest,
@@ -91,8 +92,8 @@ export const api = {
   topup: (id: string) => read<Topup>(endpoints.topup(id)),
   receipt: (id: string) => read<Receipt>(endpoints.receipt(id)),
   /** Tells the server that the customer is back from the bank; it asks Stripe and settles. Repeating it changes nothing. */
-  returned: async (id: string, sessionId: string | undefined): Promise<Topup> => {
-    const answer = await send<Topup>('POST', endpoints.topupReturn(id), sessionId ? { session_id: sessionId } : {})
+  returned: async (id: string, sessionId: string | undefined): Promise<CardTopup> => {
+    const answer = await send<CardTopup>('POST', endpoints.topupReturn(id), sessionId ? { session_id: sessionId } : {})
     if (answer.ok) return answer.value
     throw new Refused(answer.refusal)
   },
@@ -105,7 +106,7 @@ export const api = {
   history: (filter: Parameters<typeof endpoints.history>[0]) => read<Page<HistoryRow>>(endpoints.history(filter)),
 
   startTopup: (amount: string, key: string) =>
-    send<Topup>('POST', endpoints.topups(), { method: 'card', amount }, { key }),
+    send<CardTopup>('POST', endpoints.topups(), { method: 'card', amount }, { key }),
   /** Sends what is unspent of a top-up back to its card. */
   returnUnspent: (wish: { topup: string; amount: string }, key: string) =>
     send<TopupRefund>('POST', endpoints.topupRefunds(wish.topup), { amount: wish.amount }, { key }),

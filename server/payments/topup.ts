@@ -1,5 +1,5 @@
 /** A top-up as it is stored, and as it is told. */
-import type { Topup, TopupReason } from '../../contract/contract.ts'
+import type { CardTopup, Topup, TopupReason } from '../../contract/contract.ts'
 import { micros, printAmount, type Usd } from '../../contract/money.ts'
 import { printId } from '../platform/ids.ts'
 import type { SessionCall } from './card/stripe.ts'
@@ -88,7 +88,7 @@ export function isEnded(row: TopupRow): boolean {
 /** What else is told of a top-up: what went back of it, what can go back, what a bank says against it. */
 export type Aftermath = Pick<Topup, 'returned' | 'returnable' | 'disputed' | 'refunds' | 'disputes'>
 
-export function printTopup(row: TopupRow, aftermath: Aftermath): Topup {
+export function printTopup(row: TopupRow, aftermath: Aftermath): CardTopup {
   return {
     id: printId('top', row.id),
     method: 'card',
@@ -102,14 +102,18 @@ export function printTopup(row: TopupRow, aftermath: Aftermath): Topup {
     bank_may_show_pending: row.bankMayShowPending,
     card: row.card,
     trace: traceOf(row),
+    labels: [
+      ...(aftermath.refunds.some((refund) => refund.status !== 'failed') ? (['refunded'] as const) : []),
+      ...(aftermath.disputes.length > 0 ? (['disputed'] as const) : []),
+    ],
     ...aftermath,
     receipt: row.status === 'credited',
   }
 }
 
 /** What has a time is done; the first that has none is waited for, unless the top-up has ended: then it cannot happen any more. */
-function traceOf(row: TopupRow): Topup['trace'] {
-  const times: [Topup['trace'][number]['step'], Date | null][] = [
+function traceOf(row: TopupRow): CardTopup['trace'] {
+  const times: [CardTopup['trace'][number]['step'], Date | null][] = [
     ['started', row.createdAt],
     ['bank_asked', row.bankAskedAt],
     ['bank_answered', row.bankAnsweredAt],

@@ -263,6 +263,9 @@ async function grant(client: pg.Client): Promise<void> {
       grant update (revoked_at, last_used_at, last_used_address) on api_keys to mobilesms_app; -- what a key may do is said once
       grant insert, update on idempotency_keys, inbox, numbers, offers, orders, topups, topup_refunds to mobilesms_app;
       grant insert, update on disputes, fraud_warnings, freezes, card_pauses to mobilesms_app;
+      grant insert, update on crypto_keys, crypto_addresses, chain_cursors, crypto_payments to mobilesms_app;
+      grant insert, delete on crypto_rates, chain_blocks to mobilesms_app;
+      grant insert on crypto_quotes, crypto_payment_events to mobilesms_app; -- what was promised, and what happened, stays
       grant update on card_lists to mobilesms_app;
       grant update (time_zone, company, tax_id, mail_receipts, mail_sign_ins) on accounts to mobilesms_app; -- opened, with their role, by account_open only
       grant insert on card_attempts to mobilesms_app; -- what was tried stays tried

@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Browser, Page } from '@playwright/test'
-import type { Balance, HistoryRow, Order, Topup } from '../../contract/contract.ts'
+import type { Balance, CardTopup, HistoryRow, Order } from '../../contract/contract.ts'
 import { until } from '../until.ts'
 import { expect, inspect, test } from './browser.ts'
 import { expectBalance, expectRow, goTo, order, rowsOf, topUp } from './person.ts'
@@ -136,11 +136,11 @@ test('a stranger joins, gets a code, looks after the account, and does it all ag
 
     expect(await shell.run<Balance>(balance)).toMatchObject({ available: '8.80', held: '0.00' })
 
-    const topup = await shell.run<Topup>(startTopup)
+    const topup = await shell.run<CardTopup>(startTopup)
     expect(topup).toMatchObject({ status: 'awaiting_payment', amount: '10.00' })
     shell.keep('TOPUP', topup.id)
     await world.pay(topup, '4000000000003220', 'complete')
-    await until(async () => (await shell.run<Topup>(readTopup)).status === 'credited')
+    await until(async () => (await shell.run<CardTopup>(readTopup)).status === 'credited')
 
     const { items } = await shell.run<{ items: { price: string; in_stock: number }[] }>(prices)
     expect(items[0]).toMatchObject({ price: '1.20' })

@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Order, Topup } from '../../contract/contract.ts'
+import type { CardTopup, Order } from '../../contract/contract.ts'
 import { MICROS_PER_CENT, micros, printAmount, type Usd, usd } from '../../contract/money.ts'
 import { platformAccounts } from '../../server/ledger/chart.ts'
 import { pause } from '../../server/platform/clock.ts'
@@ -237,7 +237,7 @@ function createCrowd(world: World) {
     const asked = { method: 'card', amount: `${luck.whole(5, 50)}.00` }
     const started = await insist('topup', () => send(who, '/topups', asked, key))
     assert.equal(started.status, 201, JSON.stringify(started.body))
-    const topup = started.body as unknown as Topup
+    const topup = started.body as unknown as CardTopup
     counts.topups++
     const paid = luck.oneOf(['taken', 'taken', 'taken', 'letGo', 'declined'] as const)
     topupOf.set(key, { id: topup.id, paid })

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { inspect } from 'node:util'
 import Stripe from 'stripe'
-import type { Topup } from '../../contract/contract.ts'
+import type { CardTopup } from '../../contract/contract.ts'
 import { MICROS_PER_CENT, micros, printAmount } from '../../contract/money.ts'
 import { signEvent } from '../../server/payments/card/stripe.ts'
 import { createReconciliation, openStripe } from '../../server/payments/payments.ts'
@@ -291,7 +291,7 @@ async function pays(world: World, payment: Payment): Promise<void> {
     }),
   )
   assert.equal(started.status, 201, JSON.stringify(started.body))
-  const topup = started.body as unknown as Topup
+  const topup = started.body as unknown as CardTopup
   await world.pay(topup, cards[payment.card])
   if (payment.comesBack)
     await fetch(`${world.server.url}/api/v1/topups/${topup.id}/return`, {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { chromium } from '@playwright/test'
-import type { Order, Topup } from '../../contract/contract.ts'
+import type { CardTopup, Order } from '../../contract/contract.ts'
 import { newId } from '../../server/platform/ids.ts'
 import { until } from '../until.ts'
 import { asOwner, type House, startHouse } from './house.ts'
@@ -140,7 +140,7 @@ test('the worker is killed in the middle of its work, and another one takes over
   // What becomes due runs in the worker; it dies while the bank's webhooks come in.
   const paying = Promise.all(topups.map((topup) => house.pay(topup, '4000000000003220', 'complete')))
   await until(async () =>
-    (await dan.get<{ items: Topup[] }>('/topups')).body.items.some(({ status }) => status !== 'awaiting_payment'),
+    (await dan.get<{ items: CardTopup[] }>('/topups')).body.items.some(({ status }) => status !== 'awaiting_payment'),
   )
   await house.worker.kill()
   assert.deepEqual(new Set(await paying), new Set(['authorized']))
@@ -157,7 +157,7 @@ test('the worker is killed in the middle of its work, and another one takes over
         'update topups set next_look_at = now(), claimed_until = least(claimed_until, now()) where next_look_at is not null',
       ),
     )
-    const { items } = (await dan.get<{ items: Topup[] }>('/topups')).body
+    const { items } = (await dan.get<{ items: CardTopup[] }>('/topups')).body
     return items.every(({ status }) => status === 'credited')
   })
   await page.hears('balance', ({ available, held }) => available === '60.00' && held === '0.00')

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { Order, Topup } from '../../contract/contract.ts'
+import type { CardTopup, Order } from '../../contract/contract.ts'
 import type { Problem } from '../../contract/refusals.ts'
 import { newId } from '../../server/platform/ids.ts'
 import { until } from '../until.ts'
@@ -133,10 +133,10 @@ test('a top-up settled by both at once, and by the worker, is credited once', as
     // Meanwhile the bank's webhook arrives, and the worker acts on it.
     await Promise.all(
       Array.from({ length: 10 }, (_, n) =>
-        house.clientAt(house.turn(n), ana).post<Topup>(`/topups/${topup.id}/return`),
+        house.clientAt(house.turn(n), ana).post<CardTopup>(`/topups/${topup.id}/return`),
       ),
     )
-    await until(async () => (await ana.get<Topup>(`/topups/${topup.id}`)).body.status === 'credited')
+    await until(async () => (await ana.get<CardTopup>(`/topups/${topup.id}`)).body.status === 'credited')
     assert.equal((await ana.balance()).available, '10.00')
     assert.deepEqual(
       (await ana.history()).map(({ type, amount }) => ({ type, amount })),
@@ -195,7 +195,7 @@ test('two workers at once: each order ends once, each payment is credited once, 
   await Promise.all(topups.map(({ topup }) => house.pay(topup, '4000000000003220', 'complete')))
   for (const { who, order } of orders) await until(async () => (await who.orderNow(order.id)).status === 'expired')
   for (const { who, topup } of topups)
-    await until(async () => (await who.get<Topup>(`/topups/${topup.id}`)).body.status === 'credited')
+    await until(async () => (await who.get<CardTopup>(`/topups/${topup.id}`)).body.status === 'credited')
   for (const who of people) {
     const { available, held } = await who.balance()
     assert.deepEqual({ available, held }, { available: '40.00', held: '0.00' })

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
-import type { Order, Topup } from '../../contract/contract.ts'
+import type { CardTopup, Order } from '../../contract/contract.ts'
 import { type Problem, type RefusalCode, refusals } from '../../contract/refusals.ts'
 import { until } from '../until.ts'
 import { type Answer, type Customer, signSms, startWorld, type World } from '../world.ts'
@@ -205,7 +205,7 @@ test("another customer's order, and what cannot be an order, is not found and st
 
 test("another customer's top-up, another top-up's session, and what cannot be a top-up: not found, nothing credited", async () => {
   const [first, second, foreign] = [await ana.startTopup(), await ana.startTopup(), await ben.startTopup()]
-  const session = (topup: Topup) => new URL(topup.checkout_url!).pathname.split('/').at(-1)
+  const session = (topup: CardTopup) => new URL(topup.checkout_url!).pathname.split('/').at(-1)
   await world.pay(second, FRICTIONLESS)
   await world.pay(foreign, FRICTIONLESS)
   const back = (topup: { id: string }, session_id: unknown): Question => [
@@ -244,7 +244,7 @@ test("another customer's top-up, another top-up's session, and what cannot be a 
     [ben, foreign],
   ] as const) {
     const asked = { session_id: session(topup) }
-    await until(async () => (await who.post<Topup>(`/topups/${topup.id}/return`, asked)).body.status === 'credited')
+    await until(async () => (await who.post<CardTopup>(`/topups/${topup.id}/return`, asked)).body.status === 'credited')
   }
 })
 

@@ -7,7 +7,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
-import type { Topup } from '../../contract/contract.ts'
+import type { CardTopup } from '../../contract/contract.ts'
 import { MICROS_PER_CENT, micros, printAmount } from '../../contract/money.ts'
 import { readId } from '../../server/platform/ids.ts'
 import { outcomeOf } from '../../web/topup/outcome.ts'
@@ -38,7 +38,7 @@ const quiet = () =>
     return waiting === 0 && rows.length === 0
   })
 
-const text = async (ana: Customer, topup: Topup) =>
+const text = async (ana: Customer, topup: CardTopup) =>
   outcomeOf(await ana.looksAt(topup), { now: 0, available: null, timeOf: String }).says
 
 /** Figures of a customer, and what the bank took of his payments, in one line. */
@@ -59,7 +59,7 @@ const comesTo = async (ana: Customer, expected: string) => {
 }
 
 /** What the bank took of this payment, in dollars, and how it calls its state. */
-async function atTheBank(topup: Topup): Promise<string> {
+async function atTheBank(topup: CardTopup): Promise<string> {
   const read = await world.stripe.readSession(sessionOf(topup))
   assert.ok(read.ok)
   const intent = read.value.payment_intent as { status: string; amount_received: number } | null
@@ -67,7 +67,7 @@ async function atTheBank(topup: Topup): Promise<string> {
   return `${intent.status} ${printAmount(micros(BigInt(intent.amount_received) * MICROS_PER_CENT))}`
 }
 
-async function whoPaid(amount = '10.00'): Promise<{ ana: Customer; topup: Topup }> {
+async function whoPaid(amount = '10.00'): Promise<{ ana: Customer; topup: CardTopup }> {
   const ana = await world.customer()
   const topup = await ana.startsTopup(amount)
   await world.pay(topup, cards.frictionless)
@@ -75,7 +75,7 @@ async function whoPaid(amount = '10.00'): Promise<{ ana: Customer; topup: Topup 
   return { ana, topup }
 }
 
-async function creditsOf(topup: Topup): Promise<number> {
+async function creditsOf(topup: CardTopup): Promise<number> {
   const { rows } = await world.db.database.pool.query<{ count: number }>(
     `select count(*)::int as count from transfers where code = 30 and kind = 'credit' and reference = $1`,
     [readId('top', topup.id)],
@@ -83,12 +83,12 @@ async function creditsOf(topup: Topup): Promise<number> {
   return rows[0]!.count
 }
 
-const disputes = async (topup: Topup, more: object = {}) =>
+const disputes = async (topup: CardTopup, more: object = {}) =>
   (await world.control('/stripe/disputes', { payment: sessionOf(topup), ...more }))['id'] as string
 const decides = (id: string, outcome: string) => world.control(`/stripe/disputes/${id}`, { outcome })
-const dashboardRefunds = (topup: Topup, cents?: number) =>
+const dashboardRefunds = (topup: CardTopup, cents?: number) =>
   world.control('/stripe/refunds', { payment: sessionOf(topup), ...(cents ? { amount: cents } : {}) })
-const refunds = async (ana: Customer, topup: Topup, amount?: string) =>
+const refunds = async (ana: Customer, topup: CardTopup, amount?: string) =>
   ana.call<{ id: string; code?: string }>(`/topups/${topup.id}/refunds`, amount ? { amount } : {})
 
 test('duplicate webhook: the second is ignored, and a 2nd credit is impossible', async () => {
@@ -199,7 +199,7 @@ test('captured twice: the same key answers the same, another key is told that it
   assert.equal(await creditsOf(topup), 1)
 })
 
-async function intentOf(topup: Topup): Promise<string> {
+async function intentOf(topup: CardTopup): Promise<string> {
   const read = await world.stripe.readSession(sessionOf(topup))
   assert.ok(read.ok)
   return (read.value.payment_intent as { id: string }).id

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { Topup, TopupReason } from '../../contract/contract.ts'
+import type { CardTopup, TopupReason } from '../../contract/contract.ts'
 import { outcomeOf } from '../../web/topup/outcome.ts'
 import { type CardWorld, sessionOf, startCardWorld } from '../card-world.ts'
 import { until } from '../until.ts'
@@ -29,7 +29,7 @@ const declined = /^Your bank declined .* No money was taken\.$/
 
 /** What is left of a row: what the customer has, what he reads, what the bank did. */
 type Expected = {
-  status: Topup['status']
+  status: CardTopup['status']
   reason: TopupReason | null
   text: string | RegExp
   /** What the bank holds or has: the payment's own state there, and the cents that were taken. */

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
-import type { StaffCards, Topup } from '../../contract/contract.ts'
+import type { CardTopup, StaffCards } from '../../contract/contract.ts'
 import { looksLikeCard } from '../../sandbox/stripe/cards.ts'
 import { CARD_LIMITS, type CardLimits } from '../../server/payments/card/limits.ts'
 import { readId } from '../../server/platform/ids.ts'
@@ -308,7 +308,7 @@ test('a decline is told coarsely: the same words, the same fields, whether the c
 })
 
 /** Of a top-up, what is neither its own id, nor a time, nor where its page is. */
-function sameForAll(topup: Topup): object {
+function sameForAll(topup: CardTopup): object {
   const { id: _, checkout_url: __, created_at: ___, expires_at: ____, card: _____, ...rest } = topup
   return { ...rest, trace: topup.trace.map(({ step, state }) => `${step} ${state}`) }
 }

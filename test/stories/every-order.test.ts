@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { Topup } from '../../contract/contract.ts'
+import type { CardTopup } from '../../contract/contract.ts'
 import { auditLedger } from '../../server/ledger/audit/audit.ts'
 import { signEvent } from '../../server/payments/card/stripe.ts'
 import type { SettleJob } from '../../server/payments/payments.ts'
@@ -29,7 +29,7 @@ before(async () => {
 after(() => world?.stop())
 
 /** What the bank holds and tells of one payment that nobody here has looked at: captured, and partly sent back, by a hand that died or is another's. */
-async function templateOf(topup: Topup) {
+async function templateOf(topup: CardTopup) {
   const topupId = readId('top', topup.id)!
   await world.pay(topup, cards.frictionless)
   const open = await world.stripe.readSession(sessionOf(topup))

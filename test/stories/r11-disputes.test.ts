@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
-import type { DisputeEvidence, HistoryRow, Page, StaffDispute, Topup } from '../../contract/contract.ts'
+import type { CardTopup, DisputeEvidence, HistoryRow, Page, StaffDispute } from '../../contract/contract.ts'
 import type { Problem } from '../../contract/refusals.ts'
 import { readId } from '../../server/platform/ids.ts'
 import { until } from '../until.ts'
@@ -25,12 +25,15 @@ afterEach(() => world.control('/stripe/webhooks', { mode: 'on' }))
 
 type Customer = Awaited<ReturnType<World['customer']>>
 
-async function whoPaid(amount = '10.00', who?: Customer): Promise<{ ana: Customer; topup: Topup; session: string }> {
+async function whoPaid(
+  amount = '10.00',
+  who?: Customer,
+): Promise<{ ana: Customer; topup: CardTopup; session: string }> {
   const ana = who ?? (await world.customer())
   const topup = await ana.startTopup(amount)
   await world.pay(topup, VISA, 'complete')
   const session = new URL(topup.checkout_url!).pathname.split('/').at(-1)!
-  const credited = await ana.post<Topup>(`/topups/${topup.id}/return`, {})
+  const credited = await ana.post<CardTopup>(`/topups/${topup.id}/return`, {})
   assert.equal(credited.body.status, 'credited')
   return { ana, topup, session }
 }
@@ -49,7 +52,7 @@ const settled = (ana: Customer, figures: Partial<Awaited<ReturnType<typeof shown
     const wanted = { available: '0.00', held: '0.00', frozen: '0.00', owed: '0.00', ...figures }
     return JSON.stringify(await shownOf(ana)) === JSON.stringify(wanted)
   })
-const topupOf = async (ana: Customer, topup: Topup) => (await ana.get<Topup>(`/topups/${topup.id}`)).body
+const topupOf = async (ana: Customer, topup: CardTopup) => (await ana.get<CardTopup>(`/topups/${topup.id}`)).body
 const lastRow = async (ana: Customer): Promise<HistoryRow> => (await ana.history())[0]!
 const mailTo = (ana: Customer, subject: RegExp) => world.mail(`${ana.name}@sandbox.example`, subject)
 const staff = () => world.signIn({ name: 'staff', password: 'staff-password' })

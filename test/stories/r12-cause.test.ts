@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
-import type { Balance, HistoryRow, Order, Topup } from '../../contract/contract.ts'
+import type { Balance, CardTopup, HistoryRow, Order } from '../../contract/contract.ts'
 import { micros, printAmount, subtract, usd } from '../../contract/money.ts'
 import { auditLedger } from '../../server/ledger/audit/audit.ts'
 import { until } from '../until.ts'
@@ -49,7 +49,10 @@ function watched(who: Customer) {
     },
 
     /** What is done here moves the balance by exactly one row, which names the order or top-up that it comes from. */
-    async oneRow<Result extends Order | Topup>(type: HistoryRow['type'], work: () => Promise<Result>): Promise<Result> {
+    async oneRow<Result extends Order | CardTopup>(
+      type: HistoryRow['type'],
+      work: () => Promise<Result>,
+    ): Promise<Result> {
       const before = balance
       const cause = await work()
       const now = await look()
@@ -82,7 +85,7 @@ test('over a whole journey each change of the balance is one row with its order 
   const orders = (headers: Record<string, string> = {}, country = 'GB') =>
     ana.post<Order>('/orders', { service: 'telegram', country }, headers)
   const sms = (order: Order, text: string) => world.sms({ to: order.phone_number, from: 'Telegram', text })
-  const comesBack = async (topup: Topup) => (await ana.post<Topup>(`/topups/${topup.id}/return`)).body
+  const comesBack = async (topup: CardTopup) => (await ana.post<CardTopup>(`/topups/${topup.id}/return`)).body
   const anew = (order: Order) => ana.orderNow(order.id)
 
   // The card.

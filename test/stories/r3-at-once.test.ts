@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
-import type { Topup } from '../../contract/contract.ts'
+import type { CardTopup } from '../../contract/contract.ts'
 import { readId } from '../../server/platform/ids.ts'
 import { type CardCompany, type CardWorld, cards, sessionOf, startCardWorld } from '../card-world.ts'
 import { until } from '../until.ts'
@@ -28,7 +28,7 @@ afterEach(async () => {
 
 type Customer = Awaited<ReturnType<CardWorld['customer']>>
 
-async function paidTopup(): Promise<{ ana: Customer; topup: Topup }> {
+async function paidTopup(): Promise<{ ana: Customer; topup: CardTopup }> {
   const ana = await world.customer()
   const topup = await ana.startsTopup('10.00')
   assert.equal(await world.pay(topup, cards.confirms, 'complete'), 'authorized')
@@ -36,7 +36,7 @@ async function paidTopup(): Promise<{ ana: Customer; topup: Topup }> {
   return { ana, topup }
 }
 
-const credited = (ana: Customer, topup: Topup) =>
+const credited = (ana: Customer, topup: CardTopup) =>
   until(async () => {
     const seen = await ana.looksAt(topup)
     return seen.status === 'credited' && seen
@@ -382,7 +382,7 @@ test('a key that comes back after ten minutes begins anew, and the old call can 
   const late = await old
   assert.equal(late.ok, false)
   await world.payments.sweep()
-  const { items } = (await ana.call<{ items: Topup[] }>('/topups')).body
+  const { items } = (await ana.call<{ items: CardTopup[] }>('/topups')).body
   assert.deepEqual(
     items.map(({ id, status }) => [id === topup.id, status]),
     [
@@ -401,7 +401,7 @@ test('a key whose payment page was handed out stays that top-up for good: nobody
     [ana.accountId],
   )
   assert.equal((await ana.startsTopup('10.00', headers)).id, topup.id)
-  assert.equal((await ana.call<{ items: Topup[] }>('/topups')).body.items.length, 1)
+  assert.equal((await ana.call<{ items: CardTopup[] }>('/topups')).body.items.length, 1)
 })
 
 test("another top-up's session, or another customer's top-up: not found, and nothing is looked at", async () => {

@@ -1,7 +1,7 @@
 /** R9 in the whole house: what the customer reads of a return in the Billing History, in his mailbox, and what his programs may not do. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { Topup, TopupRefund } from '../../contract/contract.ts'
+import type { CardTopup, TopupRefund } from '../../contract/contract.ts'
 import type { Problem } from '../../contract/refusals.ts'
 import { until } from '../until.ts'
 import { startWorld, type World } from '../world.ts'
@@ -19,7 +19,7 @@ test('topped up, one code bought, one order open, the rest returned: the history
   const browser = await world.signIn(ana)
   const topup = await ana.startTopup('10.00')
   await world.pay(topup, FRICTIONLESS)
-  const look = async () => (await ana.get<Topup>(`/topups/${topup.id}`)).body
+  const look = async () => (await ana.get<CardTopup>(`/topups/${topup.id}`)).body
   await until(async () => (await look()).status === 'credited')
 
   const charged = await ana.order()

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
-import type { Topup, TopupRefund } from '../../contract/contract.ts'
+import type { CardTopup, TopupRefund } from '../../contract/contract.ts'
 import { MICROS_PER_CENT, micros, printAmount, usd } from '../../contract/money.ts'
 import { readId } from '../../server/platform/ids.ts'
 import { type CardCompany, type CardWorld, cards, sessionOf, startCardWorld } from '../card-world.ts'
@@ -29,23 +29,23 @@ afterEach(async () => {
 
 type Customer = Awaited<ReturnType<CardWorld['customer']>>
 
-async function topsUp(ana: Customer, amount = '10.00'): Promise<Topup> {
+async function topsUp(ana: Customer, amount = '10.00'): Promise<CardTopup> {
   const topup = await ana.startsTopup(amount)
   assert.equal(await world.pay(topup, cards.frictionless), 'authorized')
   return { ...(await ana.comesBack(topup)), checkout_url: topup.checkout_url }
 }
 
-async function whoPaid(amount = '10.00'): Promise<{ ana: Customer; topup: Topup }> {
+async function whoPaid(amount = '10.00'): Promise<{ ana: Customer; topup: CardTopup }> {
   const ana = await world.customer()
   return { ana, topup: await topsUp(ana, amount) }
 }
 
 /** What becomes of the payment's next refund at the bank. */
-const next = (topup: Topup, outcome: string, more: object = {}) =>
+const next = (topup: CardTopup, outcome: string, more: object = {}) =>
   world.control('/stripe/refunds/next', { payment: sessionOf(topup), outcome, ...more })
 
 /** Somebody presses "Refund" at the card company. */
-async function fromTheDashboard(topup: Topup, cents?: number): Promise<string> {
+async function fromTheDashboard(topup: CardTopup, cents?: number): Promise<string> {
   const refund = await world.control('/stripe/refunds', {
     payment: sessionOf(topup),
     ...(cents ? { amount: cents } : {}),
@@ -53,9 +53,9 @@ async function fromTheDashboard(topup: Topup, cents?: number): Promise<string> {
   return refund['id'] as string
 }
 
-const idOf = (topup: Topup) => readId('top', topup.id)!
+const idOf = (topup: CardTopup) => readId('top', topup.id)!
 
-async function bankRefunds(topup: Topup) {
+async function bankRefunds(topup: CardTopup) {
   const { payment_intent_id: intent } = await world.row(topup)
   return (await world.bankBooks()).refunds.filter((refund) => refund.payment_intent === intent)
 }
@@ -88,7 +88,7 @@ async function daysPass(days: number): Promise<void> {
   )
 }
 
-const told = (topup: Topup) => `${topup.returned} returned, ${topup.returnable} returnable`
+const told = (topup: CardTopup) => `${topup.returned} returned, ${topup.returnable} returnable`
 
 test('nothing spent: all of it goes back to the card, and the top-up says so', async () => {
   const { ana, topup } = await whoPaid()
@@ -147,7 +147,7 @@ test('what was spent does not come back; the newest top-up is what is unspent; g
   assert.deepEqual(await all(), ['15.00 returned, 5.00 returnable', '7.00 returned, 0.00 returnable'])
   assert.equal(await ana.balance(), '5.00, held 0.00')
   // The page of all of them tells the same.
-  const { body } = await ana.call<{ items: Topup[] }>('/topups')
+  const { body } = await ana.call<{ items: CardTopup[] }>('/topups')
   assert.deepEqual(body.items.map(told), await all())
 })
 

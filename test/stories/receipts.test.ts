@@ -1,7 +1,7 @@
 /** Receipts, from outside: the facts, the PDF, and who may have them. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
-import type { Receipt, Topup, TopupRefund } from '../../contract/contract.ts'
+import type { CardTopup, Receipt, TopupRefund } from '../../contract/contract.ts'
 import type { Problem } from '../../contract/refusals.ts'
 import { printSlip } from '../../server/platform/pdf.ts'
 import { textOf } from '../pdf-text.ts'
@@ -31,11 +31,11 @@ afterEach(async () => {
 
 type Who = Awaited<ReturnType<World['customer']>>
 
-async function credited(who: Who, amount = '10.00'): Promise<Topup> {
+async function credited(who: Who, amount = '10.00'): Promise<CardTopup> {
   const topup = await who.startTopup(amount)
   await world.pay(topup, VISA, 'complete')
   return until(async () => {
-    const { body } = await who.get<Topup>(`/topups/${topup.id}`)
+    const { body } = await who.get<CardTopup>(`/topups/${topup.id}`)
     return body.status === 'credited' && body
   })
 }
@@ -125,7 +125,7 @@ test('what was not credited has no receipt, and is told so', async () => {
   const cem = await world.customer()
   const refused = await cem.startTopup()
   await world.pay(refused, NOT_ENROLLED)
-  await until(async () => (await cem.get<Topup>(`/topups/${refused.id}`)).body.status === 'refused')
+  await until(async () => (await cem.get<CardTopup>(`/topups/${refused.id}`)).body.status === 'refused')
   for (const topup of [await cem.startTopup(), refused]) {
     const { status, body } = await cem.get<Problem>(`/receipts/${topup.id}`)
     assert.equal(status, 409)
@@ -135,7 +135,7 @@ test('what was not credited has no receipt, and is told so', async () => {
       'This top-up was not credited, so there is no receipt. Open the top-up to see how it stands, or whether money was taken at all.',
     )
     assert.equal((await pdf(cem, `${topup.id}.pdf`)).status, 409)
-    assert.equal((await cem.get<Topup>(`/topups/${topup.id}`)).body.receipt, false)
+    assert.equal((await cem.get<CardTopup>(`/topups/${topup.id}`)).body.receipt, false)
   }
 })
 
@@ -157,7 +157,7 @@ test('a payment that the bank reserved and we let go is told once by mail, with 
   await world.control('/stripe/webhooks', { mode: 'double' })
   const topup = await fay.startTopup('25.00')
   await world.pay(topup, NOT_ENROLLED)
-  await until(async () => (await fay.get<Topup>(`/topups/${topup.id}`)).body.status === 'refused')
+  await until(async () => (await fay.get<CardTopup>(`/topups/${topup.id}`)).body.status === 'refused')
   await fay.post(`/topups/${topup.id}/return`, {})
   const mail = await world.mail(await addressOf(fay), /^No money/)
   assert.equal(mail.subject, 'No money was taken: $25.00')
@@ -180,7 +180,7 @@ async function addressOf(who: Who): Promise<string> {
   return rows[0]!.to
 }
 
-async function returns(who: Who, topup: Topup, amount: string): Promise<TopupRefund> {
+async function returns(who: Who, topup: CardTopup, amount: string): Promise<TopupRefund> {
   const page = await world.signIn(who)
   const { status, body } = await page.post<TopupRefund>(`/topups/${topup.id}/refunds`, { amount })
   assert.equal(status, 201, JSON.stringify(body))

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
-import type { Topup } from '../../contract/contract.ts'
+import type { CardTopup } from '../../contract/contract.ts'
 import { restoreBackup } from '../../server/backup/restore.ts'
 import { auditLedger } from '../../server/ledger/audit/audit.ts'
 import { cards } from '../card-world.ts'
@@ -63,15 +63,15 @@ const reconcile = (databaseUrl: string, more: Record<string, string> = {}) =>
     ...more,
   })
 
-async function starts(who: Customer, amount: string): Promise<Topup> {
-  const { status, body } = await who.post<Topup>('/topups', { method: 'card', amount })
+async function starts(who: Customer, amount: string): Promise<CardTopup> {
+  const { status, body } = await who.post<CardTopup>('/topups', { method: 'card', amount })
   assert.equal(status, 201, JSON.stringify(body))
   return body
 }
 
-async function pays(who: Customer, topup: Topup): Promise<void> {
+async function pays(who: Customer, topup: CardTopup): Promise<void> {
   await world.pay(topup, cards.confirms, 'complete')
-  const { body } = await who.post<Topup>(`/topups/${topup.id}/return`)
+  const { body } = await who.post<CardTopup>(`/topups/${topup.id}/return`)
   assert.equal(body.status, 'credited')
 }
 
@@ -151,7 +151,7 @@ test('what was paid after the backup is credited once when the restored books ar
       { username: 'eve', credits: 1 },
     ])
   }
-  assert.equal((await world.clientAt(house, ana).get<Topup>(`/topups/${whole.id}`)).body.status, 'credited')
+  assert.equal((await world.clientAt(house, ana).get<CardTopup>(`/topups/${whole.id}`)).body.status, 'credited')
   const pool = new pg.Pool({ connectionString: url.toString(), max: 1 })
   assert.deepEqual(await auditLedger(pool), [])
   await pool.end()

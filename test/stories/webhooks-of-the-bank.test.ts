@@ -6,7 +6,7 @@ import { createHmac } from 'node:crypto'
 import { after, afterEach, before, test } from 'node:test'
 import pg from 'pg'
 import Stripe from 'stripe'
-import type { Topup } from '../../contract/contract.ts'
+import type { CardTopup } from '../../contract/contract.ts'
 import type { Problem } from '../../contract/refusals.ts'
 import { readId } from '../../server/platform/ids.ts'
 import { type CardCompany, type CardWorld, cards, sessionOf, startCardWorld } from '../card-world.ts'
@@ -187,9 +187,9 @@ test('an event that says "paid" about an unpaid session moves nothing', async ()
 })
 
 for (const [name, objectOf] of [
-  ['our id on the object', (topup: Topup) => ({ id: 'cs_other', metadata: { topup_id: topup.id } })],
-  ['our id as the reference', (topup: Topup) => ({ id: 'cs_other', metadata: {}, client_reference_id: topup.id })],
-  ['the session in our directory', (topup: Topup) => ({ id: sessionOf(topup), object: 'checkout.session' })],
+  ['our id on the object', (topup: CardTopup) => ({ id: 'cs_other', metadata: { topup_id: topup.id } })],
+  ['our id as the reference', (topup: CardTopup) => ({ id: 'cs_other', metadata: {}, client_reference_id: topup.id })],
+  ['the session in our directory', (topup: CardTopup) => ({ id: sessionOf(topup), object: 'checkout.session' })],
 ] as const) {
   test(`an event leads to its top-up by ${name}`, async () => {
     const ana = await world.customer()

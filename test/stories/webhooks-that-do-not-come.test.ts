@@ -7,7 +7,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import pg from 'pg'
-import type { StaffEvent, Topup } from '../../contract/contract.ts'
+import type { CardTopup, StaffEvent } from '../../contract/contract.ts'
 import { createEvents } from '../../server/payments/card/events.ts'
 import { signEvent } from '../../server/payments/card/stripe.ts'
 import { wireClock } from '../../server/platform/clock.ts'
@@ -27,14 +27,15 @@ afterEach(() => assert.deepEqual(world.alarms, []))
 
 type Customer = Awaited<ReturnType<CardWorld['customer']>>
 
-async function paid(amount = '10.00'): Promise<{ ana: Customer; topup: Topup }> {
+async function paid(amount = '10.00'): Promise<{ ana: Customer; topup: CardTopup }> {
   const ana = await world.customer()
   const topup = await ana.startsTopup(amount)
   assert.equal(await world.pay(topup, cards.frictionless), 'authorized')
   return { ana, topup }
 }
 
-const credited = (ana: Customer, topup: Topup) => until(async () => (await ana.looksAt(topup)).status === 'credited')
+const credited = (ana: Customer, topup: CardTopup) =>
+  until(async () => (await ana.looksAt(topup)).status === 'credited')
 
 async function query<Row>(text: string, values: unknown[] = []): Promise<Row[]> {
   return (await world.db.database.pool.query(text, values)).rows as Row[]

@@ -4,7 +4,7 @@ import { type BillingSearch, paths } from '../paths.ts'
 import { historyRead, topupsRead } from '../reads.ts'
 import { ReadProblem } from '../shell/Broken.tsx'
 import { Page } from '../shell/Page.tsx'
-import { isOnItsWay } from '../topup/outcome.ts'
+import { isByCard, isOnItsWay } from '../topup/outcome.ts'
 import { TopupOnItsWay } from '../topup/TopupOnItsWay.tsx'
 import { linkClass } from '../ui/Button.tsx'
 import { EdgeText } from '../ui/Edge.tsx'
@@ -74,7 +74,7 @@ export function Billing() {
 /** Top-ups that are not credited yet stand above the statement, which shows transfers only. */
 function OnTheirWay() {
   const topups = useQuery(topupsRead).data?.filter(isOnItsWay) ?? []
-  return topups.map((topup) => <TopupOnItsWay key={topup.id} topup={topup} />)
+  return topups.filter(isByCard).map((topup) => <TopupOnItsWay key={topup.id} topup={topup} />)
 }
 
 function Filters({ search }: { search: BillingSearch }) {

@@ -1,4 +1,4 @@
-import type { Topup } from '../../contract/contract.ts'
+import type { CardTopup } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
 import { EdgeText, Slip } from '../ui/Edge.tsx'
 import { Notice } from '../ui/Notice.tsx'
@@ -10,7 +10,7 @@ import { TellingTrace } from './Returns.tsx'
 const heads = { dispute: 'Dispute at the bank', inquiry: 'Question of the bank', warning: 'Warning of the bank' }
 
 /** What banks have to say against the payment: what happened, what is frozen, what is owed, what may be done. */
-export function Disputes({ topup }: { topup: Topup }) {
+export function Disputes({ topup }: { topup: CardTopup }) {
   const zone = useZone()
   return topup.disputes.map((dispute) => {
     const { tone, says, todo, steps } = disputeWords(dispute, topup.card, (at) => longDay(at, zone))

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { type FormEvent, useId, useState } from 'react'
-import type { Topup, TopupRefund } from '../../contract/contract.ts'
+import type { CardTopup, TopupRefund } from '../../contract/contract.ts'
 import { displayAmount, printAmount, readAmount, subtract, usd } from '../../contract/money.ts'
 import { cardWords, REFUND_DAYS } from '../../contract/receipts.ts'
 import { api } from '../api.ts'
@@ -18,7 +18,7 @@ import { longDay } from '../ui/times.ts'
 import { isZero, refundSteps, type Telling, whyNotReturnable } from './aftermath.ts'
 
 /** What can go back to the card, and what went. */
-export function Returns({ topup }: { topup: Topup }) {
+export function Returns({ topup }: { topup: CardTopup }) {
   const why = whyNotReturnable(topup)
   return (
     <>
@@ -31,7 +31,7 @@ export function Returns({ topup }: { topup: Topup }) {
   )
 }
 
-function Refund({ refund, card }: { refund: TopupRefund; card: Topup['card'] }) {
+function Refund({ refund, card }: { refund: TopupRefund; card: CardTopup['card'] }) {
   const zone = useZone()
   const label = `Refund of ${displayAmount(refund.amount)} to ${cardWords(card)}`
   return (
@@ -77,7 +77,7 @@ export function TellingTrace({ label, steps }: { label: string; steps: Telling[]
   )
 }
 
-function ReturnForm({ topup }: { topup: Topup }) {
+function ReturnForm({ topup }: { topup: CardTopup }) {
   const cache = useQueryClient()
   const available = useQuery(balanceRead).data?.available
   const [typed, type] = useState(topup.returnable)

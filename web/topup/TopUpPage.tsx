@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { type FormEvent, useId, useState } from 'react'
-import type { Balance, Topup } from '../../contract/contract.ts'
+import type { Balance, CardTopup } from '../../contract/contract.ts'
 import { add, displayAmount, printAmount, readAmount, subtract, type Usd, usd } from '../../contract/money.ts'
 import { api, type Refusal } from '../api.ts'
 import { paths } from '../paths.ts'
@@ -78,7 +78,7 @@ export function TopUpPage() {
   const limits = useQuery(siteRead).data?.topup
   const balance = useQuery(balanceRead).data
   const label = useId()
-  const { press, go, forget } = usePress<string, Topup>(api.startTopup, (topup) => {
+  const { press, go, forget } = usePress<string, CardTopup>(api.startTopup, (topup) => {
     if (topup.checkout_url) location.assign(topup.checkout_url)
   })
 

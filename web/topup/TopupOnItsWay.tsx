@@ -1,5 +1,5 @@
 import { Link } from '@tanstack/react-router'
-import type { Topup } from '../../contract/contract.ts'
+import type { CardTopup } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
 import { paths } from '../paths.ts'
 import { linkClass } from '../ui/Button.tsx'
@@ -8,7 +8,7 @@ import { InkFigure } from '../ui/Money.tsx'
 import { TopupTrace } from './TopupTrace.tsx'
 
 /** A top-up that is not credited yet: one line while it waits for the customer, a slip with its trace once the bank said yes. */
-export function TopupOnItsWay({ topup }: { topup: Topup }) {
+export function TopupOnItsWay({ topup }: { topup: CardTopup }) {
   const amount = displayAmount(topup.amount)
   if (topup.status === 'awaiting_payment')
     return (

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import type { Topup } from '../../contract/contract.ts'
+import type { CardTopup } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
 import { api, Refused } from '../api.ts'
 import { paths } from '../paths.ts'
@@ -16,7 +16,7 @@ import { useZone } from '../ui/Time.tsx'
 import { seconds, zoneWords } from '../ui/times.ts'
 import { isContested } from './aftermath.ts'
 import { Disputes } from './Disputes.tsx'
-import { type Next, outcomeOf } from './outcome.ts'
+import { isByCard, type Next, outcomeOf } from './outcome.ts'
 import { Returns } from './Returns.tsx'
 import { TopupTrace } from './TopupTrace.tsx'
 
@@ -50,8 +50,9 @@ export function TopupPage() {
  * `asked`: what the server answered when it was told of the return; it stands in until the top-up itself has been read. `later`: not
  * on the way back from paying, when nobody thinks of getting it back.
  */
-function Topped({ id, asked, later = false }: { id: string; asked?: Topup | undefined; later?: boolean }) {
+function Topped({ id, asked, later = false }: { id: string; asked?: CardTopup | undefined; later?: boolean }) {
   const read = useQuery(topupRead(id))
+  if (read.data && !isByCard(read.data)) return <NotFound />
   const topup = newer(read.data, asked)
   if (!topup) return read.isError ? <ReadFailed error={read.error} again={() => read.refetch()} /> : <Loading />
   return (
@@ -68,14 +69,14 @@ function Topped({ id, asked, later = false }: { id: string; asked?: Topup | unde
 }
 
 /** Of two readings of one top-up the one that is further: a slow answer must not take back what the stream has told. */
-function newer(a: Topup | undefined, b: Topup | undefined): Topup | undefined {
+function newer(a: CardTopup | undefined, b: CardTopup | undefined): CardTopup | undefined {
   if (!a || !b) return a ?? b
-  const rank = (topup: Topup) =>
+  const rank = (topup: CardTopup) =>
     topup.trace.filter((step) => step.state === 'done' || step.state === 'cannot_happen').length
   return rank(b) > rank(a) ? b : a
 }
 
-function What({ topup }: { topup: Topup }) {
+function What({ topup }: { topup: CardTopup }) {
   const zone = useZone()
   const now = useNow()
   const available = useQuery(balanceRead).data?.available ?? null
@@ -94,7 +95,7 @@ function What({ topup }: { topup: Topup }) {
 }
 
 /** What the bank says about it comes before "added". */
-function ReceiptAlone({ topup }: { topup: Topup }) {
+function ReceiptAlone({ topup }: { topup: CardTopup }) {
   return (
     <EdgeText>
       <Link {...paths.receipt(topup.id)} className={linkClass}>
@@ -109,7 +110,7 @@ function TimesIn() {
   return <EdgeText className="pt-24 pb-48 text-note text-quiet">Times in {zoneWords(zone)}</EdgeText>
 }
 
-function NextStep({ next, topup }: { next: Next; topup: Topup }) {
+function NextStep({ next, topup }: { next: Next; topup: CardTopup }) {
   switch (next) {
     case 'none':
       return null

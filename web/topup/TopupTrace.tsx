@@ -1,5 +1,5 @@
 import { cardBrandName } from '../../contract/cards.ts'
-import type { Topup } from '../../contract/contract.ts'
+import type { CardTopup } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
 import { useNow } from '../ui/clock.ts'
 import type { MarkState } from '../ui/Mark.tsx'
@@ -8,10 +8,10 @@ import { Time } from '../ui/Time.tsx'
 import { Trace } from '../ui/Trace.tsx'
 import { isOverdue } from './outcome.ts'
 
-type TraceStep = Topup['trace'][number]
+type TraceStep = CardTopup['trace'][number]
 
 /** Started, bank asked, bank answered, taken, credited; the money stands where it was credited. */
-export function TopupTrace({ topup }: { topup: Topup }) {
+export function TopupTrace({ topup }: { topup: CardTopup }) {
   const overdue = isOverdue(topup, useNow())
   return (
     <Trace
@@ -40,7 +40,7 @@ function markOf(step: TraceStep, overdue: boolean): MarkState {
   }
 }
 
-function wordsOf({ step, state }: TraceStep, topup: Topup): string {
+function wordsOf({ step, state }: TraceStep, topup: CardTopup): string {
   const amount = displayAmount(topup.amount)
   const card = topup.card && ` for ${cardBrandName(topup.card.brand)} ${topup.card.last4}`
   switch (step) {
@@ -97,7 +97,7 @@ function wordsOf({ step, state }: TraceStep, topup: Topup): string {
 }
 
 /** What the bank said to the last attempt, while the payment page is open for another one. */
-function triesAgain(topup: Topup): string | null {
+function triesAgain(topup: CardTopup): string | null {
   if (topup.status !== 'awaiting_payment' || topup.reason === null) return null
   return topup.reason === 'declined'
     ? 'Your bank declined. Another card may work.'

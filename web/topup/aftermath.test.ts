@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Topup, type TopupDispute, type TopupRefund, topupRefundReasons } from '../../contract/contract.ts'
+import { type CardTopup, type TopupDispute, type TopupRefund, topupRefundReasons } from '../../contract/contract.ts'
 import { disputeWords, refundSteps, whyNotReturnable } from './aftermath.ts'
 
 const visa = { brand: 'visa', last4: '3220' }
@@ -103,8 +103,15 @@ test('won, lost, closed: each says what became of the credits', () => {
 })
 
 test('what cannot be returned says why, and is silent where nothing is left to return', () => {
-  const topup = (change: Partial<Topup>) =>
-    ({ status: 'credited', amount: '10.00', returned: '0.00', returnable: '0.00', disputes: [], ...change }) as Topup
+  const topup = (change: Partial<CardTopup>) =>
+    ({
+      status: 'credited',
+      amount: '10.00',
+      returned: '0.00',
+      returnable: '0.00',
+      disputes: [],
+      ...change,
+    }) as CardTopup
   assert.equal(whyNotReturnable(topup({ returnable: '1.00' })), null)
   assert.equal(whyNotReturnable(topup({ returned: '10.00' })), null)
   assert.equal(whyNotReturnable(topup({ status: 'refused' })), null)

@@ -1,5 +1,5 @@
 /** In words: what became of a top-up's money after it was credited. */
-import type { Topup, TopupDispute, TopupRefund } from '../../contract/contract.ts'
+import type { CardTopup, TopupDispute, TopupRefund } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
 import { cardWords, REFUND_DAYS, whyRefundFailed } from '../../contract/receipts.ts'
 import type { MarkState } from '../ui/Mark.tsx'
@@ -13,7 +13,7 @@ export type Telling = { key: string; state: MarkState; text: string; at: string 
 type DayOf = (instant: string) => string
 
 /** A refund to the card: asked for, sent, shown by the bank; or that it failed. */
-export function refundSteps(refund: TopupRefund, card: Topup['card'], dayOf: DayOf): Telling[] {
+export function refundSteps(refund: TopupRefund, card: CardTopup['card'], dayOf: DayOf): Telling[] {
   const amount = displayAmount(refund.amount)
   const to = cardWords(card)
   const asked: Telling = {
@@ -94,7 +94,7 @@ export function refundSteps(refund: TopupRefund, card: Topup['card'], dayOf: Day
 export type DisputeTold = { tone: Tone; says: string; todo: string | null; steps: Telling[] }
 
 /** A dispute, an inquiry or a warning: what happened, what is frozen, what is owed, what may be done. */
-export function disputeWords(dispute: TopupDispute, card: Topup['card'], dayOf: DayOf): DisputeTold {
+export function disputeWords(dispute: TopupDispute, card: CardTopup['card'], dayOf: DayOf): DisputeTold {
   const from = cardWords(card)
   const amount = displayAmount(dispute.amount)
   const over = dispute.status === 'won' || dispute.status === 'lost' || dispute.status === 'closed'
@@ -170,7 +170,7 @@ function waitingWords(dispute: TopupDispute): string {
 }
 
 /** A bank took its money back, for now or for good. */
-export function isContested(topup: Pick<Topup, 'disputes'>): boolean {
+export function isContested(topup: Pick<CardTopup, 'disputes'>): boolean {
   return topup.disputes.some(({ kind, status }) => (isOpen(status) ? kind === 'dispute' : status === 'lost'))
 }
 
@@ -179,7 +179,7 @@ function isOpen(status: TopupDispute['status']): boolean {
 }
 
 /** Why nothing of a credited top-up can be returned now. Null: something can, or all of it went back. */
-export function whyNotReturnable(topup: Topup): string | null {
+export function whyNotReturnable(topup: CardTopup): string | null {
   if (topup.status !== 'credited' || !isZero(topup.returnable) || topup.returned === topup.amount) return null
   if (topup.disputes.some(({ status }) => isOpen(status)))
     return 'While the bank is deciding, nothing of this top-up can be returned.'

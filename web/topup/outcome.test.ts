@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Topup, type TopupReason, topupReasons } from '../../contract/contract.ts'
+import { type CardTopup, type TopupReason, topupReasons } from '../../contract/contract.ts'
 import { outcomeOf } from './outcome.ts'
 
 const answeredAt = '2026-11-22T14:02:09Z'
 const context = { now: Date.parse('2026-11-22T14:02:11Z'), available: '10.00', timeOf: () => '14:02:09' }
 
-function topup(change: Partial<Topup>): Topup {
+function topup(change: Partial<CardTopup>): CardTopup {
   return {
     id: 'top_1',
     method: 'card',
@@ -20,6 +20,7 @@ function topup(change: Partial<Topup>): Topup {
     bank_may_show_pending: false,
     card: null,
     trace: [{ step: 'bank_answered', state: 'done', at: answeredAt }],
+    labels: [],
     returned: '0.00',
     returnable: '0.00',
     disputed: '0.00',

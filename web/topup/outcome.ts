@@ -1,4 +1,4 @@
-import type { Topup, TopupReason } from '../../contract/contract.ts'
+import type { CardTopup, Topup, TopupReason } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
 import type { Tone } from '../ui/tone.ts'
 
@@ -11,7 +11,7 @@ export type Outcome = { tone: Tone; says: string; hint?: string; next: Next }
 /** Longer than this after the bank's yes, the page owns up to it. */
 export const SETTLING_SOON_MS = 10_000
 
-type Told = Pick<Topup, 'status' | 'reason' | 'amount' | 'bank_may_show_pending' | 'checkout_url' | 'trace'>
+type Told = Pick<CardTopup, 'status' | 'reason' | 'amount' | 'bank_may_show_pending' | 'checkout_url' | 'trace'>
 type Context = {
   /** House time in ms. */
   now: number
@@ -111,15 +111,19 @@ function refused(reason: TopupReason | null, amount: string, mayShowPending: boo
 }
 
 /** Paid or to be paid, and not credited yet: stands above the statement, since the statement holds transfers only. */
-export function isOnItsWay(topup: Pick<Topup, 'status'>): boolean {
+export function isByCard(topup: Topup): topup is CardTopup {
+  return topup.method === 'card'
+}
+
+export function isOnItsWay(topup: Pick<CardTopup, 'status'>): boolean {
   return topup.status === 'awaiting_payment' || topup.status === 'confirming'
 }
 
-export function isOverdue(topup: Pick<Topup, 'status' | 'trace'>, now: number): boolean {
+export function isOverdue(topup: Pick<CardTopup, 'status' | 'trace'>, now: number): boolean {
   const answered = bankAnsweredAt(topup)
   return topup.status === 'confirming' && answered !== null && now - Date.parse(answered) > SETTLING_SOON_MS
 }
 
-function bankAnsweredAt(topup: Pick<Topup, 'trace'>): string | null {
+function bankAnsweredAt(topup: Pick<CardTopup, 'trace'>): string | null {
   return topup.trace.find((step) => step.step === 'bank_answered')?.at ?? null
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
-import type { Topup, TopupRefund } from '../../../contract/contract.ts'
+import type { CardTopup, TopupRefund } from '../../../contract/contract.ts'
 import { micros, printAmount, usd } from '../../../contract/money.ts'
 import { type CardWorld, cards, startCardWorld } from '../../../test/card-world.ts'
 import { until } from '../../../test/until.ts'
@@ -57,13 +57,13 @@ async function run(by: CardReconciliation) {
 }
 
 /** What is said of a top-up, or of an id at Stripe. */
-async function said(by: CardReconciliation, about: Topup | string): Promise<Item[]> {
+async function said(by: CardReconciliation, about: CardTopup | string): Promise<Item[]> {
   const topupId = typeof about === 'string' ? null : readId('top', about.id)
   return (await by.items(100)).filter((item) => item.externalId === about || (topupId && item.topupId === topupId))
 }
 const kinds = (items: Item[]) => items.map(({ kind, state }) => `${kind}, ${state}`)
 
-async function credited(amount = '10.00'): Promise<Topup> {
+async function credited(amount = '10.00'): Promise<CardTopup> {
   const ana = await world.customer()
   const topup = await ana.startsTopup(amount)
   await world.pay(topup, cards.confirms, 'complete')
@@ -102,7 +102,7 @@ async function booked(chargeId: string): Promise<BalanceTransaction> {
   })
 }
 
-async function chargeOf(topup: Topup): Promise<string> {
+async function chargeOf(topup: CardTopup): Promise<string> {
   return String((await world.row(topup))['charge_id'])
 }
 
