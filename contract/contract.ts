@@ -444,6 +444,10 @@ export const cryptoPaymentSchema = z
         }),
       )
       .meta({ description: 'What happened to it, oldest first' }),
+    blocks: z.array(z.object({ height: z.number().int(), at: time })).meta({
+      description:
+        'The block it stands in and those above it, up to what is required, as far as they are still kept; empty: in no block',
+    }),
   })
   .meta({ id: 'CryptoPayment' })
 export type CryptoPayment = z.infer<typeof cryptoPaymentSchema>
@@ -468,6 +472,51 @@ export const cryptoTopupSchema = z
   })
   .meta({ id: 'CryptoTopup' })
 export type CryptoTopup = z.infer<typeof cryptoTopupSchema>
+
+/** One coin on one network, as it can be paid with at the moment. */
+export const cryptoOfferSchema = z
+  .object({
+    asset: z.enum(cryptoAssets),
+    title: z.string().meta({ description: 'As people call it, such as `Tether`' }),
+    network: z.string().meta({ description: 'In a word, such as `ethereum`' }),
+    network_title: z.string().meta({ description: 'As wallets and exchanges call it' }),
+    offered: z.boolean().meta({ description: 'False: no top-up can be begun with it now; `detail` says why' }),
+    state: z.enum(['works', 'behind', 'trouble', 'halted', 'not_known']),
+    detail: z.string().meta({ description: 'What was seen of it, and what that means for a payment' }),
+    minimum: money,
+    typical_fee: money
+      .nullable()
+      .meta({ description: 'What the network takes for sending it, roughly; null: not known' }),
+    minutes_to_confirm: z.number().meta({ description: 'How long the confirmations usually take' }),
+    confirmations: z.number().int().meta({ description: 'After so many blocks it is credited' }),
+    do_not_use: z.array(z.string()).meta({ description: 'Networks that carry it, too, and that we do not watch' }),
+  })
+  .meta({ id: 'CryptoOffer' })
+export type CryptoOffer = z.infer<typeof cryptoOfferSchema>
+
+/** What can be paid with besides cards: `GET /api/v1/crypto`. */
+export const cryptoOffersSchema = z
+  .object({
+    assets: z.array(cryptoOfferSchema).meta({ description: 'None: only cards are taken' }),
+    kept: z.string().meta({ description: 'What is kept of a payment, in a sentence' }),
+  })
+  .meta({ id: 'CryptoOffers' })
+export type CryptoOffers = z.infer<typeof cryptoOffersSchema>
+
+/** Where a transaction is that a customer asks for: `GET /api/v1/topups/:id/transaction?txid=`. */
+export const cryptoTransactionSchema = z
+  .object({
+    transaction_id: z.string(),
+    where: z.enum(['seen', 'block', 'other_address', 'not_found']).meta({
+      description:
+        '`seen`: it pays this top-up and waits for a block; `block`: it pays this top-up; `other_address`: it is on this network and does not pay the address of this top-up; `not_found`: this network does not know it',
+    }),
+    height: z.number().int().nullable().meta({ description: 'Of its block' }),
+    confirmations: z.number().int(),
+    failed: z.boolean().meta({ description: 'True: it is in a block and failed there, so it paid nobody' }),
+  })
+  .meta({ id: 'CryptoTransaction' })
+export type CryptoTransaction = z.infer<typeof cryptoTransactionSchema>
 
 export const topupSchema = z.discriminatedUnion('method', [cardTopupSchema, cryptoTopupSchema]).meta({ id: 'Topup' })
 export type Topup = z.infer<typeof topupSchema>
