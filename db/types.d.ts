@@ -187,6 +187,7 @@ export interface CryptoPayments {
   confirmations_required: number;
   credited_at: Timestamp | null;
   first_seen_at: Timestamp;
+  gone_told_at: Timestamp | null;
   height: Int8 | null;
   id: string;
   ordinal: string;

@@ -132,7 +132,7 @@ create table crypto_payments (
   replaced_by text,                                   -- the transaction that spent the same
 
   -- What it is worth: decided at its first block, and kept when it is mined again.
-  parts       jsonb,                                  -- [{units, price, basis: locked | late | surplus | other_asset, value}], money as strings
+  parts       jsonb,                                  -- [{units, price, basis: locked | late | surplus | other_asset, value}]: smallest units, micro-dollars; strings
   value       bigint check (value >= 0),              -- exactly, in micro-dollars, rounded down
   worth       bigint check (worth >= 0 and worth % 10000 = 0),   -- what is credited: rounded up to the cent; 0: dust
   valued_at   timestamptz,
@@ -142,6 +142,7 @@ create table crypto_payments (
   credited_at timestamptz,                            -- of this round
   reversed_at timestamptz,                            -- of this round; null again when it is credited anew
   review      text,                                   -- why a person must look; null: nobody must
+  gone_told_at timestamptz,                           -- its customer was told that it is gone before it was credited
 
   unique (chain, txid, ordinal, asset),
   constraint mined_or_not check (num_nulls(block_hash, height, block_time) in (0, 3)),
