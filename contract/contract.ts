@@ -211,17 +211,19 @@ export const topupRefundReasons = [
   'already_returned',
   'cancelled',
   'our_side',
+  'declined_by_us',
+  'not_confirmed',
   'unknown',
 ] as const
 export type TopupRefundReason = (typeof topupRefundReasons)[number]
 
-/** Money of a top-up on its way back to the card. */
+/** Money of a top-up on its way back: to its card, or to an address that the customer named. */
 export const topupRefundSchema = z
   .object({
     id: z.string().meta({ description: '`ref_…`' }),
     status: z.enum(topupRefundStatuses).meta({
       description:
-        '`requested`: we ask the card company; `pending`: it is on its way; `succeeded`: it was sent; `failed`: it is on the balance again',
+        '`requested`: we ask the card company, or, of crypto, look at it; `pending`: it is on its way (of crypto: agreed to, and sent once `transaction_id` is there); `succeeded`: it was sent; `failed`: it is on the balance again',
     }),
     amount: money,
     origin: z.enum(['you', 'us', 'card_company']).meta({ description: 'Who had it made' }),
@@ -230,6 +232,18 @@ export const topupRefundSchema = z
     expected_by: time.nullable().meta({ description: 'When the bank should have shown it; null when it failed' }),
     reference: z.string().nullable().meta({ description: 'By which the bank finds it; null: not known (yet)' }),
     reason: z.enum(topupRefundReasons).nullable().meta({ description: 'Why it failed' }),
+    asset: z.string().nullable().meta({ description: 'What is sent back, such as `BTC`; null: dollars, to the card' }),
+    network: z.string().nullable().meta({ description: 'Of crypto: as people call it' }),
+    address: z.string().nullable().meta({ description: 'Of crypto: where to' }),
+    asset_amount: z
+      .string()
+      .nullable()
+      .meta({ description: 'Of crypto: how much, by the rate when it is paid; null until then' }),
+    transaction_id: z.string().nullable().meta({ description: 'Of crypto: null until it was sent' }),
+    explorer_url: z.string().nullable(),
+    confirmations: z.int().nullable().meta({ description: 'Of crypto: of the transaction; null until it was sent' }),
+    confirmations_required: z.int().nullable(),
+    note: z.string().nullable().meta({ description: 'What we say about it, where it failed' }),
   })
   .meta({ id: 'TopupRefund' })
 export type TopupRefund = z.infer<typeof topupRefundSchema>
@@ -426,7 +440,9 @@ export const cryptoPaymentSchema = z
         z.object({
           asset_amount: assetAmount,
           rate: money.meta({ description: 'Dollars for one whole coin, with up to six decimals' }),
-          basis: z.enum(['locked', 'late', 'surplus', 'other_asset']),
+          basis: z.enum(['locked', 'late', 'surplus', 'other_asset', 'decided']).meta({
+            description: '`decided`: by a member of staff',
+          }),
           value: money,
         }),
       )

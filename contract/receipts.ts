@@ -84,6 +84,10 @@ export function whyRefundFailed(reason: TopupRefundReason | null): string {
       return 'It was cancelled before it was sent.'
     case 'our_side':
       return 'It failed on our side.'
+    case 'declined_by_us':
+      return 'We could not agree to it.'
+    case 'not_confirmed':
+      return 'The transaction was never confirmed by the network.'
     case 'unknown':
     case null:
       return 'Your bank gave no reason.'

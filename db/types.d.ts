@@ -186,6 +186,7 @@ export interface CryptoPayments {
   coinbase: Generated<boolean>;
   confirmations_required: number;
   credited_at: Timestamp | null;
+  decided_at: Timestamp | null;
   first_seen_at: Timestamp;
   gone_told_at: Timestamp | null;
   height: Int8 | null;
@@ -226,6 +227,96 @@ export interface CryptoRates {
   price: Int8;
   samples: Json;
   sources: number;
+}
+
+export interface CryptoReconciliations {
+  chain: string;
+  ended_at: Timestamp | null;
+  error: string | null;
+  found: Json | null;
+  id: string;
+  seen_at: Generated<Timestamp>;
+  started_at: Generated<Timestamp>;
+  started_by: string;
+  status: Generated<string>;
+}
+
+export interface CryptoRefundPrices {
+  at: Timestamp;
+  height: Int8;
+  member_id: Int8;
+  price: Int8;
+  rate_id: Int8;
+  refund_id: string;
+  seq: number;
+  units: Numeric;
+}
+
+export interface CryptoRefunds {
+  account_id: Int8;
+  address: string;
+  amount: Int8;
+  approved_at: Timestamp | null;
+  approved_by: Int8 | null;
+  asked_at: Timestamp | null;
+  asked_by: Int8 | null;
+  asset: string;
+  block_hash: string | null;
+  captured_at: Timestamp | null;
+  chain: string;
+  confirmations_required: number;
+  ended_at: Timestamp | null;
+  ended_by: Int8 | null;
+  height: Int8 | null;
+  id: string;
+  note: string | null;
+  ordinal: string | null;
+  price_seq: number | null;
+  requested_at: Timestamp;
+  script: Buffer;
+  sent_at: Timestamp | null;
+  sent_by: Int8 | null;
+  status: Generated<string>;
+  succeeded_at: Timestamp | null;
+  topup_id: string;
+  transaction_id: string | null;
+  vanished_at: Timestamp | null;
+}
+
+export interface CryptoReviews {
+  account_id: Int8 | null;
+  address_id: Int8 | null;
+  asked_at: Timestamp | null;
+  asked_by: Int8 | null;
+  asset: string | null;
+  chain: string;
+  contract: string | null;
+  credit: Int8 | null;
+  credit_price: Int8 | null;
+  credit_topup: string | null;
+  decided_at: Timestamp | null;
+  decided_by: Int8 | null;
+  id: string;
+  kind: string;
+  opened_at: Timestamp;
+  opened_by: Int8 | null;
+  ordinal: string;
+  payment_id: string | null;
+  status: Generated<string>;
+  topup_id: string | null;
+  txid: string;
+  units: Numeric | null;
+  why: string | null;
+}
+
+export interface CryptoStaffActions {
+  at: Timestamp;
+  detail: Generated<Json>;
+  id: Generated<Int8>;
+  member_id: Int8 | null;
+  subject: string;
+  what: string;
+  why: string | null;
 }
 
 export interface Directory {
@@ -645,6 +736,11 @@ export interface DB {
   crypto_payments: CryptoPayments;
   crypto_quotes: CryptoQuotes;
   crypto_rates: CryptoRates;
+  crypto_reconciliations: CryptoReconciliations;
+  crypto_refund_prices: CryptoRefundPrices;
+  crypto_refunds: CryptoRefunds;
+  crypto_reviews: CryptoReviews;
+  crypto_staff_actions: CryptoStaffActions;
   directory: Directory;
   disputes: Disputes;
   favourites: Favourites;

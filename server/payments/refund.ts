@@ -82,8 +82,22 @@ export function printRefund(row: RefundRow): TopupRefund {
     expected_by: failed ? null : expectedBy(row.succeededAt ?? row.requestedAt).toISOString(),
     reference: row.reference,
     reason: row.reason,
+    ...TO_A_CARD,
   }
 }
+
+/** What only a refund by a chain has. */
+const TO_A_CARD = {
+  asset: null,
+  network: null,
+  address: null,
+  asset_amount: null,
+  transaction_id: null,
+  explorer_url: null,
+  confirmations: null,
+  confirmations_required: null,
+  note: null,
+} as const
 
 /** Banks take 5 to 10 business days to show a refund: the end of that. Saturdays and Sundays (UTC) do not count; holidays are not known. */
 const BUSINESS_DAYS = 10

@@ -7,7 +7,8 @@ import { MICROS_PER_CENT, micros, type Usd } from '../../contract/money.ts'
 import type { Queryable } from '../platform/db.ts'
 
 /** Sent back or on its way, of the top-up `t` of the query. A refund that failed took nothing. */
-const RETURNED = `coalesce((select sum(r.booked) from topup_refunds r where r.topup_id = t.id and r.status <> 'failed'), 0)`
+const RETURNED = `(coalesce((select sum(r.booked) from topup_refunds r where r.topup_id = t.id and r.status <> 'failed'), 0)
+  + coalesce((select sum(c.amount) from crypto_refunds c where c.topup_id = t.id and c.status not in ('declined', 'failed')), 0))`
 /** What banks took or froze of the top-up `t` of the query. */
 const DISPUTED = `coalesce((select sum(d.covered) from disputes d where d.topup_id = t.id), 0)`
 /** Whether a bank is deciding about the top-up `t` of the query, or took it back: nothing is sent back beside that. */

@@ -266,6 +266,8 @@ async function grant(client: pg.Client): Promise<void> {
       grant insert, update on crypto_keys, crypto_addresses, chain_cursors, crypto_payments to mobilesms_app;
       grant insert, delete on crypto_rates, chain_blocks to mobilesms_app;
       grant insert on crypto_quotes, crypto_payment_events to mobilesms_app; -- what was promised, and what happened, stays
+      grant insert, update on crypto_reviews, crypto_refunds, crypto_reconciliations to mobilesms_app;
+      grant insert on crypto_refund_prices, crypto_staff_actions to mobilesms_app; -- what was offered, and who did what, stays
       grant update on card_lists to mobilesms_app;
       grant update (time_zone, company, tax_id, mail_receipts, mail_sign_ins) on accounts to mobilesms_app; -- opened, with their role, by account_open only
       grant insert on card_attempts to mobilesms_app; -- what was tried stays tried

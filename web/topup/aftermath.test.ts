@@ -16,6 +16,15 @@ const refund = (change: Partial<TopupRefund>): TopupRefund => ({
   expected_by: '2026-12-04T14:00:00Z',
   reference: null,
   reason: null,
+  asset: null,
+  network: null,
+  address: null,
+  asset_amount: null,
+  transaction_id: null,
+  explorer_url: null,
+  confirmations: null,
+  confirmations_required: null,
+  note: null,
   ...change,
 })
 const told = (change: Partial<TopupRefund>) =>
