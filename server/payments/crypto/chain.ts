@@ -59,6 +59,11 @@ export type Chain = {
   tip: () => Promise<Tip>
   /** Which block the node has at this height of its best chain; null: none. Heights may go down. */
   hashAt: (height: number) => Promise<string | null>
+  /**
+   * Whether our other endpoints have this block at this height too, asked before money is credited. `alone`: there is no other one.
+   * `not_known`: none of the others says (away, or not that far yet): wait and ask again. One that has another block there: `disagrees`.
+   */
+  agrees: (height: number, hash: string) => Promise<'agrees' | 'disagrees' | 'alone' | 'not_known'>
   /** A whole block; null: the node does not know it any more. */
   block: (hash: string) => Promise<ReadBlock | null>
   /** What waits to be mined; for display only. May be cut off: what is missing is no statement. */
