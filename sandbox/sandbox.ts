@@ -8,6 +8,7 @@ import { createAdaptorServer } from '@hono/node-server'
 import { Hono } from 'hono'
 import { assets } from './assets.ts'
 import { openBooks } from './books.ts'
+import { openChains } from './chains/chains.ts'
 import type { Clock } from './clock.ts'
 import { openMailbox } from './mail/mail.ts'
 import { mailboxRoutes } from './mail/mailbox.ts'
@@ -78,6 +79,7 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
     autoSeconds: settings.autoSmsSeconds,
     note: log.note,
   })
+  const chains = openChains({ dataDir: settings.dataDir, pageOf: () => undefined, note: log.note })
   const mailbox = openMailbox({ books, clock, note: log.note })
   const desk = openDesk({
     view: () => ({
@@ -97,6 +99,7 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
   app.use('*', onlyOurOwnPages)
   app.route('/assets', assets())
   app.route('/phones', phones.routes)
+  app.route('/chains', chains.routes)
   app.route('/mail', mailboxRoutes({ mailbox, publicUrl: () => settings.publicUrl }))
   app.route('/', desk.routes)
   app.route('/', stripe.routes)
@@ -141,7 +144,7 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
       const idling = setInterval(() => server.closeIdleConnections(), 50)
       const patience = setTimeout(() => server.closeAllConnections(), STOP_MILLISECONDS_MAX)
       desk.stop()
-      await Promise.all([stripe.stop(), phones.stop(), mailbox.stop()])
+      await Promise.all([stripe.stop(), phones.stop(), mailbox.stop(), chains.stop()])
       await closed
       clearInterval(idling)
       clearTimeout(patience)

@@ -19,7 +19,7 @@ export class NodeTrouble extends Error {
 export type Transfer = {
   /** Lower-case hexadecimal; of EVM with 0x. */
   txid: string
-  /** Unique within the transaction and the same when it is mined again: the output's number, the log's place in its own receipt (`log:1`), the path of a call (`call:0/2`). */
+  /** Unique within the transaction and the same when it is mined again: the output's number; of EVM the transaction itself (`tx`), the path of a call inside it (`call:0/2`), the log's place in its own receipt (`log:1`). */
   ordinal: string
   asset: CryptoAsset
   /** Of UTXO the output's script; of EVM the 20 bytes of the address. Lower-case hexadecimal without 0x. */
@@ -49,7 +49,16 @@ export type Tip = { hash: string; height: number }
 export type Found =
   | { where: 'nowhere' }
   | { where: 'pool'; transfers: readonly Transfer[] }
-  | { where: 'block'; hash: string; height: number; failed: boolean; transfers: readonly Transfer[] }
+  | {
+      where: 'block'
+      hash: string
+      height: number
+      /** The network took back what it did: it pays nobody. */
+      failed: boolean
+      transfers: readonly Transfer[]
+      /** Of EVM: tokens that we do not take, as their contracts tell it, which need not be true. For people to look at, never to credit. */
+      unknown?: readonly { contract: string; script: string; units: bigint }[]
+    }
 
 export type Chain = {
   name: string
