@@ -281,6 +281,32 @@ export function createEvmChain(settings: EvmSettings): EvmChain {
     return { hash, height }
   }
 
+  async function hashAt(node: Node, height: number): Promise<string | null> {
+    const answer = await asked(node, 'eth_getBlockByNumber', [`0x${height.toString(16)}`, false])
+    if (answer === null) return null
+    const { hash, number } = record(node, answer)
+    if (heightOf(node, number) !== height) throw broken(node, `answered another block than number ${height}`)
+    return hashOf(node, hash)
+  }
+
+  /** Whoever told us of the block says yes to himself, so it takes two. */
+  async function agrees(height: number, hash: string): Promise<'agrees' | 'disagrees' | 'alone' | 'not_known'> {
+    if (rpc.nodes.length < 2) return 'alone'
+    const said = await Promise.all(
+      rpc.nodes.map(async (node) => {
+        try {
+          await isOurs(node)
+          return await hashAt(node, height)
+        } catch (error) {
+          if (error instanceof NodeTrouble) return null
+          throw error
+        }
+      }),
+    )
+    if (said.some((one) => one !== null && one !== hash)) return 'disagrees'
+    return said.filter((one) => one === hash).length > 1 ? 'agrees' : 'not_known'
+  }
+
   async function balances(node: Node, asset: Asset, scripts: readonly string[]): Promise<bigint[]> {
     // All at one moment, however many batches it takes.
     const { hash } = await newest(node)
@@ -331,14 +357,8 @@ export function createEvmChain(settings: EvmSettings): EvmChain {
     name: network.name,
     identity: () => rpc.ask(chainId),
     tip: () => rpc.ask(tip),
-    hashAt: (height) =>
-      rpc.ask(async (node) => {
-        const answer = await asked(node, 'eth_getBlockByNumber', [`0x${height.toString(16)}`, false])
-        if (answer === null) return null
-        const { hash, number } = record(node, answer)
-        if (heightOf(node, number) !== height) throw broken(node, `answered another block than number ${height}`)
-        return hashOf(node, hash)
-      }),
+    hashAt: (height) => rpc.ask((node) => hashAt(node, height)),
+    agrees,
     block: (hash) => rpc.ask((node) => block(node, hash)),
     pool: () => rpc.ask(pool),
     find: async (txid) => (/^0x[0-9a-f]{64}$/.test(txid) ? rpc.ask((node) => find(node, txid)) : { where: 'nowhere' }),
