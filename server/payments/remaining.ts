@@ -18,14 +18,17 @@ const BEFORE_A_BANK = `(exists (select from disputes d where d.topup_id = t.id a
 /** What warnings of fraud keep of what is left of the top-up `t` of the query. */
 const KEPT = `coalesce((select sum(w.frozen) from fraud_warnings w where w.topup_id = t.id), 0)`
 
-const LEFT = `case when t.status = 'credited' then greatest(0, t.amount - ${RETURNED} - ${DISPUTED}) else 0 end`
+const LEFT = `greatest(0, t.credited - ${RETURNED} - ${DISPUTED})`
 
-/** Who decides about money of this top-up that goes back is alone until his transaction ends. Lock it before the ledger's account. */
+/**
+ * Who decides about money of this top-up, that comes or goes back, is alone until his transaction ends. Lock it before the ledger's
+ * account. It leaves the key alone, so that a payment of it can be written down meanwhile.
+ */
 export async function lockTopup(tx: pg.PoolClient, topupId: string): Promise<void> {
-  await tx.query('select from topups where id = $1 for update', [topupId])
+  await tx.query('select from topups where id = $1 for no key update', [topupId])
 }
 
-/** Amount credited, less what was sent back or is on its way, less what banks took or froze. Never below zero. */
+/** What it credited, less what was sent back or is on its way, less what banks took or froze. Never below zero. */
 export async function remainingOf(tx: Queryable, topupId: string): Promise<Usd> {
   const { rows } = await tx.query<{ left: string }>(`select ${LEFT} as left from topups t where t.id = $1`, [topupId])
   return micros(rows[0]?.left ?? 0n)
@@ -45,8 +48,8 @@ export async function uncoveredTopups(db: Queryable, topupsMax: number): Promise
 }
 
 /**
- * How the money of a top-up stands. `amount` = what is left + `returned` + `disputed`, while it is credited. `kept`: of what is left,
- * frozen by warnings.
+ * How the money of a top-up stands. What it credited = what is left + `returned` + `disputed`, unless more of it went back than a chain
+ * left of it. `kept`: of what is left, frozen by warnings.
  */
 export type Standing = { id: string; left: Usd; kept: Usd; returned: Usd; disputed: Usd; beforeABank: boolean }
 
@@ -64,7 +67,7 @@ export async function standingsOf(db: Queryable, accountId: bigint, oldestId: st
        from topups t
       where t.account_id = $1
         and t.id >= $2
-        and t.status = 'credited'
+        and t.credited > 0
       order by t.id desc`,
     [accountId, oldestId],
   )

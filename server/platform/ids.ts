@@ -60,7 +60,7 @@ export function hashOfToken(token: string): Buffer {
 }
 
 /** What an id is of; it stands before the id wherever one is printed, so that logs explain themselves. */
-export type IdPrefix = 'ord' | 'msg' | 'top' | 'trf' | 'ref' | 'dsp' | 'req' | 'key' | 'ses' | 'rec' | 'rev'
+export type IdPrefix = 'ord' | 'msg' | 'top' | 'trf' | 'ref' | 'dsp' | 'req' | 'key' | 'ses' | 'rec' | 'rev' | 'pay'
 
 /** `ord_` and the 32 hexadecimal digits of the id. */
 export function printId(prefix: IdPrefix, id: string): string {

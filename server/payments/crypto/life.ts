@@ -45,6 +45,8 @@ export type Payment = {
   reversedAt: Date | null
   review: string | null
   goneToldAt: Date | null
+  /** A member of staff has decided what it is worth, and that it is credited. */
+  decidedAt: Date | null
 }
 
 /** A payment whose block was taken back is given up when the branch has grown by so many blocks without it. Source: crypto.md, case 4. */
@@ -142,7 +144,7 @@ export function requiredOf(payment: Pick<Payment, 'chain' | 'coinbase' | 'confir
 export const PAYMENT_COLUMNS = `
   p.id, p.chain, p.txid, p.ordinal, p.asset, p.address_id, p.account_id, p.topup_id, p.units, p.coinbase, p.confirmations_required,
   p.first_seen_at, p.pooled, p.block_hash, p.height, p.block_time, p.unmined_at_height, p.replaced_by, p.parts, p.value, p.worth,
-  p.round, p.credited_at, p.reversed_at, p.review, p.gone_told_at`
+  p.round, p.credited_at, p.reversed_at, p.review, p.gone_told_at, p.decided_at`
 
 type Columns = Omit<Row<'crypto_payments'>, 'spends' | 'valued_at'>
 /** The parts as they are stored: micro-dollars and smallest units, as strings. */
@@ -183,6 +185,7 @@ export function readPayment(row: Columns): Payment {
     reversedAt: row.reversed_at,
     review: row.review,
     goneToldAt: row.gone_told_at,
+    decidedAt: row.decided_at,
   }
 }
 

@@ -10,7 +10,8 @@
  */
 import { MICROS_PER_CENT, micros, type Usd, usd } from '../../../contract/money.ts'
 
-export type Basis = 'locked' | 'late' | 'surplus' | 'other_asset'
+/** `decided`: by a member of staff, where no rule could. */
+export type Basis = 'locked' | 'late' | 'surplus' | 'other_asset' | 'decided'
 
 /** So many of the payment's smallest units, at so much for one whole coin. `value` is rounded down to the micro-dollar. */
 export type Part = { units: bigint; price: Usd; basis: Basis; value: Usd }
@@ -65,7 +66,7 @@ export function lockedUnitsOf(
  * `price`: of the payment's asset at its block; null: not known, and then nothing is guessed (null) unless it is not needed.
  * `decimals` and `floorUnits` are the asset's.
  */
-export function valueOf(
+export function valuePayment(
   payment: { asset: string; units: bigint; inTime: boolean },
   of: { quote: Quoted; lockedBefore: bigint; price: Usd | null; decimals: number; floorUnits: bigint },
 ): Valued | null {
