@@ -125,6 +125,7 @@ export interface ChainBlocks {
 }
 
 export interface ChainCursors {
+  agreed_height: Int8 | null;
   block_time: Timestamp;
   caught_up_at: Timestamp | null;
   chain: string;
@@ -134,6 +135,7 @@ export interface ChainCursors {
   identity: string;
   looked_at: Timestamp;
   node_height: Int8;
+  resumptions: Generated<Json>;
   trouble: string | null;
   trouble_detail: string | null;
   trouble_since: Timestamp | null;
@@ -195,6 +197,7 @@ export interface CryptoPayments {
   parts: Json | null;
   pooled: boolean;
   replaced_by: string | null;
+  replaced_height: Int8 | null;
   reversed_at: Timestamp | null;
   review: string | null;
   round: Generated<number>;

@@ -92,6 +92,8 @@ create table chain_cursors (
   trouble_since timestamptz,                          -- wire time
   trouble_detail text,
   halted      text,                                   -- nothing is read any more until a person has looked: why
+  agreed_height bigint,                               -- up to here a second node has the same blocks, and nothing above is credited; null: there is no second one
+  resumptions jsonb not null default '[]',            -- who let it go on after it was halted, when, and why; only added to
   constraint trouble_at_a_time check ((trouble is null) = (trouble_since is null))
 );
 
@@ -130,6 +132,7 @@ create table crypto_payments (
   block_time  timestamptz,                            -- house time
   unmined_at_height bigint,                           -- when its block was taken back: how high the branch was from which it vanished
   replaced_by text,                                   -- the transaction that spent the same
+  replaced_height bigint,                             -- in which block that one stands; null: in none, so nothing is decided yet
 
   -- What it is worth: decided at its first block, and kept when it is mined again.
   parts       jsonb,                                  -- [{units, price, basis: locked | late | surplus | other_asset, value}]: smallest units, micro-dollars; strings
@@ -146,6 +149,8 @@ create table crypto_payments (
 
   unique (chain, txid, ordinal, asset),
   constraint mined_or_not check (num_nulls(block_hash, height, block_time) in (0, 3)),
+  constraint mined_or_waiting check (height is null or (not pooled and num_nulls(unmined_at_height, replaced_by) = 2)),
+  constraint replaced_by_a_transaction check (replaced_height is null or replaced_by is not null),
   constraint valued_whole check (num_nulls(parts, value, worth, valued_at) in (0, 4)),
   constraint credited_what_is_worth check (credited_at is null or (round > 0 and worth > 0 and account_id is not null and topup_id is not null)),
   constraint reversed_what_was_credited check (reversed_at is null or credited_at is not null),
