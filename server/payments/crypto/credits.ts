@@ -93,11 +93,11 @@ export function createCredits(parts: {
           and case when p.height is not null
                    then p.worth is null
                      or (p.worth > 0 and (p.credited_at is null or p.reversed_at is not null)
-                         and p.height + p.confirmations_required - 1 <= c.height
+                         and p.height + p.confirmations_required - 1 <= least(c.height, c.agreed_height)
                          and (p.review is null or p.review <> all ($4)))
                    else ((p.credited_at is not null and p.reversed_at is null)
                          or (p.credited_at is null and p.gone_told_at is null and p.worth > 0 and p.unmined_at_height is not null))
-                    and (p.replaced_by is not null or p.unmined_at_height + $5 <= c.height) end
+                    and (p.replaced_height is not null or p.unmined_at_height + $5 <= c.height) end
         order by p.height nulls first, p.id
         limit $3`,
       [chain, tried, PER_QUERY_MAX, HOLDING_REVIEWS, GIVEN_UP_AFTER_BLOCKS],
@@ -134,7 +134,7 @@ export function createCredits(parts: {
         [paymentId],
       )
       const payment = readPayment(locked[0])
-      const due = dueOf(payment, await tipOf(tx, payment.chain))
+      const due = dueOf(payment, await tipOf(tx, payment.chain), await agreedOf(tx, payment.chain))
       if (due === null || !(await carryOut[due](tx, payment))) return null
       return { due, payment }
     })
@@ -249,7 +249,7 @@ export function createCredits(parts: {
   }
 
   async function reverse(tx: pg.PoolClient, payment: Payment): Promise<boolean> {
-    const why = payment.replacedBy !== null ? 'conflict_after_credit' : 'gone_after_credit'
+    const why = payment.replacedHeight !== null ? 'conflict_after_credit' : 'gone_after_credit'
     const { rows } = await tx.query<{ at: Date }>(
       'update crypto_payments set reversed_at = house_now(), review = $2 where id = $1 returning reversed_at as at',
       [payment.id, why],
@@ -270,9 +270,7 @@ export function createCredits(parts: {
   async function move(
     tx: pg.PoolClient,
     payment: Payment,
-    by:
-      | { id: string; kind: 'credit'; code: 'topup_crypto' }
-      | { id: string; kind: 'clawback_debit'; code: 'reversal' },
+    by: { id: string; kind: 'credit'; code: 'topup_crypto' } | { id: string; kind: 'clawback_debit'; code: 'reversal' },
   ): Promise<void> {
     const [outcome] = await ledger.apply(tx, [
       {
@@ -283,7 +281,8 @@ export function createCredits(parts: {
         reference: payment.topupId!,
       },
     ])
-    if (!outcome!.done) throw new Error(`The ledger refuses the ${by.kind} of payment ${payment.id}: ${outcome!.result}`)
+    if (!outcome!.done)
+      throw new Error(`The ledger refuses the ${by.kind} of payment ${payment.id}: ${outcome!.result}`)
   }
 
   /** What was added to come to a whole cent was not received: it is the house's own. */
@@ -419,4 +418,13 @@ async function note(tx: Queryable, payment: Payment, what: string, detail: Recor
 export async function tipOf(db: Queryable, chain: ChainName): Promise<number | null> {
   const { rows } = await db.query<{ height: string }>('select height from chain_cursors where chain = $1', [chain])
   return rows[0] ? Number(rows[0].height) : null
+}
+
+/** Up to where a second node has the same blocks; null: there is no second one. */
+async function agreedOf(db: Queryable, chain: ChainName): Promise<number | null> {
+  const { rows } = await db.query<{ agreed_height: string | null }>(
+    'select agreed_height from chain_cursors where chain = $1',
+    [chain],
+  )
+  return rows[0]?.agreed_height ? Number(rows[0].agreed_height) : null
 }

@@ -37,6 +37,8 @@ export type Payment = {
   blockTime: Date | null
   unminedAtHeight: number | null
   replacedBy: string | null
+  /** The block of that transaction; null: it only waits in the pool, so nothing is decided by it. */
+  replacedHeight: number | null
   parts: Part[] | null
   value: Usd | null
   worth: Usd | null
@@ -65,6 +67,7 @@ type Standing = Pick<
   | 'height'
   | 'unminedAtHeight'
   | 'replacedBy'
+  | 'replacedHeight'
   | 'worth'
   | 'creditedAt'
   | 'reversedAt'
@@ -95,8 +98,8 @@ export type Due =
   /** It was on its way, and is gone for good, as far as one can tell: its customer hears of it. */
   | 'tell_gone'
 
-/** What is to be done about it now; null: nothing. */
-export function dueOf(payment: Standing, tip: number | null): Due | null {
+/** What is to be done about it now; null: nothing. `agreed`: up to where a second node has the same blocks; null: there is no second one. */
+export function dueOf(payment: Standing, tip: number | null, agreed: number | null = null): Due | null {
   if (payment.accountId === null) return null
   if (payment.height === null) {
     if (!isGone(payment, tip)) return null
@@ -106,12 +109,14 @@ export function dueOf(payment: Standing, tip: number | null): Due | null {
   }
   if (payment.worth === null) return 'value'
   if (isCredited(payment) || isHeld(payment) || payment.worth === 0n) return null
-  return confirmationsOf(payment, tip) >= requiredOf(payment) ? 'credit' : null
+  // What one node says alone is shown, and not credited.
+  const creditTip = tip !== null && agreed !== null ? Math.min(tip, agreed) : tip
+  return confirmationsOf(payment, creditTip) >= requiredOf(payment) ? 'credit' : null
 }
 
-/** Another transaction excludes it, or it is gone for longer than a reorganisation usually takes to bring it back. */
-function isGone(payment: Pick<Standing, 'replacedBy' | 'unminedAtHeight'>, tip: number | null): boolean {
-  return payment.replacedBy !== null || isGivenUp(payment, tip)
+/** Another transaction in a block excludes it, or it is gone for longer than a reorganisation usually takes to bring it back. */
+function isGone(payment: Pick<Standing, 'replacedHeight' | 'unminedAtHeight'>, tip: number | null): boolean {
+  return payment.replacedHeight !== null || isGivenUp(payment, tip)
 }
 
 function isGivenUp(payment: Pick<Standing, 'unminedAtHeight'>, tip: number | null): boolean {
@@ -143,8 +148,8 @@ export function requiredOf(payment: Pick<Payment, 'chain' | 'coinbase' | 'confir
 /** Reads rows of `crypto_payments p`; add `from …`. */
 export const PAYMENT_COLUMNS = `
   p.id, p.chain, p.txid, p.ordinal, p.asset, p.address_id, p.account_id, p.topup_id, p.units, p.coinbase, p.confirmations_required,
-  p.first_seen_at, p.pooled, p.block_hash, p.height, p.block_time, p.unmined_at_height, p.replaced_by, p.parts, p.value, p.worth,
-  p.round, p.credited_at, p.reversed_at, p.review, p.gone_told_at, p.decided_at`
+  p.first_seen_at, p.pooled, p.block_hash, p.height, p.block_time, p.unmined_at_height, p.replaced_by, p.replaced_height,
+  p.parts, p.value, p.worth, p.round, p.credited_at, p.reversed_at, p.review, p.gone_told_at, p.decided_at`
 
 type Columns = Omit<Row<'crypto_payments'>, 'spends' | 'valued_at'>
 /** The parts as they are stored: micro-dollars and smallest units, as strings. */
@@ -171,6 +176,7 @@ export function readPayment(row: Columns): Payment {
     blockTime: row.block_time,
     unminedAtHeight: row.unmined_at_height === null ? null : Number(row.unmined_at_height),
     replacedBy: row.replaced_by,
+    replacedHeight: row.replaced_height === null ? null : Number(row.replaced_height),
     parts:
       parts?.map((part) => ({
         units: BigInt(part.units),
