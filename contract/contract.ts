@@ -833,6 +833,183 @@ export const reconciliationSchema = z
   .meta({ id: 'Reconciliation' })
 export type Reconciliation = z.infer<typeof reconciliationSchema>
 
+/** What a member of staff did, with why; null: the house by itself. */
+const staffAction = z.object({ at: time, by: z.string().nullable(), what: z.string(), why: z.string().nullable() })
+const bySomebody = { by: z.string().nullable(), at: time.nullable() }
+
+export const reviewId = z.string().meta({ description: 'What needs a look: rev_ and 32 hexadecimal digits' })
+export const cryptoReviewStatuses = ['open', 'credit_asked', 'credited', 'left', 'recovered', 'settled'] as const
+export const cryptoReviewActions = ['credit', 'leave', 'recover'] as const
+
+/** A payment on a chain that a person has to look at. */
+export const staffCryptoItemSchema = z
+  .object({
+    id: reviewId,
+    kind: z.string().meta({
+      description:
+        'unknown_token, other_network, below_minimum, conflict_after_credit, unused_address, account_closed, account_suspended, or another word of the follower',
+    }),
+    status: z.enum(cryptoReviewStatuses).meta({
+      description:
+        '`credit_asked`: a second person must agree; `left`: nothing is to be done; `recovered`: we have the coins; `settled`: it became right by itself',
+    }),
+    what: z.string(),
+    to_do: z.string(),
+    network: z.string(),
+    asset: z.string().nullable().meta({ description: 'Null: none that we take' }),
+    asset_amount: z.string().nullable(),
+    contract: z.string().nullable().meta({ description: 'Of a token that we do not take' }),
+    transaction_id: z.string(),
+    explorer_url: z.string().nullable(),
+    address: z.string().nullable().meta({ description: 'The address of ours that it paid' }),
+    username: z.string().nullable(),
+    topup_id: topupId.nullable(),
+    state: z.string().nullable().meta({ description: 'How the payment stands; null: it is not followed' }),
+    confirmations: z.int().nullable(),
+    confirmations_required: z.int().nullable(),
+    height: z.int().nullable().meta({ description: 'Of its block; null: it is in none' }),
+    value: money.nullable().meta({ description: 'By the rate of its first block; null: not valued' }),
+    credit: money.nullable().meta({ description: 'What is, or is to be, credited by decision' }),
+    may: z.array(z.enum(cryptoReviewActions)).meta({ description: 'What can be decided now' }),
+    second_person_above: money,
+    opened_at: time,
+    opened_by: z.string().nullable(),
+    asked: z.object(bySomebody).nullable().meta({ description: 'Who asked to credit it, where two must agree' }),
+    decided: z.object(bySomebody).nullable(),
+    why: z.string().nullable(),
+    history: z.array(staffAction).meta({ description: 'Who did what, oldest first' }),
+  })
+  .meta({ id: 'StaffCryptoItem' })
+export type StaffCryptoItem = z.infer<typeof staffCryptoItemSchema>
+
+/** What a transaction pays to addresses of ours. */
+export const staffCryptoLookupSchema = z
+  .object({
+    where: z.enum(['pool', 'block', 'nowhere', 'other_network']).meta({
+      description: '`other_network`: not ours to ask; it stands as staff told it',
+    }),
+    detail: z.string().meta({ description: 'The same in a sentence' }),
+    height: z.int().nullable(),
+    failed: z.boolean().meta({ description: 'It is in a block and failed there, so it paid nobody' }),
+    pays: z.array(
+      z.object({
+        address: z.string(),
+        asset: z.string().nullable(),
+        contract: z.string().nullable(),
+        asset_amount: z.string().nullable(),
+        username: z.string().nullable(),
+        topup_id: topupId.nullable(),
+        followed: z.boolean().meta({ description: 'It is among the payments, and credited by the rules' }),
+      }),
+    ),
+    items: z.array(staffCryptoItemSchema).meta({ description: 'Which need a look, opened now or before' }),
+  })
+  .meta({ id: 'StaffCryptoLookup' })
+export type StaffCryptoLookup = z.infer<typeof staffCryptoLookupSchema>
+
+export const cryptoRefundStates = ['requested', 'approved', 'sent', 'succeeded', 'declined', 'failed'] as const
+export const cryptoRefundActions = ['approve', 'price', 'paid', 'decline'] as const
+
+/** Money of a top-up that goes back by a chain, as staff see it. */
+export const staffCryptoRefundSchema = z
+  .object({
+    id: topupRefundId,
+    status: z.enum(cryptoRefundStates),
+    amount: money.meta({ description: 'Held, and taken from the credits when the transaction is confirmed' }),
+    asset: z.string(),
+    network: z.string(),
+    address: z.string(),
+    username: z.string().nullable(),
+    topup_id: topupId,
+    requested_at: time,
+    second_person: z.boolean().meta({ description: 'Two people must approve it' }),
+    asked: z.object(bySomebody).nullable().meta({ description: 'The first of two who approve' }),
+    approved: z.object(bySomebody).nullable(),
+    price: z
+      .object({ asset_amount: z.string(), rate: money, at: time, uri: z.string(), by: z.string().nullable() })
+      .nullable()
+      .meta({ description: 'What is to be paid, by the rate when it was asked for last; null: not asked for yet' }),
+    transaction_id: z.string().nullable(),
+    explorer_url: z.string().nullable(),
+    sent: z.object(bySomebody).nullable(),
+    confirmations: z.int(),
+    confirmations_required: z.int(),
+    vanished_at: time.nullable().meta({ description: 'Since when the network knows nothing of the transaction' }),
+    ended_at: time.nullable(),
+    note: z.string().nullable().meta({ description: 'Why it was declined, as the customer was told' }),
+    may: z.array(z.enum(cryptoRefundActions)),
+    history: z.array(staffAction),
+  })
+  .meta({ id: 'StaffCryptoRefund' })
+export type StaffCryptoRefund = z.infer<typeof staffCryptoRefundSchema>
+
+/** Whether the chains and our books agree. */
+export const cryptoDifferenceKinds = [
+  'payment_missing',
+  'payment_not_there',
+  'payment_differs',
+  'credit_missing',
+  'credit_without_payment',
+  'review_open',
+  'surplus',
+  'ledger_differs',
+  'refund_not_there',
+  'not_compared',
+] as const
+export const cryptoDifferenceSchema = z
+  .object({
+    key: z.string().meta({ description: 'The same difference has the same key in every run' }),
+    kind: z.enum(cryptoDifferenceKinds),
+    state: z.enum(['waiting', 'open']).meta({ description: 'waiting: it may still become right by itself' }),
+    what: z.string(),
+    to_do: z.string(),
+    username: z.string().nullable(),
+    topup_id: topupId.nullable(),
+    transaction_id: z.string().nullable(),
+    since: time,
+  })
+  .meta({ id: 'CryptoDifference' })
+export type CryptoDifference = z.infer<typeof cryptoDifferenceSchema>
+
+const units = z.string()
+export const cryptoReconciliationRunSchema = z
+  .object({
+    id: z.string().meta({ description: '`rec_…`' }),
+    chain: z.string(),
+    network: z.string(),
+    started_by: z.enum(['schedule', 'staff', 'command']),
+    status: z.enum(['running', 'clean', 'open', 'failed']),
+    height: z.int().nullable().meta({ description: 'At which block it was compared' }),
+    blocks: z.int().meta({ description: 'Read anew' }),
+    addresses: z.int().meta({ description: 'Whose balance was asked' }),
+    addresses_in_all: z.int(),
+    sums: z
+      .array(
+        z.object({
+          asset: z.string(),
+          received: units.meta({ description: 'By our own scan, in blocks that stand' }),
+          on_addresses: units.meta({ description: 'By the node' }),
+          moved_on: units.meta({ description: 'Received, and not on the addresses any more: we have moved it on' }),
+          credited: money,
+          not_credited: units.meta({ description: 'Received, and rightly not credited: dust, or left by decision' }),
+          sent_back: money,
+        }),
+      )
+      .meta({ description: 'One for each coin; none while it runs' }),
+    items: z.array(cryptoDifferenceSchema).meta({ description: 'What does not fit; 200 at most' }),
+    open: z.int(),
+    error: z.string().nullable(),
+    started_at: time,
+    ended_at: time.nullable(),
+  })
+  .meta({ id: 'CryptoReconciliationRun' })
+export type CryptoReconciliationRun = z.infer<typeof cryptoReconciliationRunSchema>
+
+export const cryptoReconciliationSchema = z
+  .object({ runs: z.array(cryptoReconciliationRunSchema).meta({ description: 'The last 20, newest first' }) })
+  .meta({ id: 'CryptoReconciliation' })
+export type CryptoReconciliation = z.infer<typeof cryptoReconciliationSchema>
+
 /** Whether new card payments are begun at all, for staff. */
 export const staffCardsSchema = z
   .object({
