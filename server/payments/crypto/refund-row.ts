@@ -81,7 +81,7 @@ export function readCryptoRefundRow(row: any): CryptoRefundRow {
 export async function cryptoRefundsOf(
   db: Queryable,
   topupIds: readonly string[],
-  explorerOf: (chain: string) => string | null,
+  explorers: ReadonlyMap<string, string | null>,
 ): Promise<Map<string, TopupRefund[]>> {
   const { rows } = await db.query(
     `select ${CRYPTO_REFUND_COLUMNS}, c.height as tip
@@ -96,7 +96,10 @@ export async function cryptoRefundsOf(
     const refund = readCryptoRefundRow(row)
     const tip = row.tip === null ? null : Number(row.tip)
     const before = told.get(refund.topupId) ?? []
-    told.set(refund.topupId, [...before, printCryptoRefund(refund, { tip, explorer: explorerOf(refund.chain) })])
+    told.set(refund.topupId, [
+      ...before,
+      printCryptoRefund(refund, { tip, explorer: explorers.get(refund.chain) ?? null }),
+    ])
   }
   return told
 }

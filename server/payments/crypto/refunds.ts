@@ -73,7 +73,8 @@ export function createCryptoRefunds(settings: {
   /** What an address that somebody typed stands for; null: no address of this family's network. */
   readAddress: (family: Family, text: string) => { address: string; script: Uint8Array } | null
   letters: CryptoRefundLetters
-  explorerOf: (chain: string) => string | null
+  /** By chain, the address of a page about a transaction, with `{txid}`. */
+  explorers: ReadonlyMap<string, string | null>
   /** More than this needs two people. */
   secondPersonAbove: Usd
 }) {
@@ -551,7 +552,7 @@ export function createCryptoRefunds(settings: {
     )
     return printCryptoRefund(row, {
       tip: rows[0] ? Number(rows[0].height) : null,
-      explorer: settings.explorerOf(row.chain),
+      explorer: settings.explorers.get(row.chain) ?? null,
     })
   }
 

@@ -16,9 +16,11 @@ import { CRYPTO_REFUND_COLUMNS, type CryptoRefundRow, explorerUrl, readCryptoRef
 import { mayPay } from './refunds.ts'
 import { actionsFor, type LookedUp } from './reviews.ts'
 import { actionsOf, type ToldAction } from './staff-actions.ts'
+import { uriOf } from './topup.ts'
 
 export type StaffCryptoPage = { status: string | null; limit: number; before: string | null }
-export type ToldBy = { explorerOf: (chain: string) => string | null; secondPersonAbove: Usd }
+/** `explorers`: by chain, the address of a page about a transaction, with `{txid}`. */
+export type ToldBy = { explorers: ReadonlyMap<string, string | null>; secondPersonAbove: Usd }
 
 const time = (at: Date | null) => at?.toISOString() ?? null
 const titleOf = (chain: string) => networks.find(({ name }) => name === chain)?.title ?? chain
@@ -70,7 +72,7 @@ export async function readItems(db: Queryable, ids: readonly string[], by: ToldB
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a row of ITEM
-function tellItem(row: any, history: ToldAction[], { explorerOf, secondPersonAbove }: ToldBy): StaffCryptoItem {
+function tellItem(row: any, history: ToldAction[], { explorers, secondPersonAbove }: ToldBy): StaffCryptoItem {
   const payment = row.payment_id === null ? null : readPayment(row)
   const tip = row.tip === null ? null : Number(row.tip)
   const asset = row.review_asset as CryptoAsset | null
@@ -90,7 +92,7 @@ function tellItem(row: any, history: ToldAction[], { explorerOf, secondPersonAbo
     asset_amount: amount,
     contract: row.contract,
     transaction_id: row.review_txid,
-    explorer_url: explorerUrl(explorerOf(row.review_chain), row.review_txid),
+    explorer_url: explorerUrl(explorers.get(row.review_chain) ?? null, row.review_txid),
     address: row.address,
     username: row.username,
     topup_id: row.review_topup === null ? null : printId('top', row.review_topup),
@@ -271,7 +273,7 @@ export async function readRefund(db: Queryable, id: string, by: ToldBy): Promise
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a row of REFUND
-function tellRefund(row: any, history: ToldAction[], { explorerOf, secondPersonAbove }: ToldBy): StaffCryptoRefund {
+function tellRefund(row: any, history: ToldAction[], { explorers, secondPersonAbove }: ToldBy): StaffCryptoRefund {
   const refund = readCryptoRefundRow(row)
   const { decimals } = assetOf(refund.asset)
   const tip = row.tip === null ? null : Number(row.tip)
@@ -296,11 +298,11 @@ function tellRefund(row: any, history: ToldAction[], { explorerOf, secondPersonA
             asset_amount: lastUnits,
             rate: printAmount(micros(row.price)),
             at: row.priced_at.toISOString(),
-            uri: uriOf(refund, lastUnits),
+            uri: uriOf(assetOf(refund.asset), refund.address, BigInt(row.last_units)),
             by: row.pricer,
           },
     transaction_id: refund.transactionId,
-    explorer_url: explorerUrl(explorerOf(refund.chain), refund.transactionId),
+    explorer_url: explorerUrl(explorers.get(refund.chain) ?? null, refund.transactionId),
     sent: refund.sentAt === null ? null : { by: row.sender, at: time(refund.sentAt) },
     confirmations: confirmationsOf({ height: refund.height }, tip),
     confirmations_required: refund.confirmationsRequired,
@@ -324,14 +326,4 @@ function mayDo(refund: CryptoRefundRow): (typeof cryptoRefundActions)[number][] 
     default:
       return []
   }
-}
-
-/** For a wallet. Of a token the plain address: wallets read the longer form in ways of their own (crypto.md, section 3). */
-export function uriOf(
-  { asset, chain, address }: Pick<CryptoRefundRow, 'asset' | 'chain' | 'address'>,
-  amount: string,
-): string {
-  const { kind, family } = networkOf(chain)
-  if (kind === 'utxo') return `${family === 'btc' ? 'bitcoin' : 'litecoin'}:${address}?amount=${amount}`
-  return assetOf(asset).contract === null ? `ethereum:${address}` : address
 }
