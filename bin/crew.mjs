@@ -29,6 +29,8 @@ const programs = []
 const commands = new Set()
 /** @type {(() => Promise<void>)[]} */
 const databases = []
+/** What the databases leave. @type {(() => void)[]} */
+const leavings = []
 /** @type {Lock[]} */
 const locks = []
 let stopping = false
@@ -81,6 +83,11 @@ export function keepLock(lock) {
 /** @param {() => Promise<void>} stop a database, when nobody needs it any more */
 export function stopLast(stop) {
   databases.push(stop)
+}
+
+/** @param {() => void} giveBack what nobody needs when everything has stopped, the databases too */
+export function giveBackLast(giveBack) {
+  leavings.push(giveBack)
 }
 
 /**
@@ -209,6 +216,7 @@ async function stopEverything() {
   await Promise.race([Promise.all(everyone.map(({ died }) => died)), sleep(Math.max(0, end - performance.now()))])
   for (const { child } of everyone) endGroup(child, 'SIGKILL')
   await Promise.all(databases.map((stop) => stop()))
+  for (const giveBack of leavings) giveBack()
   for (const lock of locks) lock.release()
 }
 

@@ -6,10 +6,11 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { architectureTest, runChecks } from './check.mjs'
 import { ensureChromium } from './chromium.mjs'
-import { endWith, keepLock, runInSight, withCrew } from './crew.mjs'
+import { endWith, giveBackLast, keepLock, runInSight, withCrew } from './crew.mjs'
 import { checkout, dataFolder, makeFolder } from './folders.mjs'
 import { holdData } from './hold.mjs'
 import { checkPlatform, childEnvironment, pinnedNode, preparePackages } from './install.mjs'
+import { giveBack, inMemory, settingsInMemory } from './memory.mjs'
 import { startCluster, stopLeftBehind } from './postgres.mjs'
 import { ensurePostgres15 } from './postgres15.mjs'
 import { begin, done, Refusal, warn } from './say.mjs'
@@ -154,15 +155,21 @@ function isIn(file, places) {
 /** A cluster that no earlier run has touched. @param {string} folder @param {string} [programs] */
 export async function freshDatabase(folder, programs) {
   begin('Database', 'starting')
-  await stopLeftBehind(folder)
-  rmSync(join(folder, 'postgres'), { recursive: true, force: true })
+  const memory = inMemory(folder)
+  const place = memory ?? folder
+  for (const left of new Set([folder, place])) {
+    await stopLeftBehind(left)
+    rmSync(join(left, 'postgres'), { recursive: true, force: true })
+  }
+  if (memory !== null) giveBackLast(() => giveBack(memory, folder))
   const cluster = await startCluster({
-    folder,
+    folder: place,
     connectionsMax: 300,
+    ...(memory === null ? {} : { more: settingsInMemory }),
     ...(programs === undefined ? {} : { programs }),
     onLost: (sentence) => endWith({ code: 1, sentence }),
   })
-  done(`PostgreSQL ${cluster.version} at 127.0.0.1:${cluster.port}`)
+  done(`PostgreSQL ${cluster.version} at 127.0.0.1:${cluster.port}${memory === null ? '' : ', in memory'}`)
   return cluster.url('postgres')
 }
 
