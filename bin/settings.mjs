@@ -102,6 +102,7 @@ export function programEnvironment(env, settings, made) {
     SANDBOX_AUTO_SMS_SECONDS: '6',
     SMS_WEBHOOK_SECRETS: 'sms_sandbox',
     STRIPE_WEBHOOK_SECRETS: 'whsec_sandbox',
+    ...sandboxChains(settings),
     TWILIO_AUTH_TOKENS: 'twilio_sandbox',
     ...env,
     ...common,
@@ -118,6 +119,20 @@ export function programEnvironment(env, settings, made) {
  */
 export function sandboxCardCompany(settings) {
   return { STRIPE_API_URL: settings.sandboxUrl, STRIPE_SECRET_KEY: 'sk_test_sandbox' }
+}
+
+/**
+ * Where the sandbox's chains and price sources are; the server knows the sandbox's keys.
+ * @param {Settings} settings
+ */
+export function sandboxChains(settings) {
+  const { sandboxUrl } = settings
+  return {
+    BITCOIN_RPC_URLS: `${sandboxUrl}/chains/btc/rpc`,
+    ETHEREUM_RPC_URLS: `${sandboxUrl}/chains/eth/rpc`,
+    LITECOIN_RPC_URLS: `${sandboxUrl}/chains/ltc/rpc`,
+    RATE_URLS: ['kraken', 'coinbase', 'bitstamp'].map((source) => `${sandboxUrl}/rates/${source}`).join(','),
+  }
 }
 
 /**

@@ -11,6 +11,7 @@ export const refusals = {
   above_max_price: { status: 409, title: 'The price is above your maximum' },
   unknown_service: { status: 400, title: 'This service is not known' },
   unknown_country: { status: 400, title: 'This country is not known' },
+  unknown_asset: { status: 400, title: 'This coin is not taken here' },
   cancel_too_early: { status: 409, title: 'Too early to cancel' },
   already_received: { status: 409, title: 'A code has already arrived' },
   already_closed: { status: 409, title: 'This order has ended' },

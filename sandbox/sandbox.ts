@@ -15,6 +15,7 @@ import { mailboxRoutes } from './mail/mailbox.ts'
 import { openLog } from './page/log.ts'
 import { openDesk } from './page/page.ts'
 import { openPhones } from './phones/phones.ts'
+import { openRates } from './rates/rates.ts'
 import type { Settings } from './settings.ts'
 import { openStripe } from './stripe/stripe.ts'
 import { type Bindings, onlyOurOwnPages, problem } from './web.ts'
@@ -100,6 +101,7 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
   app.route('/assets', assets())
   app.route('/phones', phones.routes)
   app.route('/chains', chains.routes)
+  app.route('/rates', openRates({ clock, note: log.note }).routes)
   app.route('/mail', mailboxRoutes({ mailbox, publicUrl: () => settings.publicUrl }))
   app.route('/', desk.routes)
   app.route('/', stripe.routes)

@@ -28,6 +28,25 @@ const production = {
   MAIL_FROM: 'MobileSMS <hello@sms.example>',
 }
 
+/** Of the seed that BIP-84 publishes (abandon … about), by path; of Ethereum the seed of development nodes (test … junk). */
+const keys = {
+  zpub: 'zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs',
+  bare: 'xpub6CatWdiZiodmUeTDp8LT5or8nmbKNcuyvz7WyksVFkKB4RHwCD3XyuvPEbvqAQY3rAPshWcMLoP2fMFMKHPJ4ZeZXYVUhLv1VMrjPC7PW6V',
+  private:
+    'xprv9ybY78BftS5UGANki6oSifuQEjkpyAC8ZmBvBNTshQnCBcxnefjHS7buPMkkqhcRzmoGZ5bokx7GuyDAiktd5HemohAU4wV1ZPMDRmLpBMm',
+  root: 'xpub661MyMwAqRbcFkPHucMnrGNzDwb6teAX1RbKQmqtEF8kK3Z7LZ59qafCjB9eCRLiTVG3uxBxgKvRgbubRhqSKXnGGb1aoaqLrpMBDrVxga8',
+  litecoin:
+    'Mtub2rz9F1pkisRsSZX8sa4Ajon9GhPP6JymLgpuHqbYdU5JKFLBF7Qy8b1tZ3dccj2fefrAxfrPdVkpCxuWn3g72UctH2bvJRkp6iFmp8aLeRZ',
+  ethereum:
+    'xpub6C6nQwHaWbSrzs5tZ1q7m5R9cPK9eYpNMFesiXsYrgc1P8bvLLAet9JfHjYXKjToD8cBRswJXXbbFpXgwsswVPAZzKMa1jUp2kVkGVUaJa7',
+  sandboxBitcoin:
+    'vpub5Y6cjg78GGuNLsaPhmYsiw4gYX3HoQiRBiSwDaBXKUafCt9bNwWQiitDk5VZ5BVxYnQdwoTyXSs2JHRPAgjAvtbBrf8ZhDYe2jWAqvZVnsc',
+  sandboxEthereum:
+    'xpub6Ce9NcJvTk36xtLSrJLZqE7wtgA5deCeYs7rSQtreh4cj6ByPtrg9sD7V2FNFLPnf8heNP3FGkeV9qwfzvZNSd54JoNXVsXFYSYwHsnJxqP',
+}
+
+const withBitcoin = { BITCOIN_RPC_URLS: 'http://sms:secret@127.0.0.1:8332', BITCOIN_KEY: keys.zpub }
+
 function problemsOf(env: Record<string, string | undefined>): string[] {
   const read = readConfig(env)
   return read.ok ? [] : read.problems
@@ -61,6 +80,14 @@ test('what the launcher gives is enough, and the rest has its default', () => {
       breakerAttemptsMin: 10_000,
       breakerDeclinesPercentMax: 40,
       breakerPauseSeconds: 1_800,
+    },
+    crypto: {
+      networks: [],
+      rateUrls: {
+        kraken: 'http://127.0.0.1:3001/rates/kraken',
+        coinbase: 'http://127.0.0.1:3001/rates/coinbase',
+        bitstamp: 'http://127.0.0.1:3001/rates/bitstamp',
+      },
     },
     order: { lifetimeSeconds: 1200, cancelAfterSeconds: 120, restSeconds: 86_400, openMax: 20 },
     brand: { name: 'MobileSMS', linkColour: null },
@@ -138,6 +165,56 @@ test('the sender has a name or none', () => {
   assert.deepEqual(fromOf('hello@sms.example'), { name: '', address: 'hello@sms.example' })
 })
 
+test('a network is offered that has nodes and a key, with an explorer only where one is set', () => {
+  const read = readConfig({
+    ...production,
+    ...withBitcoin,
+    BITCOIN_RPC_URLS: 'http://sms:secret@10.1.2.3:8332, https://sms:secret@node.example/btc',
+    BITCOIN_EXPLORER: 'https://explorer.example/tx/{txid}',
+    ETHEREUM_RPC_URLS: 'http://geth:8545',
+    EVM_KEY: keys.ethereum,
+  })
+  assert.ok(read.ok, read.ok ? '' : read.problems.join('\n'))
+  assert.deepEqual(read.config.crypto, {
+    networks: [
+      {
+        name: 'bitcoin',
+        urls: ['http://sms:secret@10.1.2.3:8332', 'https://sms:secret@node.example/btc'],
+        key: `wpkh(${keys.bare}/0/*)`,
+        explorer: 'https://explorer.example/tx/{txid}',
+      },
+      { name: 'ethereum', urls: ['http://geth:8545'], key: `evm(${keys.ethereum}/0/*)`, explorer: null },
+    ],
+    rateUrls: null,
+  })
+})
+
+test('in a sandbox nodes are enough: it has keys of its own, a different one for each coin', () => {
+  const read = readConfig({
+    ...sandbox,
+    BITCOIN_RPC_URLS: 'http://127.0.0.1:3001/chains/btc/rpc',
+    LITECOIN_RPC_URLS: 'http://127.0.0.1:3001/chains/ltc/rpc',
+    ETHEREUM_RPC_URLS: 'http://127.0.0.1:3001/chains/eth/rpc',
+    RATE_URLS: 'http://127.0.0.1:3001/a,http://127.0.0.1:3001/b/,http://localhost:3001/c',
+  })
+  assert.ok(read.ok, read.ok ? '' : read.problems.join('\n'))
+  const { networks, rateUrls } = read.config.crypto
+  assert.deepEqual(
+    networks.map(({ name, key }) => [name, key.slice(0, 9)]),
+    [
+      ['bitcoin', 'wpkh(tpub'],
+      ['litecoin', 'wpkh(tpub'],
+      ['ethereum', 'evm(tpubD'],
+    ],
+  )
+  assert.equal(new Set(networks.map(({ key }) => key)).size, 3)
+  assert.deepEqual(Object.values(rateUrls!), [
+    'http://127.0.0.1:3001/a',
+    'http://127.0.0.1:3001/b',
+    'http://localhost:3001/c',
+  ])
+})
+
 test('without MODE, a live key means production and anything else the sandbox', () => {
   const live = readConfig({ ...production, MODE: undefined })
   assert.ok(live.ok)
@@ -204,6 +281,25 @@ const refused: [change: Record<string, string | undefined>, sentence: RegExp][] 
   [{ MAIL_FROM: 'hello' }, /^MAIL_FROM is "hello": set it to an address such as/],
   [{ MAIL_FROM: 'a@sms.example, b@sms.example' }, /^MAIL_FROM is "a@sms/],
   [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL is "loud"/],
+  [{ BITCOIN_KEY: keys.sandboxBitcoin }, /^BITCOIN_KEY is set and BITCOIN_RPC_URLS is not: set it to your nodes/],
+  ...(
+    [
+      [{ BITCOIN_KEY: keys.bare }, /^BITCOIN_KEY is a key for real money \(xpub…\) and MODE is sandbox: leave it out/],
+      [
+        { BITCOIN_RPC_URLS: 'http://10.1.2.3:8332' },
+        /^URL 1 of BITCOIN_RPC_URLS leads to another machine and MODE is s/,
+      ],
+      [{ BITCOIN_RPC_URLS: '127.0.0.1:8332' }, /^URL 1 of BITCOIN_RPC_URLS is not the address of a node: write http:/],
+      [{ BITCOIN_RPC_URLS: 'http://sms:100%@127.0.0.1' }, /^URL 1 of BITCOIN_RPC_URLS is not the address of a node/],
+      [{ BITCOIN_RPC_URLS: ' , ' }, /^BITCOIN_RPC_URLS has 0 nodes: set it to 1 to 5 URLs/],
+      [{ BITCOIN_RPC_URLS: 'http://127.0.0.1,http://127.0.0.1' }, /^BITCOIN_RPC_URLS names a node twice/],
+      [{ BITCOIN_EXPLORER: 'https://explorer.example/tx/' }, /^BITCOIN_EXPLORER is ".*": write the https:.* \{txid\}/],
+      [{ RATE_URLS: 'https://api.kraken.com' }, /^RATE_URLS is not a list of 3 URLs of this machine, for kraken, coin/],
+    ] as [Record<string, string>, RegExp][]
+  ).map(([change, sentence]): [Record<string, string>, RegExp] => [
+    { BITCOIN_RPC_URLS: 'http://127.0.0.1:3001/chains/btc/rpc', ...change },
+    sentence,
+  ]),
 ]
 
 for (const [change, sentence] of refused) {
@@ -230,6 +326,45 @@ const refusedInProduction: [change: Record<string, string>, sentence: RegExp][] 
   [{ SMTP_URL: '' }, /^SMTP_URL is missing/],
   [{ MAIL_FROM: '' }, /^MAIL_FROM is missing/],
   [{ MAIL_FROM: 'hello@sandbox.example' }, /^MAIL_FROM is "hello@sandbox\.example", the sandbox's/],
+  ...(
+    [
+      [{ BITCOIN_KEY: '' }, /^BITCOIN_KEY is missing and BITCOIN_RPC_URLS is set: set it to the extended public key/],
+      [{ BITCOIN_KEY: keys.private }, /^BITCOIN_KEY has a private key in it\. Nobody may see that.*move its coins/],
+      [
+        { BITCOIN_KEY: keys.root },
+        /^BITCOIN_KEY has a key of depth 0, the root of the whole wallet: give that of an acc/,
+      ],
+      [{ BITCOIN_KEY: `${keys.zpub.slice(0, -1)}t` }, /^BITCOIN_KEY has a key whose checksum does not fit/],
+      [
+        { BITCOIN_KEY: keys.sandboxBitcoin },
+        /^BITCOIN_KEY is a key of a test network \(vpub…\) and MODE is production/,
+      ],
+      [{ BITCOIN_KEY: keys.litecoin }, /^BITCOIN_KEY is a key of Litecoin: give one of Bitcoin/],
+      [
+        { LITECOIN_RPC_URLS: 'http://127.0.0.1:9332', LITECOIN_KEY: `wpkh(${keys.bare}/0/*)` },
+        /^LITECOIN_KEY and BITCOIN_KEY are the same key: give each coin an account of its own/,
+      ],
+      [
+        { ETHEREUM_RPC_URLS: 'http://127.0.0.1:8545', EVM_KEY: keys.sandboxEthereum },
+        /^EVM_KEY is a key of the sandbox, whose seed everybody knows/,
+      ],
+      [{ EVM_KEY: keys.ethereum }, /^EVM_KEY is set and ETHEREUM_RPC_URLS is not/],
+      [
+        { BITCOIN_RPC_URLS: 'http://node.example:8332' },
+        /^URL 1 of BITCOIN_RPC_URLS is plain http over a public network/,
+      ],
+      [
+        { BITCOIN_RPC_URLS: 'https://a.example,http://8.8.8.8' },
+        /^URL 2 of BITCOIN_RPC_URLS is plain http over a public/,
+      ],
+      [
+        { BITCOIN_RPC_URLS: 'http://127.0.0.1:3001/chains/btc/rpc' },
+        /^URL 1 of BITCOIN_RPC_URLS is a chain of the sandbox and MODE is production: set it to a node of yours/,
+      ],
+      [{ BITCOIN_EXPLORER: 'http://explorer.example/tx/{txid}' }, /^BITCOIN_EXPLORER is ".*": write the https:/],
+      [{ RATE_URLS: 'http://127.0.0.1/a,http://127.0.0.1/b,http://127.0.0.1/c' }, /^RATE_URLS is set and MODE is prod/],
+    ] as [Record<string, string>, RegExp][]
+  ).map(([change, sentence]): [Record<string, string>, RegExp] => [{ ...withBitcoin, ...change }, sentence]),
 ]
 
 for (const [change, sentence] of refusedInProduction) {
@@ -256,6 +391,10 @@ test('no sentence repeats a secret', () => {
     STRIPE_SECRET_KEY: 'sk_test_abcdef',
     AUTH_SECRET: 'my-own-secret',
     SMTP_URL: 'smtp://me:our-mail-word@host/x',
+    BITCOIN_RPC_URLS: 'http://me:our-node-word@node.example,ftp://me:our-node-word@node.example/our-node-word',
+    BITCOIN_KEY: keys.private,
+    ETHEREUM_RPC_URLS: 'http://127.0.0.1:8545',
+    EVM_KEY: keys.root,
   })
-  assert.doesNotMatch(problems.join('\n'), /abcdef|my-own-secret|our-mail-word/)
+  assert.doesNotMatch(problems.join('\n'), /abcdef|my-own-secret|our-mail-word|our-node-word|[xyz](prv|pub)6?\w{20}/)
 })

@@ -6,6 +6,10 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { printAmount, readAmount, type Usd, usd } from '../contract/money.ts'
 import { CARD_LIMITS, type CardLimits } from './payments/card/limits.ts'
+import { type ChainName, type Family, networks } from './payments/crypto/assets.ts'
+import { readKey } from './payments/crypto/descriptor.ts'
+import { RATE_SOURCES, type RateSource } from './payments/crypto/rate-sources.ts'
+import { isSandboxKey, sandboxKeys } from './payments/crypto/sandbox-keys.ts'
 import type { SmtpSettings } from './platform/mail.ts'
 
 export type Config = {
@@ -66,6 +70,30 @@ export type Config = {
    * they are set: there cards are declined on purpose, and all customers come from one machine.
    */
   cards: CardLimits
+  /** What is paid with on chains. A network is offered that has nodes and a key; none of them set: cards only. */
+  crypto: {
+    networks: {
+      name: ChainName
+      /**
+       * BITCOIN_RPC_URLS, LITECOIN_RPC_URLS, ETHEREUM_RPC_URLS: comma lists of 1 to 5 nodes in the order of preference, with their
+       * credentials in the URL (`http://user:password@127.0.0.1:8332`). Plain http only to this machine and on private networks: whoever
+       * can change what a node says can invent payments. Sandbox mode: nodes of this machine only. Default: none.
+       */
+      urls: string[]
+      /**
+       * BITCOIN_KEY, LITECOIN_KEY, EVM_KEY (one for all networks of Ethereum's kind): the extended public key of an account (xpub…, ypub…,
+       * zpub…), or a descriptor of one. Required with nodes; default in sandbox mode: the sandbox's. Here as a descriptor.
+       */
+      key: string
+      /** BITCOIN_EXPLORER, LITECOIN_EXPLORER, ETHEREUM_EXPLORER: the address of a transaction, with `{txid}` in it. Default: none. */
+      explorer: string | null
+    }[]
+    /**
+     * RATE_URLS: where the prices are asked, sandbox mode only: three URLs, instead of Kraken, Coinbase and Bitstamp in this order. Default
+     * there: the sandbox's. Null: the sources themselves.
+     */
+    rateUrls: Record<RateSource, string> | null
+  }
   order: {
     /** ORDER_LIFETIME_SECONDS: how long a number waits for its code. 60 to 86400, default 1200. Source: what the field does. */
     lifetimeSeconds: number
@@ -144,6 +172,7 @@ export type ConfigRead = { ok: true; config: Config } | { ok: false; problems: s
 const PAPER = '#F3F6F4'
 const CONTRAST_MIN = 4.5
 const SECRETS_MAX = 5
+const NODES_MAX = 5
 const SANDBOX_CARD_COUNT = 10_000
 /** Reserved for examples (RFC 2606): whatever is answered to it reaches nobody. */
 const SANDBOX_DOMAIN = 'sandbox.example'
@@ -282,6 +311,8 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
     }),
   }
 
+  const crypto = readCrypto({ mode, sandboxPort, text, wrong })
+
   const lifetimeSeconds = wholeNumber('ORDER_LIFETIME_SECONDS', { min: 60, max: 86_400, default: 1200 })
   const cancelAfterSeconds = wholeNumber('ORDER_CANCEL_AFTER_SECONDS', {
     min: 0,
@@ -386,6 +417,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       twilioAuthTokens,
       topup,
       cards,
+      crypto,
       order: { lifetimeSeconds, cancelAfterSeconds, restSeconds, openMax },
       brand: { name: brandName, linkColour },
       mail: { smtp: mailServer, from: sender },
@@ -398,6 +430,157 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       logLevel,
     },
   }
+}
+
+const keySettings: Readonly<Record<Family, string>> = { btc: 'BITCOIN_KEY', ltc: 'LITECOIN_KEY', evm: 'EVM_KEY' }
+
+/** No sentence repeats a key, or a node's address with what may stand in it. */
+function readCrypto(from: {
+  mode: Config['mode']
+  sandboxPort: number
+  text: (name: string) => string | null
+  wrong: (sentence: string) => void
+}): Config['crypto'] {
+  const { mode, sandboxPort, text, wrong } = from
+  const withNodes = networks.flatMap((network) => {
+    const prefix = network.name.toUpperCase()
+    const urls = nodesOf(`${prefix}_RPC_URLS`, from)
+    const explorer = text(`${prefix}_EXPLORER`)
+    if (explorer !== null && !isExplorer(explorer))
+      wrong(
+        `${prefix}_EXPLORER is "${explorer}": write the https:// address of a transaction with {txid} where its id stands, or leave it out.`,
+      )
+    return urls === null ? [] : [{ name: network.name, family: network.family, urls, explorer }]
+  })
+
+  const keys = readKeys(new Set(withNodes.map(({ family }) => family)), from)
+
+  const rateUrls = text('RATE_URLS')
+    ?.split(',')
+    .map((url) => url.trim().replace(/\/$/, ''))
+  if (mode === 'production' && rateUrls)
+    wrong('RATE_URLS is set and MODE is production: remove it, the prices are asked at their sources.')
+  else if (
+    rateUrls &&
+    (rateUrls.length !== RATE_SOURCES.length || !rateUrls.every((url) => isThisMachine(urlOf(url)?.hostname ?? '')))
+  )
+    wrong(
+      `RATE_URLS is not a list of ${RATE_SOURCES.length} URLs of this machine, for ${RATE_SOURCES.join(', ')}: correct it, or leave it out.`,
+    )
+  return {
+    networks: withNodes.map(({ name, family, urls, explorer }) => ({
+      name,
+      urls,
+      key: keys.get(family) ?? '',
+      explorer,
+    })),
+    rateUrls:
+      mode === 'production'
+        ? null
+        : (Object.fromEntries(
+            RATE_SOURCES.map((source, at) => [
+              source,
+              rateUrls?.[at] ?? `http://127.0.0.1:${sandboxPort}/rates/${source}`,
+            ]),
+          ) as Record<RateSource, string>),
+  }
+}
+
+/** The keys of the families that have nodes, as descriptors. */
+function readKeys(
+  withNodes: ReadonlySet<Family>,
+  { mode, text, wrong }: Parameters<typeof readCrypto>[0],
+): Map<Family, string> {
+  const keys = new Map<Family, string>()
+  const usedBy = new Map<string, string>()
+  for (const family of Object.keys(keySettings) as Family[]) {
+    const name = keySettings[family]
+    const variables = networks
+      .filter((network) => network.family === family)
+      .map((network) => `${network.name.toUpperCase()}_RPC_URLS`)
+      .join(' or ')
+    const given = text(name)
+    const isWanted = withNodes.has(family)
+    if (given !== null && !isWanted)
+      wrong(`${name} is set and ${variables} is not: set it to your nodes, or remove ${name}.`)
+    if (given === null && !isWanted) continue
+    if (given === null && mode === 'production') {
+      wrong(
+        `${name} is missing and ${variables} is set: set it to the extended public key of an account in your wallet.`,
+      )
+      continue
+    }
+    const read = readKey(family, mode === 'production' ? 'main' : 'test', given ?? sandboxKeys[family])
+    if (!read.ok) {
+      wrong(`${name} ${read.why}`)
+      continue
+    }
+    const { identity, withOrigin } = read.key
+    if (mode === 'production' && isSandboxKey(identity))
+      wrong(`${name} is a key of the sandbox, whose seed everybody knows: set it to a key of your own wallet.`)
+    const other = usedBy.get(identity)
+    if (other)
+      wrong(
+        `${name} and ${other} are the same key: give each coin an account of its own, or their addresses get mixed up.`,
+      )
+    usedBy.set(identity, name)
+    keys.set(family, withOrigin)
+  }
+  return keys
+}
+
+/** Null: none are set. */
+function nodesOf(name: string, { mode, text, wrong }: Parameters<typeof readCrypto>[0]): string[] | null {
+  const list = text(name)
+  if (list === null) return null
+  const urls = list
+    .split(',')
+    .map((url) => url.trim())
+    .filter((url) => url !== '')
+  if (urls.length === 0 || urls.length > NODES_MAX)
+    wrong(`${name} has ${urls.length} nodes: set it to 1 to ${NODES_MAX} URLs with commas between them, or remove it.`)
+  if (new Set(urls).size < urls.length)
+    wrong(`${name} names a node twice: name each once, so that two of them can be compared.`)
+  for (const [at, written] of urls.entries()) {
+    const url = urlOf(written)
+    const which = `URL ${at + 1} of ${name}`
+    if (url === null || !/^https?:$/.test(url.protocol) || url.hash !== '' || !isDecodable(url)) {
+      wrong(
+        `${which} is not the address of a node: write http://user:password@host:port, with special characters of the password percent-encoded.`,
+      )
+      continue
+    }
+    const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+    if (mode === 'sandbox') {
+      if (!isThisMachine(host))
+        wrong(`${which} leads to another machine and MODE is sandbox: remove it, the sandbox has chains of its own.`)
+    } else if (isThisMachine(host) && /^\/chains\/[a-z]+\/rpc$/.test(url.pathname))
+      wrong(`${which} is a chain of the sandbox and MODE is production: set it to a node of yours.`)
+    else if (url.protocol === 'http:' && !isThisMachine(host) && !isPrivate(host))
+      wrong(
+        `${which} is plain http over a public network: whoever stands in between can invent payments. Use https, a private address, or a node on this machine.`,
+      )
+  }
+  return urls
+}
+
+function isDecodable(url: URL): boolean {
+  try {
+    return [url.username, url.password].every((part) => typeof decodeURIComponent(part) === 'string')
+  } catch {
+    return false
+  }
+}
+
+/** An address that no public network carries (RFC 1918, RFC 4193), or a name without a dot, as containers have; no public name is one. */
+function isPrivate(host: string): boolean {
+  if (isIP(host) === 4) return /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)/.test(host)
+  return isIP(host) === 6 ? /^f[cd]/i.test(host) : !host.includes('.')
+}
+
+function isExplorer(text: string): boolean {
+  const url = urlOf(text.replace('{txid}', '0'))
+  return url?.protocol === 'https:' && text.split('{txid}').length === 2 && text.length <= 300
 }
 
 /** Null: not readable. TLS is asked of every mail server that is not on this machine. */

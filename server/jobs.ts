@@ -15,6 +15,7 @@ export const queues: QueueDefinition[] = [settleQueue]
  * Each tick may run in two processes at once: what it does is decided again under a lock of the row it is about.
  * - `orders_unhandled_sms`: a message is decided by accept, which takes its inbox row and its order's row, and is decided once.
  * - `orders_expire`: an order ends under its row's lock; whoever comes second finds it closed.
+ * - `payments_rates`: a price more does no harm; who finds a young one asks nobody.
  * - `payments_events`: what both read is stored once; the place in the list is moved under its row's lock, and only forward.
  * - `payments_endpoint`: two webhooks of the house to itself say the same as one.
  * - `payments_sweep`: a look at a payment is claimed in its row; whoever comes second leaves it alone.
@@ -52,6 +53,8 @@ export async function startJobs(house: {
     everySeconds: 1,
     run: async (signal) => void (await orders.expireDue(signal)),
   })
+  // Before what values payments by them.
+  queue.tick(payments.ratesTick)
   queue.tick(payments.eventsTick)
   queue.tick(payments.sweepTick)
   queue.tick(payments.reconcileTick)

@@ -18,7 +18,7 @@ import { createCatalogue, seedCatalogue } from './orders/catalogue.ts'
 import { orderFigures } from './orders/figures.ts'
 import { createOrders } from './orders/orders.ts'
 import { paymentFigures } from './payments/figures.ts'
-import { createPayments } from './payments/payments.ts'
+import { createPayments, KeysDoNotFit, type Payments } from './payments/payments.ts'
 import { createAnnounce } from './platform/announce.ts'
 import { advanceHouseClock, atMost, houseNow, pause, wireClock } from './platform/clock.ts'
 import { type Database, openDatabase } from './platform/db.ts'
@@ -168,10 +168,12 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
         seller: config.seller,
         receipt: config.receipt,
         cardLimits: config.cards,
+        crypto: config.crypto,
       },
       hasProvenAddress: accounts.hasProvenAddress,
     })
     ends.rooms.push(payments.close)
+    await settleKeys(payments)
     const billing = createBilling({ database, ledger, payments, publicUrl: config.publicUrl })
     const staff = createStaff({ payments })
     const receipts = createReceipts({
@@ -368,6 +370,14 @@ async function prepareDatabase(config: Config): Promise<void> {
     if (code && /^(28...|3D000)$/.test(code))
       throw new CannotStart(`The database at ${where} refuses this login (${message}): correct DATABASE_URL.`)
     throw error
+  }
+}
+
+async function settleKeys(payments: Payments): Promise<void> {
+  try {
+    await payments.settleKeys()
+  } catch (error) {
+    throw error instanceof KeysDoNotFit ? new CannotStart(error.message) : error
   }
 }
 

@@ -128,6 +128,7 @@ export async function startCardWorld() {
         seller: { name: 'MobileSMS', address: 'a sandbox', taxId: null, supportEmail: 'support@sandbox.example' },
         receipt: { taxNote: null, statementText: 'MOBILESMS* CREDITS' },
         cardLimits: { ...unlimited, ...cardLimits },
+        crypto: { networks: [], rateUrls: null },
         ...more,
       },
       hasProvenAddress: async (_, accountId) => !unproven.has(accountId),

@@ -75,6 +75,8 @@ export async function startWorld(
     asProcess?: boolean
     /** A file for what a process of its own writes, instead of `world.server.said()`. */
     logTo?: string
+    /** Top-ups by crypto are offered, over the sandbox's chains and price sources. */
+    crypto?: boolean
     /** Another way to the database than the straight one, for the server; the world's own hands take that. */
     databaseUrl?: (straight: string) => Promise<string>
     /** How a server in this process deals with passwords; light, unless told. */
@@ -108,6 +110,7 @@ export async function startWorld(
     TWILIO_AUTH_TOKENS: 'twilio_sandbox',
     LOG_LEVEL: 'trace',
     DRAIN_MS: '0',
+    ...(options.crypto ? cryptoOf(sandbox.url) : {}),
     ...options.env,
   }
   const server = options.asProcess
@@ -415,6 +418,15 @@ export async function startWorld(
       rmSync(dataDir, { recursive: true, force: true })
       for (const one of [server, ...beside]) expectNoSecrets(one.said(), secrets)
     },
+  }
+}
+
+/** Where the sandbox has its chains; it has a key for each. */
+function cryptoOf(sandboxUrl: string): Record<string, string> {
+  return {
+    BITCOIN_RPC_URLS: `${sandboxUrl}/chains/btc/rpc`,
+    LITECOIN_RPC_URLS: `${sandboxUrl}/chains/ltc/rpc`,
+    ETHEREUM_RPC_URLS: `${sandboxUrl}/chains/eth/rpc`,
   }
 }
 

@@ -23,7 +23,7 @@ export async function cardsHealth(db: Queryable, latelySeconds: number): Promise
     deaf: boolean
   }>(
     `with recent as (
-       select * from topups order by id desc limit $1
+       select * from topups where method = 'card' order by id desc limit $1
      ), told as (
        select max(received_at) as at
          from (select source, received_at from inbox order by id desc limit $2) e
@@ -47,7 +47,7 @@ export async function cardsHealth(db: Queryable, latelySeconds: number): Promise
                        and next_look_at is not null
                        and asked_at > now() - make_interval(secs => $4)) as unanswered,
             exists (select from topups
-                     where status = 'confirming'
+                     where status = 'confirming'              -- of crypto the bank never answers
                        and bank_answered_at < house_now() - make_interval(secs => $6))
          or exists (select from inbox
                      where source = 'stripe'

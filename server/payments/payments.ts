@@ -1,15 +1,15 @@
 /**
- * Payments: outside money becomes credit. Here: top-ups by card. README.md tells what is always true.
+ * Payments: outside money becomes credit. Here: top-ups by card, and the start of those by crypto. README.md tells what is always true.
  */
 import { isIP } from 'node:net'
-import type { Receipt, RefundReceipt, Topup } from '../../contract/contract.ts'
+import type { CryptoTopup, Receipt, RefundReceipt, Topup } from '../../contract/contract.ts'
 import { displayAmount, micros, printAmount, readAmount, type Usd } from '../../contract/money.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Announce } from '../platform/announce.ts'
 import { printCursor, Refusal, type Refused } from '../platform/answer.ts'
 import { atMost, type WireClock } from '../platform/clock.ts'
 import type { Database, Queryable } from '../platform/db.ts'
-import { newId } from '../platform/ids.ts'
+import { newId, printId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/mail.ts'
 import type { Queue, Tick } from '../platform/queue.ts'
@@ -22,6 +22,11 @@ import { createReconciliation } from './card/reconcile.ts'
 import { createRefunds } from './card/refunds.ts'
 import { createSettle, find } from './card/settle.ts'
 import { type CardCompany, openStripe, referenceOf, type SessionCall } from './card/stripe.ts'
+import { assetOf, assetsOn, type ChainName, type Family, networkOf, printUnits } from './crypto/assets.ts'
+import { createKeys } from './crypto/keys.ts'
+import { type ChainSays, createQuotes, uriOf } from './crypto/quotes.ts'
+import type { RateSource } from './crypto/rate-sources.ts'
+import { createRates } from './crypto/rates.ts'
 import { type CardsBlocked, cardsBlockedBy, disputesOf } from './dispute.ts'
 import { createDisputeLetters } from './dispute-letters.ts'
 import { listDisputes, readStaffDispute, type StaffPage } from './dispute-list.ts'
@@ -46,6 +51,7 @@ export { openStripe } from './card/stripe.ts'
 export type Payments = ReturnType<typeof createPayments>
 
 export { type SettleJob, settleQueue } from './card/events.ts'
+export { KeysDoNotFit } from './crypto/keys.ts'
 
 /**
  * How long the payment page stays open. Unit: seconds. Stripe allows 30 minutes to 24 hours, counted from the call: the rest of the
@@ -81,6 +87,11 @@ export function createPayments(dependencies: {
     livemode: boolean
     stripe: { secretKey: string; webhookSecrets: readonly string[]; apiUrl: string | null }
     cardLimits: CardLimits
+    /** What is paid with on chains (config.ts says what each is); no networks: cards only. */
+    crypto: {
+      networks: readonly { name: ChainName; urls: readonly string[]; key: string; explorer: string | null }[]
+      rateUrls: Readonly<Record<RateSource, string>> | null
+    }
     /** Also accept cards whose bank does not take part in the confirmation. Default: no. */
     acceptAttempted?: boolean
     /** The house tries by itself whether webhooks reach it at its public address. Default: only when it is told to. */
@@ -130,6 +141,28 @@ export function createPayments(dependencies: {
       learnDispute: disputes.learn,
     },
   })
+  const { networks } = settings.crypto
+  const familyKeys = new Map<Family, string>(networks.map(({ name, key }) => [networkOf(name).family, key]))
+  const keys = createKeys({
+    database,
+    settings: { keys: [...familyKeys].map(([family, key]) => ({ family, key })) },
+  })
+  const chains = networks.map(({ name }) => name)
+  const rates = createRates({
+    database,
+    clock,
+    log,
+    settings: { assets: assetsOn(chains).map(({ code }) => code), urls: settings.crypto.rateUrls },
+  })
+  const quotes = createQuotes({
+    database,
+    clock,
+    keys,
+    rates,
+    chainState: async (): Promise<ChainSays> => ({ state: 'works', detail: '' }),
+    networks: chains,
+    isSuspended: async (db, accountId) => (await ledger.balance(db, accountId))?.suspended ?? false,
+  })
   const installation = createInstallation(database)
   const events = createEvents({
     ...dependencies,
@@ -161,20 +194,29 @@ export function createPayments(dependencies: {
     accountId: bigint
     method: unknown
     amount: unknown
+    /** Of crypto: which coin. */
+    asset?: unknown
     idempotencyKey: string | null
     /** Where the request came from: counted against card testing, and evidence in a dispute. */
     from?: { address: string; userAgent: string } | null
   }): Promise<Started> {
-    if (request.method !== 'card') {
+    if (request.method !== 'card' && request.method !== 'crypto') {
       return refuse({
         code: 'invalid_request',
-        detail: 'Choose a way to pay: "method" is "card". Nothing was charged.',
+        detail: `Choose a way to pay: "method" is "card"${quotes.offered.length > 0 ? ' or "crypto"' : ''}. Nothing was charged.`,
         field: 'method',
       })
     }
+    const asset = request.method === 'crypto' ? quotes.readAsset(request.asset) : null
+    if (asset && !asset.ok) return asset
     const amount = readAmount(request.amount)
     const outside = amount === null ? notAnAmount(request.amount) : outsideLimits(amount)
     if (amount === null || outside) return refuse(outside!)
+    if (asset) {
+      const quoted = await quotes.start({ ...request, asset: asset.asset, amount })
+      if (!quoted.ok) return quoted
+      return { ok: true, topup: (await get(request.accountId, quoted.topupId))! }
+    }
     const blocked = await cardsBlockedBy(database.pool, request.accountId)
     if (blocked) return refuse(cardsBlocked(blocked))
 
@@ -358,7 +400,7 @@ export function createPayments(dependencies: {
     sessionId: string | null
   }): Promise<Topup | null> {
     const row = await owned(request.accountId, request.topupId)
-    if (!row || (request.sessionId !== null && request.sessionId !== row.sessionId)) return null
+    if (row?.method !== 'card' || (request.sessionId !== null && request.sessionId !== row.sessionId)) return null
     const settling = settle(row.id, 'return', RETURN_WAIT_MS)
     // Whether or not the answer is waited for, a failure is this one's to report; the sweeper looks again.
     settling.catch((error: unknown) => log.error({ err: error, topup: row.id }, 'A top-up could not be settled'))
@@ -373,6 +415,67 @@ export function createPayments(dependencies: {
 
   /** Top-ups of one customer as they are told, with what became of their money since. */
   async function tell(accountId: bigint, topups: TopupRow[]): Promise<Topup[]> {
+    const byCrypto = await tellCrypto(topups.filter((row) => row.method === 'crypto'))
+    const byCard = await tellCards(
+      accountId,
+      topups.filter((row) => row.method === 'card'),
+    )
+    const told = new Map<string, Topup>([...byCrypto, ...byCard].map((topup) => [topup.id, topup]))
+    return topups.map((row) => told.get(printId('top', row.id))!)
+  }
+
+  /** What was promised with them. Throws where a stored address is not the one that its key gives: nothing is shown then. */
+  async function tellCrypto(topups: TopupRow[]): Promise<CryptoTopup[]> {
+    if (topups.length === 0) return []
+    const { rows } = await database.pool.query<{
+      topup_id: string
+      asset: CryptoTopup['asset']
+      address_id: string
+      units: string
+      price: string
+      confirmations_required: number
+    }>(
+      'select topup_id, asset, address_id, units, price, confirmations_required from crypto_quotes where topup_id = any ($1)',
+      [topups.map((row) => row.id)],
+    )
+    const quoteOf = new Map(rows.map((row) => [row.topup_id, row]))
+    const addresses = await keys.rederivedAll(
+      database.pool,
+      rows.map((row) => BigInt(row.address_id)),
+    )
+    return topups.map((row): CryptoTopup => {
+      const quote = quoteOf.get(row.id)!
+      const asset = assetOf(quote.asset)
+      const address = addresses.get(BigInt(quote.address_id))!
+      const units = BigInt(quote.units)
+      return {
+        id: printId('top', row.id),
+        method: 'crypto',
+        status: row.status,
+        amount: printAmount(row.amount),
+        created_at: row.createdAt.toISOString(),
+        expires_at: row.expiresAt.toISOString(),
+        credited_at: row.creditedAt?.toISOString() ?? null,
+        reason: null,
+        labels: [],
+        ...NOTHING_SINCE,
+        receipt: false,
+        asset: asset.code,
+        network: networkOf(asset.chain).title,
+        address,
+        asset_amount: printUnits(units, asset.decimals),
+        asset_amount_left: row.overdue ? null : printUnits(units, asset.decimals),
+        uri: uriOf(asset, address, units),
+        rate: printAmount(micros(quote.price)),
+        confirmations: 0,
+        confirmations_required: quote.confirmations_required,
+        credited: '0.00',
+        payments: [],
+      }
+    })
+  }
+
+  async function tellCards(accountId: bigint, topups: TopupRow[]): Promise<Topup[]> {
     const credited = topups.filter((row) => row.status === 'credited').map((row) => row.id)
     if (credited.length === 0) return topups.map((row) => printTopup(row, { ...NOTHING_SINCE }))
     const oldestId = credited.reduce((a, b) => (a < b ? a : b))
@@ -501,6 +604,10 @@ export function createPayments(dependencies: {
     reconciliation,
     /** Every 20 seconds of wire time; a run begins once a day, and when a difference is due to be tried again. */
     reconcileTick: { name: 'payments_reconcile', everySeconds: 20, run: reconciliation.tick } satisfies Tick,
+    /** At the start: the keys of the settings are those that give addresses. Throws `KeysDoNotFit`. */
+    settleKeys: keys.settle,
+    /** Every 20 seconds of wire time, and after house time was moved. */
+    ratesTick: { name: 'payments_rates', everySeconds: 20, run: rates.tick } satisfies Tick,
     fillGap,
     events: { list: events.list, replay: events.replay, state: events.state },
     endpoint: { test: () => endpoint.test(), last: endpoint.last },

@@ -1,6 +1,7 @@
 /** Top-ups over HTTP, and the card company's webhooks. */
 import { z } from 'zod'
 import {
+  cryptoAssets,
   type EventState,
   endpointTestSchema,
   eventStateSchema,
@@ -25,11 +26,18 @@ const startBody = z.object({
   method: z
     .unknown()
     .optional()
-    .meta({ override: { type: 'string', enum: ['card'] }, description: 'Required' }),
+    .meta({ override: { type: 'string', enum: ['card', 'crypto'] }, description: 'Required' }),
   amount: z
     .unknown()
     .optional()
     .meta({ override: { $ref: '#/components/schemas/Amount' }, description: 'Required' }),
+  asset: z
+    .unknown()
+    .optional()
+    .meta({
+      override: { type: 'string', enum: [...cryptoAssets] },
+      description: 'Required with `crypto`: the coin that will be sent',
+    }),
 })
 const sendBackBody = z.object({
   amount: z
@@ -46,7 +54,7 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
       policy: 'topup',
       summary: 'Start a top-up',
       description:
-        'Answers with the address of the payment page. Credits appear when the bank has confirmed the card by 3-D Secure and the payment was taken; any other outcome takes no money.',
+        'By card: answers with the address of the payment page. Credits appear when the bank has confirmed the card by 3-D Secure and the payment was taken; any other outcome takes no money. By crypto: answers with an address of its own, what to send there exactly, and until when the rate is held. Whatever arrives there is credited after its confirmations: late, short, too much or in several payments.',
       body: startBody,
       example: { method: 'card', amount: '10.00' },
       idempotent: true,
@@ -55,6 +63,7 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
         'invalid_amount',
         'amount_below_minimum',
         'amount_above_maximum',
+        'unknown_asset',
         'account_suspended',
         'cards_blocked_by_dispute',
         'email_not_proven',
@@ -63,12 +72,13 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
         'too_many_open_topups',
       ],
     },
-    async (c, { body: { method, amount } }) => {
+    async (c, { body: { method, amount, asset } }) => {
       const { accountId } = c.get('caller')
       const started = await payments.start({
         accountId,
         method,
         amount,
+        asset,
         idempotencyKey: readIdempotencyKey(c),
         from: { address: c.get('address') ?? '', userAgent: c.req.header('user-agent') ?? '' },
       })

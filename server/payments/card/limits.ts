@@ -102,9 +102,9 @@ export function createCardTesting(settings: {
       now: Date
     }>(
       `select (select count(*)::int from topups
-                where account_id = $1 and status in ('awaiting_payment', 'confirming')) as open,
+                where account_id = $1 and method = 'card' and status in ('awaiting_payment', 'confirming')) as open,
               (select created_at + interval '1 hour' from topups
-                where account_id = $1 and created_at > house_now() - interval '1 hour'
+                where account_id = $1 and method = 'card' and created_at > house_now() - interval '1 hour'
                 order by created_at desc offset $2 limit 1) as pages_at,
               (select created_at + interval '1 hour' from topups
                 where asked_network = ${NETWORK_OF('$3')} and created_at > house_now() - interval '1 hour'

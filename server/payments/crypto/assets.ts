@@ -142,6 +142,11 @@ export function assetOf(code: string): Asset {
   return asset
 }
 
+/** What can be paid with on these networks, in the order in which it is shown. */
+export function assetsOn(chains: readonly ChainName[]): Asset[] {
+  return assets.filter((asset) => chains.includes(asset.chain))
+}
+
 export function networkOf(chain: ChainName): Network {
   const network = networks.find((one) => one.name === chain)
   if (!network) throw new Error(`There is no network ${chain}`)
