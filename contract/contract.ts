@@ -656,7 +656,8 @@ export type LiveEvents = {
   topup: Topup
 }
 
-export const statusParts = ['pages', 'cards', 'sms', 'mail'] as const
+/** The networks among them are told of where they are offered. */
+export const statusParts = ['pages', 'cards', 'bitcoin', 'litecoin', 'ethereum', 'sms', 'mail'] as const
 /** What works right now, for everybody to read: `GET /api/v1/status`. It rests on what was seen to happen, never on a guess. */
 export const statusSchema = z
   .object({

@@ -68,6 +68,26 @@ test('a payment that was credited shows that cards work, and stops showing it af
   assert.ok(cards.last_worked_at !== null)
 })
 
+test('a network that is offered is not known before a node of it answered, works when its newest block is read, and says what is wrong', async () => {
+  const offered = () => createStatus({ database: world.db.database, log, chains: ['bitcoin'] }).read()
+  const bitcoin = async () => (await offered()).parts.find((each) => each.part === 'bitcoin')!
+  assert.equal((await bitcoin()).state, 'not_known')
+  assert.ok(!(await offered()).parts.some((each) => each.part === 'litecoin'))
+  await asOwner(
+    `insert into chain_cursors (chain, identity, height, hash, block_time, node_height, looked_at, caught_up_at)
+     values ('bitcoin', 'first', 7, 'seventh', house_now(), 7, now(), now())`,
+  )
+  const works = await bitcoin()
+  assert.equal(works.state, 'works')
+  assert.ok(works.last_worked_at !== null)
+  await asOwner(
+    `update chain_cursors set trouble = 'behind', trouble_since = now() - interval '14 minutes', caught_up_at = now() - interval '14 minutes'`,
+  )
+  const behind = await bitcoin()
+  assert.equal(behind.state, 'trouble')
+  assert.equal(behind.detail, 'Bitcoin: our node is 14 minutes behind; payments will be credited when it catches up.')
+})
+
 test('an order with a message shows that SMS come in', async () => {
   const bea = await world.customer({ name: 'bea', credit: '5.00' })
   const { body: order } = await bea.post<{ phone_number: string }>('/api/v1/orders', {

@@ -1,6 +1,7 @@
 /** What works right now, for everybody to read. It rests on what was seen to happen, and says "not known" where nothing did. */
-import type { Status } from '../contract/contract.ts'
+import { type Status, statusParts } from '../contract/contract.ts'
 import { smsHealth } from './orders/health.ts'
+import { chainHealth } from './payments/crypto/health.ts'
 import { cardsHealth } from './payments/health.ts'
 import { houseNow, wireClock } from './platform/clock.ts'
 import type { Database } from './platform/db.ts'
@@ -13,17 +14,27 @@ export const LOOK_SECONDS = 10
 /** What happened before that shows nothing any more. */
 const LATELY_SECONDS = 6 * 3600
 
-export function createStatus({ database, log }: { database: Database; log: Log }) {
+type Part = Status['parts'][number]['part']
+
+export function createStatus(house: {
+  database: Database
+  log: Log
+  /** The networks that can be paid on. */
+  chains?: readonly string[]
+}) {
+  const { database, log } = house
+  const chains = statusParts.filter((part) => house.chains?.includes(part))
   let last: { at: number; look: Promise<Status> } | null = null
 
   async function look(): Promise<Status> {
     const { pool } = database
     try {
-      const [now, cards, sms, mail] = await Promise.all([
+      const [now, cards, sms, mail, ...networks] = await Promise.all([
         houseNow(pool),
         cardsHealth(pool, LATELY_SECONDS),
         smsHealth(pool, LATELY_SECONDS),
         mailHealth(pool, LATELY_SECONDS),
+        ...chains.map((chain) => chainHealth(pool, chain, wireClock.now())),
       ])
       const looked_at = now.toISOString()
       const pages: Health =
@@ -35,7 +46,7 @@ export function createStatus({ database, log }: { database: Database; log: Log }
                 'The database takes no changes at the moment, so nothing can be ordered or paid. What was done before is kept, and can be read.',
               last_worked_at: null,
             }
-      return status(looked_at, { pages, cards, sms, mail })
+      return status(looked_at, { pages, cards, sms, mail, ...byChain((place) => networks[place]!) })
     } catch (error) {
       log.warn({ err: error }, 'The state of the house could not be looked at')
       const unseen: Health = {
@@ -48,8 +59,18 @@ export function createStatus({ database, log }: { database: Database; log: Log }
         detail: 'The database does not answer, so nothing can be ordered or paid. What was done before is kept.',
         last_worked_at: null,
       }
-      return status(wireClock.now().toISOString(), { pages, cards: unseen, sms: unseen, mail: unseen })
+      return status(wireClock.now().toISOString(), {
+        pages,
+        cards: unseen,
+        sms: unseen,
+        mail: unseen,
+        ...byChain(() => unseen),
+      })
     }
+  }
+
+  function byChain(health: (place: number) => Health): Partial<Record<Part, Health>> {
+    return Object.fromEntries(chains.map((chain, place) => [chain, health(place)]))
   }
 
   return {
@@ -62,9 +83,9 @@ export function createStatus({ database, log }: { database: Database; log: Log }
   }
 }
 
-function status(looked_at: string, parts: Record<Status['parts'][number]['part'], Health>): Status {
+function status(looked_at: string, parts: Partial<Record<Part, Health>>): Status {
   return {
     looked_at,
-    parts: (['pages', 'cards', 'sms', 'mail'] as const).map((part) => ({ part, ...parts[part] })),
+    parts: statusParts.flatMap((part) => (parts[part] ? [{ part, ...parts[part] }] : [])),
   }
 }

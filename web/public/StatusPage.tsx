@@ -11,6 +11,9 @@ import { PartState } from './PartState.tsx'
 const titles: Record<Status['parts'][number]['part'], string> = {
   pages: 'Pages and API',
   cards: 'Top-ups by card',
+  bitcoin: 'Top-ups on Bitcoin',
+  litecoin: 'Top-ups on Litecoin',
+  ethereum: 'Top-ups on Ethereum',
   sms: 'Incoming SMS',
   mail: 'E-mail from us',
 }
