@@ -955,7 +955,7 @@ export const cryptoDifferenceKinds = [
   'surplus',
   'ledger_differs',
   'refund_not_there',
-  'not_compared',
+  'refund_paid_twice',
 ] as const
 export const cryptoDifferenceSchema = z
   .object({
