@@ -24,7 +24,8 @@ import { createSettle, find } from './card/settle.ts'
 import { type CardCompany, openStripe, referenceOf, type SessionCall } from './card/stripe.ts'
 import { assetOf, assetsOn, type ChainName, type Family, networkOf, printUnits } from './crypto/assets.ts'
 import { createKeys } from './crypto/keys.ts'
-import { type ChainSays, createQuotes, uriOf } from './crypto/quotes.ts'
+import { createOffers } from './crypto/offers.ts'
+import { createQuotes, type SaysOfChain, uriOf } from './crypto/quotes.ts'
 import type { RateSource } from './crypto/rate-sources.ts'
 import { createRates } from './crypto/rates.ts'
 import { type CardsBlocked, cardsBlockedBy, disputesOf } from './dispute.ts'
@@ -154,14 +155,23 @@ export function createPayments(dependencies: {
     log,
     settings: { assets: assetsOn(chains).map(({ code }) => code), urls: settings.crypto.rateUrls },
   })
+  const sayOfChain: SaysOfChain = async () => ({ state: 'works', detail: '' })
   const quotes = createQuotes({
     database,
     clock,
     keys,
     rates,
-    chainState: async (): Promise<ChainSays> => ({ state: 'works', detail: '' }),
+    chainState: sayOfChain,
     networks: chains,
     isSuspended: async (db, accountId) => (await ledger.balance(db, accountId))?.suspended ?? false,
+  })
+  const offers = createOffers({
+    database,
+    clock,
+    quotes,
+    rates,
+    chainState: sayOfChain,
+    minimum: settings.minimum,
   })
   const installation = createInstallation(database)
   const events = createEvents({
@@ -604,6 +614,8 @@ export function createPayments(dependencies: {
     reconciliation,
     /** Every 20 seconds of wire time; a run begins once a day, and when a difference is due to be tried again. */
     reconcileTick: { name: 'payments_reconcile', everySeconds: 20, run: reconciliation.tick } satisfies Tick,
+    /** What can be paid with on chains, and how each is doing. */
+    offers: offers.read,
     /** At the start: the keys of the settings are those that give addresses. Throws `KeysDoNotFit`. */
     settleKeys: keys.settle,
     /** Every 20 seconds of wire time, and after house time was moved. */

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import {
   cryptoAssets,
+  cryptoOffersSchema,
   type EventState,
   endpointTestSchema,
   eventStateSchema,
@@ -84,6 +85,18 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
       })
       return started.ok ? c.json(started.topup, 201) : answerRefusal(c, started.refused)
     },
+  )
+
+  table.get(
+    '/api/v1/crypto',
+    {
+      policy: 'public',
+      summary: 'Read what can be paid with on a chain',
+      description:
+        'Each coin with its network, how that is doing, how long its confirmations take, and the networks that carry the same name and are not watched. None: only cards are taken.',
+      answers: { 200: cryptoOffersSchema },
+    },
+    async (c) => c.json(await payments.offers()),
   )
 
   table.get(

@@ -9,7 +9,8 @@ import { Refusal, type Refused } from '../../platform/answer.ts'
 import type { WireClock } from '../../platform/clock.ts'
 import type { Database, Queryable } from '../../platform/db.ts'
 import { newId } from '../../platform/ids.ts'
-import { type Asset, assetsOn, networkOf, printUnits } from './assets.ts'
+import { type Asset, assetsOn, type ChainName, networkOf, printUnits } from './assets.ts'
+import type { ChainState } from './health.ts'
 import type { Keys } from './keys.ts'
 import type { Price, Rates } from './rates.ts'
 
@@ -22,7 +23,8 @@ const LOCK_OF_ACCOUNT = 7_203_031
 
 export type Quoted = { ok: true; topupId: string } | { ok: false; refused: Refused }
 /** Whether a chain can be trusted with new payments; `detail` is for people. */
-export type ChainSays = { state: 'works' | 'behind' | 'trouble' | 'halted' | 'not_known'; detail: string }
+export type SaysOfChain = (db: Queryable, chain: ChainName) => Promise<Pick<ChainState, 'state' | 'detail'>>
+type ChainSays = Awaited<ReturnType<SaysOfChain>>
 
 export type Quotes = ReturnType<typeof createQuotes>
 
@@ -31,9 +33,9 @@ export function createQuotes(dependencies: {
   clock: WireClock
   keys: Keys
   rates: Pick<Rates, 'priceNow'>
-  chainState: (db: Queryable, chain: string) => Promise<ChainSays>
+  chainState: SaysOfChain
   /** The networks that have nodes and a key. */
-  networks: readonly string[]
+  networks: readonly ChainName[]
   isSuspended: (db: Queryable, accountId: bigint) => Promise<boolean>
 }) {
   const { database, clock, keys, rates, chainState } = dependencies
