@@ -57,6 +57,7 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
 
   const serverUrl = () => settings.serverUrl
   const log = openLog(books, clock)
+  const topupPage = (id: string) => `${settings.publicUrl}/topups/${id}`
   const stripe = openStripe({
     books,
     clock,
@@ -65,7 +66,16 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
     shopName: settings.shopName,
     secretKey: settings.stripeKey,
     webhookSecret: settings.webhookSecret,
-    topupPage: (id) => `${settings.publicUrl}/topups/${id}`,
+    topupPage,
+    note: log.note,
+  })
+  const chains = openChains({
+    books,
+    clock,
+    dataDir: settings.dataDir,
+    topupPage,
+    advance: (seconds) => desk.advance(seconds),
+    houseAhead: () => phones.view().houseAhead,
     note: log.note,
   })
   const phones = openPhones({
@@ -78,13 +88,14 @@ export async function startSandbox(options: Options): Promise<Sandbox> {
     twilioToken: settings.twilioToken,
     key: settings.demoKey,
     autoSeconds: settings.autoSmsSeconds,
+    heardTopups: chains.hear,
     note: log.note,
   })
-  const chains = openChains({ dataDir: settings.dataDir, pageOf: () => undefined, note: log.note })
   const mailbox = openMailbox({ books, clock, note: log.note })
   const desk = openDesk({
     view: () => ({
       phones: phones.view(),
+      chains: chains.view(),
       bank: stripe.view(),
       mail: mailbox.view(),
       log: log.newest(),

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
+import type { Books } from '../books.ts'
 import { type Anvil, anvilProgram, startAnvil } from './anvil.ts'
 import { contractOf } from './contracts.ts'
 import type { NodeView, Refused, SandboxNode } from './node.ts'
@@ -24,6 +25,8 @@ const RICH = '0x33b2e3c9fd0803ce8000000'
 const RICH_TOKENS = '0xde0b6b3a7640000'
 const PROXY_MILLISECONDS_MAX = 60_000
 const CALLS_MAX = 200
+/** So many are still there after a restart. */
+const WAITING_MAX = 500
 /** What a node lets everybody ask: it reads. Nothing else passes, so that a chain is changed at the desk only. */
 const READING =
   /^(eth_(accounts|blobBaseFee|blockNumber|call|chainId|estimateGas|feeHistory|gasPrice|get\w+|maxPriorityFeePerGas|syncing)|debug_(getRaw\w+|trace\w+)|net_version|web3_clientVersion)$/
@@ -34,9 +37,10 @@ const tokens: Record<string, string> = {
   USDC: '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48',
 }
 
-type Block = { number: string; hash: string; transactions: string[] }
+type Block = { number: string; hash: string; transactions: unknown[] }
 
-export function openEthereum(world: { dataDir: string; log: (sentence: string) => void }): SandboxNode {
+export function openEthereum(world: { dataDir: string; books: Books; log: (sentence: string) => void }): SandboxNode {
+  const { books } = world
   const file = join(world.dataDir, 'sandbox-ethereum.json')
   let starting: Promise<Anvil> | null = null
   let view: NodeView = { state: 'starting', detail: null, height: null, waiting: 0 }
@@ -66,6 +70,8 @@ export function openEthereum(world: { dataDir: string; log: (sentence: string) =
       starting.catch(() => {})
     })
     if ((await anvil.call<string>('eth_blockNumber')) === '0x0') await begin(anvil)
+    // A chain that was written down has its blocks only.
+    else for (const raw of readWaiting()) await anvil.call('eth_sendRawTransaction', raw).catch(() => {})
     await look(anvil)
     return anvil
   }
@@ -92,6 +98,19 @@ export function openEthereum(world: { dataDir: string; log: (sentence: string) =
     const beside = `${file}.new`
     writeFileSync(beside, gunzipSync(Buffer.from(state.slice(2), 'hex')), { mode: 0o600, flush: true })
     renameSync(beside, file)
+    const { transactions } = await anvil.call<{ transactions: { hash: string }[] }>(
+      'eth_getBlockByNumber',
+      'pending',
+      true,
+    )
+    const waiting: string[] = []
+    for (const { hash } of transactions.slice(0, WAITING_MAX))
+      waiting.push(await anvil.call<string>('eth_getRawTransactionByHash', hash))
+    books.set('ethereum_waiting', JSON.stringify(waiting))
+  }
+
+  function readWaiting(): string[] {
+    return JSON.parse(books.setting('ethereum_waiting') ?? '[]') as string[]
   }
 
   async function look(anvil: Anvil): Promise<Block> {
@@ -103,16 +122,16 @@ export function openEthereum(world: { dataDir: string; log: (sentence: string) =
 
   function press<Result>(work: (anvil: Anvil) => Promise<Result>): Promise<Result | Refused> {
     const done = last.then(async () => {
-      let anvil: Anvil
       try {
-        anvil = await node()
+        const anvil = await node()
+        const result = await work(anvil)
+        await keep(anvil)
+        await look(anvil)
+        return result
       } catch (error) {
-        return { ok: false as const, detail: sentenceOf(error) }
+        if (!stopping) world.log(sentenceOf(error))
+        return { ok: false as const, detail: view.detail ?? sentenceOf(error) }
       }
-      const result = await work(anvil)
-      await keep(anvil)
-      await look(anvil)
-      return result
     })
     last = done.catch(() => {})
     return done
@@ -154,7 +173,7 @@ export function openEthereum(world: { dataDir: string; log: (sentence: string) =
         return { ok: true as const, height: Number(number), hash, transactions: first.transactions.length }
       }),
 
-    reorg: ({ depth, drop }) =>
+    reorg: ({ depth, drop, forget }) =>
       press(async (anvil) => {
         const height = Number((await look(anvil)).number)
         if (depth > height - FIRST_BLOCKS) {
@@ -163,14 +182,27 @@ export function openEthereum(world: { dataDir: string; log: (sentence: string) =
             most < 1 ? 'There is no block yet that can be taken back: mine one.' : `depth is at most ${most}.`
           return { ok: false as const, field: 'depth' as const, detail }
         }
-        const taken: string[] = []
+        const taken: { raw: string; nonce: string }[] = []
         for (let at = height - depth + 1; at <= height; at++) {
-          const { transactions } = await anvil.call<Block>('eth_getBlockByNumber', hex(at), false)
-          for (const txid of transactions) taken.push(await anvil.call<string>('eth_getRawTransactionByHash', txid))
+          const block = await anvil.call<{ transactions: { hash: string; nonce: string }[] }>(
+            'eth_getBlockByNumber',
+            hex(at),
+            true,
+          )
+          for (const { hash, nonce } of block.transactions)
+            taken.push({ raw: await anvil.call<string>('eth_getRawTransactionByHash', hash), nonce })
         }
         await anvil.call('anvil_reorg', depth, [])
+        if (drop) {
+          // All of them were the payer's: whoever uses the same nonce in the new branch excludes them.
+          const from = await payer(anvil)
+          for (const { nonce } of taken)
+            await anvil.call('eth_sendTransaction', { from, to: from, value: '0x0', nonce })
+        }
+        // The branch that wins is longer than the one that loses.
+        await anvil.call('evm_mine')
         // Back to where they waited; anvil forgets them.
-        if (!drop) for (const raw of taken) await anvil.call('eth_sendRawTransaction', raw)
+        if (!drop && !forget) for (const { raw } of taken) await anvil.call('eth_sendRawTransaction', raw)
         const { number, hash } = await look(anvil)
         return { ok: true as const, height: Number(number), hash, transactions: taken.length }
       }),
@@ -213,7 +245,11 @@ export function openEthereum(world: { dataDir: string; log: (sentence: string) =
       }
     },
 
-    view: () => view,
+    view: () => {
+      // Whoever looks at it wants it to be there.
+      if (!stopping && starting === null && view.state === 'starting') void press(async () => {})
+      return view
+    },
 
     async stop() {
       stopping = true

@@ -18,12 +18,14 @@ export type SandboxNode = {
   pay: (wish: { address: string; units: bigint; asset: string }) => Promise<{ ok: true; txid: string } | Refused>
   mine: (blocks: number) => Promise<{ ok: true; height: number; hash: string; transactions: number } | Refused>
   /**
-   * Replaces the newest blocks by as many, or more, other ones. What they held waits again for a block; or, dropped, is as if it had
-   * never been sent. `transactions`: how many of them.
+   * Replaces the newest blocks by other ones, one more than they were, with nothing of theirs in them. What they held waits for a block
+   * again; with `drop` its sender spent the same otherwise in the new branch, so that it can never come back; with `forget` it is gone
+   * without a trace. `transactions`: how many of them.
    */
   reorg: (wish: {
     depth: number
     drop: boolean
+    forget: boolean
   }) => Promise<{ ok: true; height: number; hash: string; transactions: number } | Refused>
   /** A body of JSON-RPC, single or a batch, as the server's own client sends it. */
   rpc: (body: string) => Promise<{ status: number; body: string }>

@@ -1,16 +1,19 @@
 /** What the desk shows. Each part is drawn here and nowhere else; an open page gets changed parts whole. */
 import { html } from 'hono/html'
 import type { Order } from '../../contract/contract.ts'
+import type { ChainsView } from '../chains/chains.ts'
 import { type Html, layout } from '../layout.ts'
 import type { MailView, ServerMode } from '../mail/mail.ts'
 import { type PhonesView, serviceName } from '../phones/phones.ts'
 import type { BankView } from '../stripe/stripe.ts'
 import { bankPart } from './bank.ts'
+import { anyAddress, chainsPart } from './chains.ts'
 import type { Entry } from './log.ts'
 import { press, time } from './parts.ts'
 
 export type DeskView = {
   phones: PhonesView
+  chains: ChainsView
   bank: BankView
   mail: MailView
   log: Entry[]
@@ -18,9 +21,15 @@ export type DeskView = {
   now: number
 }
 
-export function parts(view: DeskView): Record<'phones' | 'bank' | 'clock' | 'mail' | 'log' | 'said', string> {
+/** What a link fills in. */
+export type FilledIn = { to: string; address: string; amount: string; asset: string }
+
+export function parts(
+  view: DeskView,
+): Record<'phones' | 'chains' | 'bank' | 'clock' | 'mail' | 'log' | 'said', string> {
   return {
     phones: String(phones(view)),
+    chains: String(chainsPart(view)),
     bank: String(bankPart(view)),
     clock: String(clock(view)),
     mail: String(mail(view)),
@@ -29,7 +38,7 @@ export function parts(view: DeskView): Record<'phones' | 'bank' | 'clock' | 'mai
   }
 }
 
-export function desk(view: DeskView, to: string): Html {
+export function desk(view: DeskView, filledIn: FilledIn): Html {
   return layout({
     title: 'Control desk · MobileSMS sandbox',
     name: 'Control desk',
@@ -38,14 +47,20 @@ export function desk(view: DeskView, to: string): Html {
     side: html`<p class="to-product"><a href="${view.publicUrl}">MobileSMS</a> · <a href="/mail">Mailbox</a></p>`,
     main: html`
       <h1>The outside world in a box</h1>
-      <p class="lead">You are the phone network, the bank, the mail server and the clock. MobileSMS sees only what they do.</p>
+      <p class="lead">You are the phone network, the chains, the bank, the mail server and the clock. MobileSMS sees only what they do.</p>
       <p class="said" role="status" id="said"></p>
       <noscript><p class="quiet">Without JavaScript this page shows what was true when it was loaded.</p></noscript>
       <div class="columns">
         <section aria-labelledby="phones" class="column">
           <h2 id="phones">Phones</h2>
           <div data-part="phones">${phones(view)}</div>
-          ${otherNumber(to)}
+          ${otherNumber(filledIn.to)}
+        </section>
+        <section aria-labelledby="chains" class="column">
+          <h2 id="chains">Chains</h2>
+          ${filledIn.address === '' ? '' : anyAddress(view, filledIn)}
+          <div data-part="chains">${chainsPart(view)}</div>
+          ${filledIn.address === '' ? anyAddress(view, filledIn) : ''}
         </section>
         <section aria-labelledby="bank" class="column">
           <h2 id="bank">Bank</h2>

@@ -15,7 +15,12 @@ const OPEN_DESKS_MAX = 20
 const CLOCK_MILLISECONDS_MAX = 120 * SECOND
 const ADVANCE_SECONDS_MAX = 366 * 86_400
 
-export type Desk = { routes: Hono<Bindings>; stop: () => void }
+export type Desk = {
+  routes: Hono<Bindings>
+  /** Moves the server's house time, and waits until what became due has run. */
+  advance: (seconds: number) => Promise<{ ok: true; answer: unknown } | { ok: false; why: string }>
+  stop: () => void
+}
 
 export function openDesk(world: {
   view: () => DeskView
@@ -28,7 +33,15 @@ export function openDesk(world: {
 
   routes.get('/', (c) => {
     pageHeaders(c)
-    return c.html(desk(world.view(), (c.req.query('to') ?? '').slice(0, 20)))
+    const asked = (name: string, lengthMax: number) => (c.req.query(name) ?? '').slice(0, lengthMax)
+    return c.html(
+      desk(world.view(), {
+        to: asked('to', 20),
+        address: asked('address', 100),
+        amount: asked('amount', 40),
+        asset: asked('asset', 10),
+      }),
+    )
   })
 
   routes.get('/desk/events', (c) => {
@@ -101,7 +114,7 @@ export function openDesk(world: {
     }
   }
 
-  return { routes, stop: () => stopping.abort() }
+  return { routes, advance, stop: () => stopping.abort() }
 }
 
 export function spell(seconds: number): string {

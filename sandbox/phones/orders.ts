@@ -1,6 +1,6 @@
 /**
  * Knows the demo customer's orders as any client of the product does: by `/api/v1/orders` and the live events, with his API
- * key. While the server is away it waits and tries again.
+ * key. His top-ups come the same way and are passed on. While the server is away it waits and tries again.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Order, orderSchema } from '../../contract/contract.ts'
@@ -14,6 +14,7 @@ const BACKOFF_MILLISECONDS_MAX = 5 * SECOND
 const EVENT_LENGTH_MAX = 256 * 1024
 const OPEN_MAX = 200
 const ENDED_MAX = 10
+const TOPUPS_MAX = 50
 
 export type Ears = {
   connected: () => boolean
@@ -34,6 +35,8 @@ export function listen(world: {
   key: string
   /** An order is new or has changed. */
   heard: (order: Order) => void
+  /** The demo customer's newest top-ups, or one that is new or has changed, as the server says it. */
+  heardTopups: (said: unknown[]) => void
 }): Ears {
   const stopping = new AbortController()
   const orders = new Map<string, Order>()
@@ -71,12 +74,14 @@ export function listen(world: {
   }
 
   async function refresh(): Promise<void> {
-    const [me, nowOpen, nowEnded] = await Promise.all([
+    const [me, topups, nowOpen, nowEnded] = await Promise.all([
       ask('/api/v1/me'),
+      ask(`/api/v1/topups?limit=${TOPUPS_MAX}`),
       ask('/api/v1/orders?status=open&limit=100'),
       ask(`/api/v1/orders?status=ended&limit=${ENDED_MAX}`),
     ])
     timeZone = zoneOf(me)
+    world.heardTopups((topups as { items?: unknown[] }).items ?? [])
     orders.clear()
     for (const page of [nowOpen, nowEnded]) {
       const { items = [] } = page as { items?: unknown[] }
@@ -133,7 +138,7 @@ export function listen(world: {
       if (!order.success) return
       keep(order.data)
       forgetOld()
-    }
+    } else if (name === 'topup') world.heardTopups([said])
   }
 
   async function run(): Promise<void> {

@@ -45,6 +45,8 @@ export function openPhones(world: {
   key: string
   /** 0: never by itself. */
   autoSeconds: number
+  /** The customer's top-ups, which come with his orders. */
+  heardTopups: (said: unknown[]) => void
   note: (sentence: string, link?: string) => void
 }): Phones {
   const { books, clock, autoSeconds, note } = world
@@ -70,7 +72,7 @@ export function openPhones(world: {
     secret: world.secret,
     twilioToken: world.twilioToken,
   })
-  const ears = listen({ clock, serverUrl: world.serverUrl, key: world.key, heard })
+  const ears = listen({ clock, serverUrl: world.serverUrl, key: world.key, heard, heardTopups: world.heardTopups })
 
   /** A new waiting order gets its code planned, and one that asks for another gets that; else an order with its code needs none. */
   function heard(order: Order): void {
