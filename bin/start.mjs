@@ -146,7 +146,7 @@ function answersOk(url) {
 /** What a newcomer needs next. @param {string} sandboxUrl */
 function newcomer(sandboxUrl) {
   return [
-    `  Desk       ${sandboxUrl} (the outside world: bank, phones, clock)`,
+    `  Desk       ${sandboxUrl} (the outside world: bank, phones, chains, clock)`,
     `  Mailbox    ${sandboxUrl}/mail (every mail that is sent, whoever it is to)`,
     '  Customer   demo / demo-password',
     '  Staff      staff / staff-password, approver / approver-password',
