@@ -2,7 +2,7 @@
  * What a bitcoin-type node knows: the tree of blocks, the coins that are unspent on its best branch, and the pool of what waits. It keeps
  * Core's rules of existence (a coin is there, once, and old enough), of replacement (BIP125) and of choice between branches (the longest,
  * of two the one that came first). It does not look at scripts, signatures and work: whoever sends it a transaction is believed to own
- * the coins.
+ * the coins. As Core with `-acceptnonstdtxn` it takes what is legal but unusual, such as outputs of one unit.
  */
 import { coinbaseTx, headerHash, merkleRoot, readHeader, readTx, type Tx, writeHeader } from './bytes.ts'
 

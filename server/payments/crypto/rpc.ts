@@ -40,8 +40,8 @@ export type BatchAnswer = { ok: true; result: unknown } | { ok: false; error: Rp
 export type Node = {
   /** For people and logs: `http://host:port`, without credentials, path and query, which may be a key. */
   name: string
-  /** The result, whatever it is; null is a result too. Throws `RpcError` or `NodeTrouble`. */
-  call: (method: string, params?: readonly unknown[]) => Promise<unknown>
+  /** The result, whatever it is; null is a result too. `timeoutMs`: where it takes longer than usual. Throws `RpcError` or `NodeTrouble`. */
+  call: (method: string, params?: readonly unknown[], options?: { timeoutMs?: number }) => Promise<unknown>
   /** In the order of the calls; whole, or `NodeTrouble`. */
   batch: (calls: readonly Call[]) => Promise<BatchAnswer[]>
 }
@@ -115,7 +115,7 @@ export function createRpc(settings: RpcSettings): Rpc {
 /** What must never stand in a log: whole, and in the parts that an error of the network may repeat. */
 function openNode(written: string, settings: RpcSettings): Node {
   const { url, name, authorization, secrets } = placeOf(written)
-  const { timeoutMs = TIMEOUT_MS, answerBytesMax = ANSWER_BYTES_MAX, signal } = settings
+  const { timeoutMs: usualTimeoutMs = TIMEOUT_MS, answerBytesMax = ANSWER_BYTES_MAX, signal } = settings
   let lastId = 0
 
   function trouble(word: NodeTrouble['word'], what: string): NodeTrouble {
@@ -127,7 +127,7 @@ function openNode(written: string, settings: RpcSettings): Node {
     return safe.length > TEXT_CHARACTERS_MAX ? `${safe.slice(0, TEXT_CHARACTERS_MAX)}…` : safe
   }
 
-  async function post(body: unknown): Promise<unknown> {
+  async function post(body: unknown, timeoutMs = usualTimeoutMs): Promise<unknown> {
     const limit = AbortSignal.timeout(timeoutMs)
     let status: number
     let text: string
@@ -171,9 +171,9 @@ function openNode(written: string, settings: RpcSettings): Node {
   return {
     name,
 
-    async call(method, params = []) {
+    async call(method, params = [], { timeoutMs } = {}) {
       const id = ++lastId
-      const answer = read(await post({ jsonrpc: '2.0', id, method, params }), id)
+      const answer = read(await post({ jsonrpc: '2.0', id, method, params }, timeoutMs), id)
       if (!answer.ok) throw answer.error
       return answer.result
     },
