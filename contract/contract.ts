@@ -561,10 +561,25 @@ export const receiptSchema = z
     issued_at: time.meta({ description: 'When the payment was taken and the credits were added' }),
     seller: sellerSchema,
     buyer: buyerSchema,
-    card: receiptCard,
+    card: receiptCard.meta({ description: 'Null also of what was paid by crypto' }),
+    payments: z
+      .array(
+        z.object({
+          asset: z.enum(cryptoAssets),
+          network: z.string(),
+          asset_amount: assetAmount,
+          transaction_id: z.string(),
+          height: z.number().int().nullable(),
+          parts: cryptoPaymentSchema.shape.parts,
+          worth: money,
+          credited_at: time,
+          reversed_at: time.nullable(),
+        }),
+      )
+      .meta({ description: 'On a chain, each that was credited, oldest first; none: it was paid by card' }),
     statement_text: z.string().nullable().meta({ description: "As the bank's statement names the payment" }),
     currency: z.literal('USD'),
-    amount: money.meta({ description: 'Taken from the card' }),
+    amount: money.meta({ description: 'Taken from the card, or what was received on the chain is worth' }),
     credits: money.meta({ description: 'Prepaid credits added' }),
     tax_note: z.string().nullable().meta({ description: 'What the seller says about tax' }),
     terms: z.string().meta({ description: 'In a sentence or two, what can be asked back' }),

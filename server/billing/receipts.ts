@@ -2,7 +2,7 @@
 
 import type { Receipt, RefundReceipt } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
-import { cardWords, REFUND_DAYS, receiptLines, refundReceiptLines, whyRefundFailed } from '../../contract/receipts.ts'
+import { cardWords, paidName, REFUND_DAYS, receiptLines, refundReceiptLines, whyRefundFailed } from '../../contract/receipts.ts'
 import type { Payments } from '../payments/payments.ts'
 import { printSlip, type Slip } from '../platform/pdf.ts'
 import { timeIn } from '../platform/time-words.ts'
@@ -56,7 +56,7 @@ export function createReceipts(parts: {
         { rows: receiptLines(receipt, timeIn(receipt.buyer.time_zone)) },
         {
           amounts: [
-            { name: 'Taken from your card, in US dollars', amount: displayAmount(receipt.amount) },
+            { name: paidName(receipt), amount: displayAmount(receipt.amount) },
             { name: 'Prepaid credits added', amount: displayAmount(receipt.credits), total: true },
           ],
         },

@@ -9,7 +9,7 @@ import type { Announce } from '../platform/announce.ts'
 import { printCursor, Refusal, type Refused } from '../platform/answer.ts'
 import { atMost, type WireClock } from '../platform/clock.ts'
 import type { Database, Queryable } from '../platform/db.ts'
-import { newId, printId } from '../platform/ids.ts'
+import { newId, readId } from '../platform/ids.ts'
 import type { Log } from '../platform/log.ts'
 import type { Outbox } from '../platform/mail.ts'
 import type { Queue, Tick } from '../platform/queue.ts'
@@ -33,7 +33,7 @@ import { createDisputeLetters } from './dispute-letters.ts'
 import { listDisputes, readStaffDispute, type StaffPage } from './dispute-list.ts'
 import { createInstallation } from './installation.ts'
 import { createLetters } from './letters.ts'
-import { receiptOf, refundReceiptOf, type SellerSettings, statementSuffix } from './receipt.ts'
+import { cryptoReceiptOf, receiptOf, refundReceiptOf, type SellerSettings, statementSuffix } from './receipt.ts'
 import { printRefund, REFUND_COLUMNS, readRefundRow, refundsOf } from './refund.ts'
 import { returnables, standingsOf } from './remaining.ts'
 import {
@@ -241,7 +241,7 @@ export function createPayments(dependencies: {
     }
     if (typeof intended !== 'string') return refuse(intended)
     const { row } = (await settle(intended, 'start', START_WAIT_MS))!
-    if (row.handedOut) return { ok: true, topup: (await tell(row.accountId, [row]))[0]! }
+    if (row.handedOut) return { ok: true, topup: (await get(row.accountId, row.id))! }
     return refuse({
       code: 'temporarily_unavailable',
       detail:
@@ -418,76 +418,44 @@ export function createPayments(dependencies: {
     return get(request.accountId, row.id)
   }
 
+  /** Null: no such top-up of this customer. */
   async function get(accountId: bigint, topupId: string): Promise<Topup | null> {
-    const row = await owned(accountId, topupId)
-    return row && (await tell(accountId, [row]))[0]!
+    const { rows } = await database.pool.query<{ credited: string }>(
+      'select credited from topups where id = $1 and account_id = $2',
+      [topupId, accountId],
+    )
+    return rows[0] ? (await tell(accountId, [{ id: topupId, credited: rows[0].credited }]))[0]! : null
   }
 
-  /** Top-ups of one customer as they are told, with what became of their money since. */
-  async function tell(accountId: bigint, topups: TopupRow[]): Promise<Topup[]> {
-    const byCrypto = await tellCrypto(topups.filter((row) => row.method === 'crypto'))
-    const byCard = await tellCards(
-      accountId,
-      topups.filter((row) => row.method === 'card'),
-    )
-    const told = new Map<string, Topup>([...byCrypto, ...byCard].map((topup) => [topup.id, topup]))
-    return topups.map((row) => told.get(printId('top', row.id))!)
+  /** Top-ups of one customer as they are told, with what became of their money since. In the order of the question. */
+  async function tell(accountId: bigint, topups: { id: string; credited: string }[]): Promise<Topup[]> {
+    const ids = topups.map(({ id }) => id)
+    const [byCard, byCrypto, aftermath] = await Promise.all([
+      cardTopups(ids),
+      findTopups(database.pool, ids),
+      aftermathOf(accountId, topups),
+    ])
+    const since = (id: string): Aftermath => aftermath.get(id) ?? { ...NOTHING_SINCE }
+    const told = new Map<string, Topup>(byCard.map((row) => [row.id, printTopup(row, since(row.id))]))
+    for (const topup of await crypto.tell(byCrypto, since)) told.set(readId('top', topup.id)!, topup)
+    return ids.map((id) => told.get(id)!)
   }
 
-  /** What was promised with them. Throws where a stored address is not the one that its key gives: nothing is shown then. */
-  async function tellCrypto(topups: TopupRow[]): Promise<CryptoTopup[]> {
-    if (topups.length === 0) return []
-    const { rows } = await database.pool.query<{
-      topup_id: string
-      asset: CryptoTopup['asset']
-      address_id: string
-      units: string
-      price: string
-      confirmations_required: number
-    }>(
-      'select topup_id, asset, address_id, units, price, confirmations_required from crypto_quotes where topup_id = any ($1)',
-      [topups.map((row) => row.id)],
+  async function cardTopups(ids: readonly string[]): Promise<TopupRow[]> {
+    const { rows } = await database.pool.query(
+      `select ${TOPUP_COLUMNS} from topups where id = any ($1) and method = 'card'`,
+      [ids],
     )
-    const quoteOf = new Map(rows.map((row) => [row.topup_id, row]))
-    const addresses = await keys.rederivedAll(
-      database.pool,
-      rows.map((row) => BigInt(row.address_id)),
-    )
-    return topups.map((row): CryptoTopup => {
-      const quote = quoteOf.get(row.id)!
-      const asset = assetOf(quote.asset)
-      const address = addresses.get(BigInt(quote.address_id))!
-      const units = BigInt(quote.units)
-      return {
-        id: printId('top', row.id),
-        method: 'crypto',
-        status: row.status,
-        amount: printAmount(row.amount),
-        created_at: row.createdAt.toISOString(),
-        expires_at: row.expiresAt.toISOString(),
-        credited_at: row.creditedAt?.toISOString() ?? null,
-        reason: null,
-        labels: [],
-        ...NOTHING_SINCE,
-        receipt: false,
-        asset: asset.code,
-        network: networkOf(asset.chain).title,
-        address,
-        asset_amount: printUnits(units, asset.decimals),
-        asset_amount_left: row.overdue ? null : printUnits(units, asset.decimals),
-        uri: uriOf(asset, address, units),
-        rate: printAmount(micros(quote.price)),
-        confirmations: 0,
-        confirmations_required: quote.confirmations_required,
-        credited: '0.00',
-        payments: [],
-      }
-    })
+    return rows.map(readRow)
   }
 
-  async function tellCards(accountId: bigint, topups: TopupRow[]): Promise<Topup[]> {
-    const credited = topups.filter((row) => row.status === 'credited').map((row) => row.id)
-    if (credited.length === 0) return topups.map((row) => printTopup(row, { ...NOTHING_SINCE }))
+  /** What became of the money of those that credited something. */
+  async function aftermathOf(
+    accountId: bigint,
+    topups: readonly { id: string; credited: string }[],
+  ): Promise<Map<string, Aftermath>> {
+    const credited = topups.filter((topup) => topup.credited !== '0').map(({ id }) => id)
+    if (credited.length === 0) return new Map()
     const oldestId = credited.reduce((a, b) => (a < b ? a : b))
     const [returns, claims, standings, balance] = await Promise.all([
       refundsOf(database.pool, credited),
@@ -496,25 +464,27 @@ export function createPayments(dependencies: {
       ledger.balance(database.pool, accountId),
     ])
     const payable = returnables(balance!.available, standings)
-    const standingOf = new Map(standings.map((standing) => [standing.id, standing]))
-    return topups.map((row) => {
-      const standing = standingOf.get(row.id)
-      if (!standing) return printTopup(row, { ...NOTHING_SINCE })
-      return printTopup(row, {
-        returned: printAmount(standing.returned),
-        returnable: printAmount(standing.beforeABank ? micros(0n) : payable.get(row.id)!),
-        disputed: printAmount(standing.disputed),
-        refunds: returns.filter((refund) => refund.topupId === row.id).map(printRefund),
-        disputes: claims.get(row.id) ?? [],
-      })
-    })
+    return new Map(
+      standings.map((standing) => [
+        standing.id,
+        {
+          returned: printAmount(standing.returned),
+          returnable: printAmount(standing.beforeABank ? micros(0n) : payable.get(standing.id)!),
+          disputed: printAmount(standing.disputed),
+          refunds: returns.filter((refund) => refund.topupId === standing.id).map(printRefund),
+          disputes: claims.get(standing.id) ?? [],
+        },
+      ]),
+    )
   }
 
   /** The facts of its receipt. Null: no such top-up of this customer. */
   async function receipt(accountId: bigint, topupId: string): Promise<Receipt | 'not_credited' | null> {
     const row = await owned(accountId, topupId)
-    if (!row) return null
-    return row.creditedAt === null ? 'not_credited' : receiptOf(database.pool, row, settings)
+    if (row) return row.creditedAt === null ? 'not_credited' : receiptOf(database.pool, row, settings)
+    const topup = await get(accountId, topupId)
+    if (topup?.method !== 'crypto') return null
+    return topup.receipt ? cryptoReceiptOf(database.pool, { topup, topupId, accountId }, settings) : 'not_credited'
   }
 
   /** The facts of a refund to the card. Null: no such refund of this customer. */
@@ -528,6 +498,7 @@ export function createPayments(dependencies: {
     return refundReceiptOf(database.pool, { refund, topup: (await find(database.pool, refund.topupId))! }, settings)
   }
 
+  /** By card only. */
   async function owned(accountId: bigint, topupId: string): Promise<TopupRow | null> {
     const row = await find(database.pool, topupId)
     return row?.accountId === accountId ? row : null
@@ -538,8 +509,8 @@ export function createPayments(dependencies: {
     accountId: bigint,
     page: { limit: number; before: string | null },
   ): Promise<{ items: Topup[]; next_cursor: string | null }> {
-    const { rows } = await database.pool.query(
-      `select ${TOPUP_COLUMNS}
+    const { rows } = await database.pool.query<{ id: string; credited: string }>(
+      `select id, credited
          from topups
         where account_id = $1
           and ($2::uuid is null or id < $2)
@@ -547,17 +518,24 @@ export function createPayments(dependencies: {
         limit $3`,
       [accountId, page.before, page.limit + 1],
     )
-    const items = rows.slice(0, page.limit).map(readRow)
+    const items = rows.slice(0, page.limit)
     return {
       items: await tell(accountId, items),
       next_cursor: rows.length > page.limit ? printCursor(items.at(-1)!.id) : null,
     }
   }
 
-  /** On its way to the balance: what the bank has said yes to and is not credited yet. */
+  /** On its way to the balance: what the bank has said yes to, or a chain has in a block, and is not credited yet. */
   async function pending(accountId: bigint): Promise<Usd> {
     const { rows } = await database.pool.query<{ sum: string }>(
-      `select coalesce(sum(amount), 0) as sum from topups where account_id = $1 and status = 'confirming'`,
+      `select (select coalesce(sum(amount), 0) from topups
+                where account_id = $1 and method = 'card' and status = 'confirming')
+            + (select coalesce(sum(p.worth), 0)
+                 from topups t
+                 join crypto_payments p on p.topup_id = t.id
+                where t.account_id = $1
+                  and p.height is not null
+                  and (p.credited_at is null or p.reversed_at is not null)) as sum`,
       [accountId],
     )
     return micros(rows[0]!.sum)

@@ -1,8 +1,8 @@
 /** The facts of receipts, told alike to the mail, the page and the PDF. */
-import type { Receipt, RefundReceipt } from '../../contract/contract.ts'
+import type { CryptoTopup, Receipt, RefundReceipt } from '../../contract/contract.ts'
 import { printAmount } from '../../contract/money.ts'
 import { policies } from '../../contract/policies.ts'
-import { REFUND_TERMS } from '../../contract/receipts.ts'
+import { CRYPTO_REFUND_TERMS, REFUND_TERMS } from '../../contract/receipts.ts'
 import type { Queryable, Row } from '../platform/db.ts'
 import { printId } from '../platform/ids.ts'
 import { printRefund, type RefundRow } from './refund.ts'
@@ -29,12 +29,54 @@ export async function receiptOf(db: Queryable, topup: TopupRow, settings: Seller
     seller: sellerOf(settings),
     buyer: await buyerOf(db, topup.accountId),
     card: topup.card,
+    payments: [],
     statement_text: statementOf(topup, settings),
     currency: 'USD',
     amount: printAmount(topup.amount),
     credits: printAmount(topup.amount),
     tax_note: settings.receipt.taxNote,
     terms: REFUND_TERMS,
+    terms_version: refundPolicyOf(credited),
+  }
+}
+
+/** Of a top-up by crypto that is credited: what arrived, each payment by itself. */
+export async function cryptoReceiptOf(
+  db: Queryable,
+  { topup, topupId, accountId }: { topup: CryptoTopup; topupId: string; accountId: bigint },
+  settings: SellerSettings,
+): Promise<Receipt> {
+  const credited = new Date(topup.credited_at!)
+  return {
+    number: numberOf('', topupId, credited),
+    topup_id: topup.id,
+    issued_at: topup.credited_at!,
+    seller: sellerOf(settings),
+    buyer: await buyerOf(db, accountId),
+    card: null,
+    payments: topup.payments.flatMap((payment) =>
+      payment.credited_at === null
+        ? []
+        : [
+            {
+              asset: payment.asset,
+              network: payment.network,
+              asset_amount: payment.asset_amount,
+              transaction_id: payment.transaction_id,
+              height: payment.height,
+              parts: payment.parts,
+              worth: payment.worth!,
+              credited_at: payment.credited_at,
+              reversed_at: payment.reversed_at,
+            },
+          ],
+    ),
+    statement_text: null,
+    currency: 'USD',
+    amount: topup.credited,
+    credits: topup.credited,
+    tax_note: settings.receipt.taxNote,
+    terms: CRYPTO_REFUND_TERMS,
     terms_version: refundPolicyOf(credited),
   }
 }

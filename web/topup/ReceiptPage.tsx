@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import type { Receipt } from '../../contract/contract.ts'
-import { receiptLines } from '../../contract/receipts.ts'
+import { paidName, receiptLines } from '../../contract/receipts.ts'
 import { endpoints, paths } from '../paths.ts'
 import { receiptRead } from '../reads.ts'
 import { ReadFailed } from '../shell/Broken.tsx'
@@ -37,7 +37,7 @@ function ReceiptSheet({ receipt }: { receipt: Receipt }) {
         </EdgeText>
         <div className="edge-block pt-16">
           <EdgeRow className="line-above py-8" money={<Money amount={receipt.amount} />}>
-            Taken from your card, in US dollars
+            {paidName(receipt)}
           </EdgeRow>
           <EdgeRow className="total-above py-8 font-medium" money={<Money amount={receipt.credits} />}>
             Prepaid credits added

@@ -595,7 +595,7 @@ export function createDisputes(settings: {
           and next_read_at <= now()
        returning now() as begun,
                  -- Nothing can stand against a payment that had not begun.
-                 (select greatest(read_until, min(asked_at)) from topups having count(*) > 0) as from`,
+                 (select greatest(read_until, min(asked_at)) from topups where method = 'card' having count(*) > 0) as from`,
       [list, LIST_EVERY_SECONDS],
     )
     const from = rows[0]?.from

@@ -141,7 +141,7 @@ export function createEvents(settings: {
   /** Which top-up an event leads to: by what we wrote on the object, else by the directory. Null: none that is known. */
   async function topupOf(db: Queryable, told: Told): Promise<string | null> {
     const { rows } = await db.query<{ id: string }>(
-      `select id from topups where id = any ($1::uuid[])
+      `select id from topups where id = any ($1::uuid[]) and method = 'card'
        union all
        select subject from directory
         where (source, external_id) in (select 'stripe:session', unnest($2::text[])

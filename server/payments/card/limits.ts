@@ -107,7 +107,7 @@ export function createCardTesting(settings: {
                 where account_id = $1 and method = 'card' and created_at > house_now() - interval '1 hour'
                 order by created_at desc offset $2 limit 1) as pages_at,
               (select created_at + interval '1 hour' from topups
-                where asked_network = ${NETWORK_OF('$3')} and created_at > house_now() - interval '1 hour'
+                where asked_network = ${NETWORK_OF('$3')} and method = 'card' and created_at > house_now() - interval '1 hour'
                 order by created_at desc offset $4 limit 1) as network_at,
               house_now() as now`,
       [who.accountId, limits.sessionsPerHourMax - 1, who.address, limits.sessionsPerNetworkPerHourMax - 1],
@@ -224,7 +224,7 @@ export function createCardTesting(settings: {
     await tx.query(
       `update topups set next_look_at = now()
         where id in (select id from topups
-                      where account_id = $1 and id <> $2 and status = 'awaiting_payment' and next_look_at > now()
+                      where account_id = $1 and id <> $2 and method = 'card' and status = 'awaiting_payment' and next_look_at > now()
                       order by id
                         for update skip locked)`,
       [topup.accountId, topup.id],

@@ -338,7 +338,8 @@ export function createReconciliation(settings: {
               coalesce(sum(net) filter (where booked_at is not null), 0) as at_stripe,
               (select coalesce(sum(t.amount), 0)
                  from topups t
-                where t.status = 'credited'
+                where t.method = 'card'
+                  and t.status = 'credited'
                   and not exists (select from balance_transactions b
                                    where b.source = t.charge_id and b.reporting_category = any ($1) and b.booked_at is not null)
               ) as on_its_way,
@@ -555,7 +556,8 @@ const DIFFERENCES = `
          case when t.asked_at > now() - make_interval(hours => $1) then 'waiting' else 'open' end,
          t.charge_id, t.id, t.amount, null, t.credited_at
     from topups t
-   where t.status = 'credited'
+   where t.method = 'card'
+     and t.status = 'credited'
      and not exists (select from balance_transactions b where b.source = t.charge_id and b.reporting_category = 'charge')
    union all
   select 'refund_not_there:' || r.id, 'refund_not_there',

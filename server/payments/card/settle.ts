@@ -378,8 +378,9 @@ function mayReopen(row: TopupRow, asker: Asker): boolean {
   return asker === 'event' || (asker === 'return' && row.status === 'expired')
 }
 
+/** By card; one by crypto is nobody's here. */
 export async function find(db: Queryable, topupId: string): Promise<TopupRow | null> {
-  const { rows } = await db.query(`select ${TOPUP_COLUMNS} from topups where id = $1`, [topupId])
+  const { rows } = await db.query(`select ${TOPUP_COLUMNS} from topups where id = $1 and method = 'card'`, [topupId])
   return rows[0] ? readRow(rows[0]) : null
 }
 

@@ -153,11 +153,10 @@ export function createCredits(parts: {
   async function value(tx: pg.PoolClient, payment: Payment): Promise<boolean> {
     const topup = (await findTopup(tx, payment.topupId!))!
     const asset = assetOf(payment.asset)
-    const firstSeenAt = await firstSightOf(tx, payment)
     const it = {
       asset: payment.asset,
       units: payment.units,
-      inTime: isInTime({ firstSeenAt, blockTime: payment.blockTime! }, topup.quote.expiresAt),
+      inTime: isInTime({ firstSeenAt: payment.firstSeenAt, blockTime: payment.blockTime! }, topup.quote.expiresAt),
     }
     const lockedBefore = await lockedUnitsBeside(tx, payment)
     const needsRate = lockedUnitsOf(it, topup.quote, lockedBefore) < it.units
@@ -182,23 +181,6 @@ export function createCredits(parts: {
     return true
   }
 
-  /** A payment that was replaced by another one to the same address was seen when the first of them was. */
-  async function firstSightOf(tx: pg.PoolClient, payment: Payment): Promise<Date> {
-    const { rows } = await tx.query<{ at: Date }>(
-      `with recursive before as (
-         select txid, first_seen_at from crypto_payments where id = $1
-          union
-         select p.txid, p.first_seen_at
-           from crypto_payments p
-           join before b on p.replaced_by = b.txid
-          where (p.chain, p.address_id, p.asset) = ($2, $3, $4)
-       )
-       select min(first_seen_at) as at from before`,
-      [payment.id, payment.chain, payment.addressId, payment.asset],
-    )
-    return rows[0]!.at
-  }
-
   /** What other payments of its top-up have had at the rate of the quote. Dust has had nothing, nor has what is gone. */
   async function lockedUnitsBeside(tx: pg.PoolClient, payment: Payment): Promise<bigint> {
     const { rows } = await tx.query<{ units: string }>(
@@ -207,7 +189,7 @@ export function createCredits(parts: {
         where p.topup_id = $1
           and p.id <> $2
           and p.worth > 0
-          and (p.height is not null or (p.replaced_by is null and p.reversed_at is null and p.gone_told_at is null))
+          and (p.height is not null or (p.replaced_height is null and p.reversed_at is null and p.gone_told_at is null))
           and part ->> 'basis' = 'locked'`,
       [payment.topupId, payment.id],
     )
@@ -350,6 +332,7 @@ export function createCredits(parts: {
          join chain_cursors c on c.chain = p.chain
          join chain_blocks b on b.chain = p.chain and b.height = p.height + p.confirmations_required - 1
         where p.chain = $1
+          and b.height <= coalesce(c.agreed_height, b.height)
           and p.account_id is not null
           and (p.credited_at is null or p.reversed_at is not null)
           and (p.worth is null or p.worth > 0)

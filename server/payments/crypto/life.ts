@@ -55,7 +55,7 @@ export type Payment = {
 export const GIVEN_UP_AFTER_BLOCKS = 3
 
 /** Why a person must look, of payments that are not credited before he has. Other words call him, and hold nothing up. */
-export const HOLDING_REVIEWS: readonly string[] = ['account_suspended', 'account_closed', 'no_account']
+export const HOLDING_REVIEWS: readonly string[] = ['account_suspended', 'account_closed', 'unused_address']
 
 type Standing = Pick<
   Payment,
