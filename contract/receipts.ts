@@ -57,7 +57,10 @@ function paymentLines(payment: Receipt['payments'][number], timeWords: TimeWords
       name: 'Credited',
       value: `${displayAmount(payment.worth)} on ${timeWords(payment.credited_at)}`,
     },
-    ...optional('Taken back', payment.reversed_at && `${timeWords(payment.reversed_at)}: it is not on the chain any more`),
+    ...optional(
+      'Taken back',
+      payment.reversed_at && `${timeWords(payment.reversed_at)}: it is not on the chain any more`,
+    ),
   ]
 }
 

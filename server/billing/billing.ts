@@ -7,7 +7,8 @@
 import type { Balance, HistoryRow, Page, PastBalance } from '../../contract/contract.ts'
 import { displayAmount, micros, printAmount, type Usd } from '../../contract/money.ts'
 import type { Cause, Ledger, Movement, Transfer } from '../ledger/ledger.ts'
-import type { Payments } from '../payments/payments.ts'
+
+import { assetOf, networkOf, type Payments, printUnits } from '../payments/payments.ts'
 import { printCursor } from '../platform/answer.ts'
 import { houseNow } from '../platform/clock.ts'
 import type { Database, Row } from '../platform/db.ts'
@@ -72,10 +73,15 @@ const typeOf = new Map<string, HistoryType>(
 /** What a history's row says about the order or top-up behind it. */
 type Behind = {
   orders: Map<string, Pick<Row<'orders'>, 'number' | 'service' | 'country'>>
-  topups: Map<string, Pick<Row<'topups'>, 'amount' | 'card_brand' | 'card_last4'>>
+  topups: Map<string, TopupBehind>
+  /** By the transfer that credited a payment on a chain, and by the one that took it back. */
+  payments: Map<string, PaymentBehind>
   /** By the transfer that froze, and by the one that ended it. */
   freezes: Map<string, Pick<Row<'freezes'>, 'why' | 'outcome'>>
 }
+
+type TopupBehind = Pick<Row<'topups'>, 'amount' | 'card_brand' | 'card_last4'> & { asset: string | null }
+type PaymentBehind = Pick<Row<'crypto_payments'>, 'chain' | 'asset' | 'units'> & { round: number; late: boolean }
 
 export function createBilling(parts: { database: Database; ledger: Ledger; payments: Payments; publicUrl: string }) {
   const { database, ledger, payments } = parts
@@ -135,15 +141,18 @@ export function createBilling(parts: { database: Database; ledger: Ledger; payme
   async function whatIsBehind(transfers: Transfer[]): Promise<Behind> {
     const references = transfers.map((transfer) => transfer.reference)
     const disputes = transfers.filter(({ code }) => code === 'dispute').map(({ id }) => id)
-    const [orders, topups, freezes] = await Promise.all([
+    const byCrypto = transfers.filter(({ code }) => code === 'topup_crypto' || code === 'reversal').map(({ id }) => id)
+    const [orders, topups, freezes, payments] = await Promise.all([
       database.pool.query<Pick<Row<'orders'>, 'id' | 'number' | 'service' | 'country'>>(
         `select o.id, o.number, s.name as service, c.name as country
            from orders o join services s on s.code = o.service join countries c on c.code = o.country
           where o.id = any($1)`,
         [references],
       ),
-      database.pool.query<Pick<Row<'topups'>, 'id' | 'amount' | 'card_brand' | 'card_last4'>>(
-        'select id, amount, card_brand, card_last4 from topups where id = any($1)',
+      database.pool.query<TopupBehind & { id: string }>(
+        `select t.id, t.amount, t.card_brand, t.card_last4, q.asset
+           from topups t left join crypto_quotes q on q.topup_id = t.id
+          where t.id = any($1)`,
         [references],
       ),
       database.pool.query<Pick<Row<'freezes'>, 'why' | 'outcome'> & { id: string }>(
@@ -152,11 +161,21 @@ export function createBilling(parts: { database: Database; ledger: Ledger; payme
           where t.id = any($1)`,
         [disputes],
       ),
+      database.pool.query<PaymentBehind & { id: string }>(
+        `select t.id, p.chain, p.asset, p.units, n.round, p.parts @> '[{"basis": "late"}]' as late
+           from transfers t
+           join crypto_payments p on p.topup_id = t.reference
+          cross join lateral generate_series(1, p.round) n(round)
+          where t.id = any($1)
+            and t.id in (derived_id(p.id, 'credit', n.round), derived_id(p.id, 'reversal', n.round))`,
+        [byCrypto],
+      ),
     ])
     return {
       orders: new Map(orders.rows.map((order) => [order.id, order])),
       topups: new Map(topups.rows.map((topup) => [topup.id, topup])),
       freezes: new Map(freezes.rows.map((freeze) => [freeze.id, freeze])),
+      payments: new Map(payments.rows.map((payment) => [payment.id, payment])),
     }
   }
 
@@ -214,24 +233,42 @@ function sentence(transfer: Transfer, behind: Behind): string {
       return `Released, its time was over: ${what}`
     case 'topup_card':
       return `Top-up by ${cardBehind(transfer, behind)}${paidOwed}`
+    case 'topup_crypto':
+      return `${arrived(behind.payments.get(transfer.id))}${paidOwed}`
     case 'topup_refund':
       switch (transfer.kind) {
         case 'hold':
-          return `On its way back to your ${cardBehind(transfer, behind)}`
+          return `On its way back to your ${wayBehind(transfer, behind)}`
         case 'capture':
-          return `Sent back to your ${cardBehind(transfer, behind)}`
+          return `Sent back to your ${wayBehind(transfer, behind)}`
         case 'void':
-          return `Not sent back, yours to spend again: ${cardBehind(transfer, behind)}`
+          return `Not sent back, yours to spend again: ${wayBehind(transfer, behind)}`
         default:
-          return `Came back from your ${cardBehind(transfer, behind)}, yours to spend again${paidOwed}`
+          return `Came back from your ${wayBehind(transfer, behind)}, yours to spend again${paidOwed}`
       }
     case 'dispute':
       return `${disputed(transfer, behind.freezes.get(transfer.id))}: ${topupBehind(transfer, behind)}${owedWords(transfer)}`
-    case 'reversal':
+    case 'reversal': {
+      const payment = behind.payments.get(transfer.id)
+      if (payment)
+        return `Taken back, your payment of ${coins(payment)} is gone from the ${networkOf(payment.chain).title} chain${owedWords(transfer)}`
       return `Sent back to ${cardBehind(transfer, behind)} by the card company${owedWords(transfer)}`
+    }
     default:
       return `${plainWords[transfer.code]}${owedWords(transfer)}`
   }
+}
+
+/** What came on a chain. */
+function arrived(payment: PaymentBehind | undefined): string {
+  if (!payment) return plainWords.topup_crypto
+  const network = networkOf(payment.chain).title
+  const what = `${coins(payment)} on ${network}${payment.late ? ', after its rate had ended' : ''}`
+  return payment.round > 1 ? `Credited again, it is back on the chain: ${what}` : `Top-up by crypto: ${what}`
+}
+
+function coins({ asset, units }: PaymentBehind): string {
+  return `${printUnits(BigInt(units), assetOf(asset).decimals)} ${asset}`
 }
 
 /** What a bank did to credits, and why. */
@@ -301,6 +338,12 @@ function owedWords(transfer: Transfer): string {
 function cardBehind(transfer: Transfer, behind: Behind): string {
   const topup = behind.topups.get(transfer.reference)
   return topup?.card_last4 ? `${brandName(topup.card_brand)} ending in ${topup.card_last4}` : 'card'
+}
+
+/** Where money of a top-up goes back to. */
+function wayBehind(transfer: Transfer, behind: Behind): string {
+  const asset = behind.topups.get(transfer.reference)?.asset
+  return asset ? `${asset} address` : cardBehind(transfer, behind)
 }
 
 const plainWords: Record<Cause, string> = {

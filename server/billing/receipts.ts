@@ -2,7 +2,14 @@
 
 import type { Receipt, RefundReceipt } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
-import { cardWords, paidName, REFUND_DAYS, receiptLines, refundReceiptLines, whyRefundFailed } from '../../contract/receipts.ts'
+import {
+  cardWords,
+  paidName,
+  REFUND_DAYS,
+  receiptLines,
+  refundReceiptLines,
+  whyRefundFailed,
+} from '../../contract/receipts.ts'
 import type { Payments } from '../payments/payments.ts'
 import { printSlip, type Slip } from '../platform/pdf.ts'
 import { timeIn } from '../platform/time-words.ts'

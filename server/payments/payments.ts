@@ -52,6 +52,7 @@ export { openStripe } from './card/stripe.ts'
 export type Payments = ReturnType<typeof createPayments>
 
 export { type SettleJob, settleQueue } from './card/events.ts'
+export { assetOf, networkOf, printUnits } from './crypto/assets.ts'
 export { KeysDoNotFit } from './crypto/keys.ts'
 
 /**

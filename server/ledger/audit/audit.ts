@@ -14,6 +14,7 @@
 import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
+import { cryptoChecks, cryptoOverdue } from './crypto.ts'
 import { compareWithSeals, readSealFile, sealChecks } from './seals.ts'
 
 /** What differs: which check, and the row. */
@@ -190,7 +191,7 @@ const roomChecks: Record<string, string> = {
                    from transfers
                   where kind = 'credit' and code = 30
                   group by reference, account_id) t on t.reference = p.id and t.account_id = p.account_id
-     where case p.status when 'credited' then 1 else 0 end <> coalesce(t.credits, 0)
+     where case when p.status = 'credited' and p.method = 'card' then 1 else 0 end <> coalesce(t.credits, 0)
         or p.amount <> t.amount`,
 
   // Whatever is on its way back counts as gone. Codes: 2 refund of a top-up, 43 taken back outside; platform 4 refunds.
@@ -264,6 +265,8 @@ const roomChecks: Record<string, string> = {
         or (h.code = 1 and t.code not in (1, 20, 21, 22))
         or (t.code = 2 and (t.kind not in ('hold', 'capture', 'void', 'credit') or t.contra <> 4))
         or (h.code = 2 and t.code not in (2, 22))`,
+
+  ...cryptoChecks,
 }
 
 /** Everything open is over, or somebody was told, within its time. A quarter of an hour, so that a restart is none of this. */
@@ -314,6 +317,8 @@ const overdueChecks: Record<string, string> = {
     select id as letter, attempts, next_attempt_at
       from mail_outbox
      where next_attempt_at < now() - interval '15 minutes'`,
+
+  ...cryptoOverdue,
 }
 
 /** Everything found that is overdue, at most five a check; none means that nobody waits for what should have happened. */

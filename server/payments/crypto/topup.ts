@@ -28,7 +28,10 @@ export type CryptoTopupRow = {
   arrived: Usd
   asset: CryptoAsset
   chain: ChainName
+  addressId: bigint
   address: string
+  /** What is looked for in blocks. Lower-case hexadecimal. */
+  script: string
   confirmationsRequired: number
   quote: Quoted
 }
@@ -38,7 +41,7 @@ type Block = { paymentId: string; height: number; at: Date }
 
 const SELECT_TOPUPS = `
   select t.id, t.account_id, t.amount, t.status, t.created_at, t.expires_at, t.credited_at, t.arrived,
-         q.asset, q.chain, q.units, q.price, q.confirmations_required, a.address
+         q.asset, q.chain, q.units, q.price, q.confirmations_required, q.address_id, a.address, encode(a.script, 'hex') as script
     from topups t
     join crypto_quotes q on q.topup_id = t.id
     join crypto_addresses a on a.id = q.address_id`
@@ -61,8 +64,8 @@ type TopupColumns = Pick<
   Row<'topups'>,
   'id' | 'account_id' | 'amount' | 'status' | 'created_at' | 'expires_at' | 'credited_at' | 'arrived'
 > &
-  Pick<Row<'crypto_quotes'>, 'asset' | 'chain' | 'units' | 'price' | 'confirmations_required'> &
-  Pick<Row<'crypto_addresses'>, 'address'>
+  Pick<Row<'crypto_quotes'>, 'asset' | 'chain' | 'units' | 'price' | 'confirmations_required' | 'address_id'> &
+  Pick<Row<'crypto_addresses'>, 'address'> & { script: string }
 
 function readTopup(row: TopupColumns): CryptoTopupRow {
   return {
@@ -74,7 +77,9 @@ function readTopup(row: TopupColumns): CryptoTopupRow {
     arrived: micros(row.arrived),
     asset: row.asset as CryptoAsset,
     chain: row.chain,
+    addressId: BigInt(row.address_id),
     address: row.address,
+    script: row.script,
     confirmationsRequired: row.confirmations_required,
     quote: {
       asset: row.asset,

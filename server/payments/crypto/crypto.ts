@@ -1,0 +1,247 @@
+/**
+ * Top-ups by crypto, composed: keys and rates make quotes, followers read the networks, credits decide about what they find. The rest of
+ * the house sees payments.ts only.
+ */
+import type { CryptoAsset, CryptoTopup, CryptoTransaction } from '../../../contract/contract.ts'
+import type { Usd } from '../../../contract/money.ts'
+import type { Ledger } from '../../ledger/ledger.ts'
+import type { Announce } from '../../platform/announce.ts'
+import type { Refused } from '../../platform/answer.ts'
+import { houseNow, type WireClock } from '../../platform/clock.ts'
+import type { Database, Queryable } from '../../platform/db.ts'
+import type { Log } from '../../platform/log.ts'
+import type { Outbox } from '../../platform/mail.ts'
+import type { Tick } from '../../platform/queue.ts'
+import type { Aftermath } from '../topup.ts'
+import { type Asset, assets, type ChainName, type Environment, networkOf } from './assets.ts'
+import { type Chain, NodeTrouble } from './chain.ts'
+import { createCredits } from './credits.ts'
+import { createEvmChain } from './evm.ts'
+import { createFollower } from './follower.ts'
+import { chainState } from './health.ts'
+import { createKeys } from './keys.ts'
+import { createCryptoLetters } from './letters.ts'
+import { createQuotes } from './quotes.ts'
+import type { RateSource } from './rate-sources.ts'
+import { createRates, priceAt } from './rates.ts'
+import { type CryptoTopupRow, findTopup, tellTopups } from './topup.ts'
+import { createUtxoChain } from './utxo.ts'
+
+export type Crypto = ReturnType<typeof createCrypto>
+
+export type CryptoSettings = {
+  networks: readonly { name: ChainName; urls: readonly string[]; key: string; explorer: string | null }[]
+  /** Where a sandbox has its rates; null: the exchanges themselves. */
+  rateUrls: Readonly<Record<RateSource, string>> | null
+}
+
+/** A network, as it is read. `witnesses`: each node by itself, where there are several. */
+export type OpenChain = { chain: Chain; witnesses: readonly Pick<Chain, 'hashAt'>[] }
+
+const RATES_EVERY_SECONDS = 20
+const SWEEP_EVERY_SECONDS = 5
+
+export function createCrypto(dependencies: {
+  database: Database
+  ledger: Ledger
+  announce: Announce
+  mail: Outbox
+  log: Log
+  clock: WireClock
+  settings: CryptoSettings & { publicUrl: string; livemode: boolean }
+  /** How a network is read, when it is not by the nodes of the settings. */
+  openChain?: (network: CryptoSettings['networks'][number], environment: Environment) => OpenChain
+}) {
+  const { database, ledger, announce, log, clock, settings } = dependencies
+  const environment: Environment = settings.livemode ? 'main' : 'test'
+  const open = dependencies.openChain ?? openByNodes
+  const ending = new AbortController()
+  const networks = settings.networks.map((one) => ({ ...one, network: networkOf(one.name) }))
+  const explorers = new Map(networks.map(({ name, explorer }) => [name, explorer]))
+  const keys = createKeys({
+    database,
+    settings: { keys: networks.map(({ network, key }) => ({ family: network.family, key })) },
+  })
+  const offered = assets.filter((asset) => networks.some(({ name }) => name === asset.chain))
+  const rates = createRates({
+    database,
+    clock,
+    log,
+    settings: { assets: offered.map(({ code }) => code), urls: settings.rateUrls },
+  })
+  const stateOfChain = (db: Queryable, chain: string) => chainState(db, chain, clock.now())
+  const quotes = createQuotes({
+    database,
+    clock,
+    keys,
+    rates,
+    chainState: stateOfChain,
+    networks: networks.map(({ name }) => name),
+    isSuspended: async (db, accountId) => (await ledger.balance(db, accountId))?.suspended ?? false,
+  })
+  const credits = createCredits({
+    database,
+    ledger,
+    announce,
+    log,
+    priceAt: (db, asset, at) => priceAt(db, asset as CryptoAsset, at),
+    letters: createCryptoLetters({ ...dependencies, publicUrl: settings.publicUrl }),
+  })
+  const chains = new Map(networks.map((one) => [one.name, open(one, environment)]))
+  const followers = networks.map(({ name, network }) =>
+    createFollower({
+      database,
+      ...chains.get(name)!,
+      network,
+      assets: assets.filter((asset) => asset.chain === name),
+      environment,
+      announce,
+      log,
+      clock,
+      decide: credits.decide,
+    }),
+  )
+
+  function openByNodes({ name, urls }: CryptoSettings['networks'][number]): OpenChain {
+    const network = networkOf(name)
+    const of = (some: readonly string[]): Chain =>
+      network.kind === 'utxo'
+        ? createUtxoChain({ network, environment, urls: some, clock, signal: ending.signal })
+        : createEvmChain({ network, environment, assets, urls: some, clock, signal: ending.signal })
+    return { chain: of(urls), witnesses: urls.length > 1 ? urls.map((url) => of([url])) : [] }
+  }
+
+  /** Begins a top-up; its id. The amount is within the house's limits. */
+  async function start(request: {
+    accountId: bigint
+    asset: unknown
+    amount: Usd
+    idempotencyKey: string | null
+  }): Promise<{ ok: true; topupId: string } | { ok: false; refused: Refused }> {
+    const read = quotes.readAsset(request.asset)
+    if (!read.ok) return read
+    return quotes.start({ ...request, asset: read.asset })
+  }
+
+  /** As their customer reads them. An address that its key does not give is not shown to anybody: that throws. */
+  async function tell(
+    topups: readonly CryptoTopupRow[],
+    aftermath: (topupId: string) => Aftermath,
+  ): Promise<CryptoTopup[]> {
+    if (topups.length === 0) return []
+    await keys.rederivedAll(
+      database.pool,
+      topups.map(({ addressId }) => addressId),
+    )
+    return tellTopups(database.pool, topups, { now: await houseNow(database.pool), explorers, aftermath })
+  }
+
+  /**
+   * Where a transaction is that a customer asks for. What we know of it ourselves comes first; else the node is asked. Null: no such top-up
+   * of this customer.
+   */
+  async function transaction(request: {
+    accountId: bigint
+    topupId: string
+    txid: string
+  }): Promise<{ ok: true; transaction: CryptoTransaction } | { ok: false; refused: Refused } | null> {
+    const topup = await findTopup(database.pool, request.topupId)
+    if (topup?.accountId !== request.accountId) return null
+    const network = networkOf(topup.chain)
+    const txid = readTransactionId(request.txid, network.kind)
+    if (txid === null) return { ok: false, refused: notATransaction(network.title) }
+    const answer = (told: Omit<CryptoTransaction, 'transaction_id'>) =>
+      ({ ok: true, transaction: { transaction_id: txid, ...told } }) as const
+    const tip = await tipHeightOf(topup.chain)
+    const confirmations = (height: number | null) =>
+      height === null || tip === null ? 0 : Math.max(0, tip - height + 1)
+    const known = await knownPayment(topup, txid)
+    if (known !== null && known.height !== null)
+      return answer({ where: 'block', height: known.height, confirmations: confirmations(known.height), failed: false })
+    const opened = chains.get(topup.chain)
+    if (!opened) return { ok: false, refused: cannotAsk(network.title) }
+    try {
+      const found = await opened.chain.find(txid)
+      if (found.where === 'nowhere')
+        return answer({ where: 'not_found', height: null, confirmations: 0, failed: false })
+      const mine = found.transfers.some(({ script }) => script === topup.script)
+      if (found.where === 'pool')
+        return answer({ where: mine ? 'seen' : 'other_address', height: null, confirmations: 0, failed: false })
+      const { height, failed } = found
+      const where = mine ? 'block' : 'other_address'
+      return answer({ where, height, confirmations: confirmations(height), failed })
+    } catch (error) {
+      if (!(error instanceof NodeTrouble)) throw error
+      return { ok: false, refused: cannotAsk(network.title) }
+    }
+  }
+
+  async function knownPayment(topup: CryptoTopupRow, txid: string): Promise<{ height: number | null } | null> {
+    const { rows } = await database.pool.query<{ height: string | null }>(
+      'select height from crypto_payments where topup_id = $1 and chain = $2 and txid = $3 limit 1',
+      [topup.id, topup.chain, txid],
+    )
+    return rows[0] ? { height: rows[0].height === null ? null : Number(rows[0].height) } : null
+  }
+
+  async function tipHeightOf(chain: ChainName): Promise<number | null> {
+    const { rows } = await database.pool.query<{ height: string }>(
+      'select height from chain_cursors where chain = $1',
+      [chain],
+    )
+    return rows[0] ? Number(rows[0].height) : null
+  }
+
+  return {
+    /** At the start: the rows of keys are as the settings say. Throws with the sentence for the operator where they cannot be. */
+    settle: keys.settle,
+    start,
+    tell,
+    transaction,
+    /** What can be paid with at all. */
+    offered: offered as readonly Asset[],
+    chainState: stateOfChain,
+    /** The networks, as staff's tools read them. */
+    chains: chains as ReadonlyMap<ChainName, OpenChain>,
+    keys,
+    rates,
+    decide: credits.decide,
+    /** One follower a network, the prices, and the rows of what nobody paid. */
+    ticks: [
+      ...(offered.length === 0
+        ? []
+        : [{ name: 'payments_rates', everySeconds: RATES_EVERY_SECONDS, run: rates.tick } satisfies Tick]),
+      ...followers.map((follower) => follower.followTick),
+      {
+        name: 'payments_crypto',
+        everySeconds: SWEEP_EVERY_SECONDS,
+        run: (signal) => credits.sweep(signal),
+      } satisfies Tick,
+    ] as readonly Tick[],
+    /** Nothing more is asked of any node. */
+    close: async (): Promise<void> => ending.abort(),
+  }
+}
+
+/** As its network writes it; null: that is none. */
+function readTransactionId(typed: string, kind: 'utxo' | 'evm'): string | null {
+  const match = /^(?:0x)?([0-9a-f]{64})$/.exec(typed.trim().toLowerCase())
+  if (!match) return null
+  return kind === 'evm' ? `0x${match[1]}` : match[1]!
+}
+
+function notATransaction(network: string): Refused {
+  return {
+    code: 'invalid_request',
+    detail: `This is no transaction id of ${network}: it has 64 digits from 0 to 9 and a to f. Copy it from your wallet; nothing was looked up.`,
+    field: 'txid',
+  }
+}
+
+function cannotAsk(network: string): Refused {
+  return {
+    code: 'temporarily_unavailable',
+    detail: `Our ${network} node does not answer at the moment. What you sent is not lost; ask again in a minute.`,
+    retryAfterSeconds: 60,
+  }
+}
