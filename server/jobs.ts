@@ -16,6 +16,9 @@ export const queues: QueueDefinition[] = [settleQueue]
  * - `orders_unhandled_sms`: a message is decided by accept, which takes its inbox row and its order's row, and is decided once.
  * - `orders_expire`: an order ends under its row's lock; whoever comes second finds it closed.
  * - `payments_rates`: a price more does no harm; who finds a young one asks nobody.
+ * - `payments_follow_…`: a network is read under a lock of its own; whoever comes second finds it taken. Its payments are decided about under
+ *   their top-ups' locks, by ids derived from payment and round.
+ * - `payments_crypto`: writes into a top-up's row how its payments stand, under its lock; the second finds it so.
  * - `payments_events`: what both read is stored once; the place in the list is moved under its row's lock, and only forward.
  * - `payments_endpoint`: two webhooks of the house to itself say the same as one.
  * - `payments_sweep`: a look at a payment is claimed in its row; whoever comes second leaves it alone.
@@ -54,7 +57,7 @@ export async function startJobs(house: {
     run: async (signal) => void (await orders.expireDue(signal)),
   })
   // Before what values payments by them.
-  queue.tick(payments.ratesTick)
+  for (const tick of payments.cryptoTicks) queue.tick(tick)
   queue.tick(payments.eventsTick)
   queue.tick(payments.sweepTick)
   queue.tick(payments.reconcileTick)

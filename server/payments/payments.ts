@@ -1,8 +1,8 @@
 /**
- * Payments: outside money becomes credit. Here: top-ups by card, and the start of those by crypto. README.md tells what is always true.
+ * Payments: outside money becomes credit. Here: top-ups by card, and the door of those by crypto (crypto/crypto.ts). README.md tells what is always true.
  */
 import { isIP } from 'node:net'
-import type { CryptoTopup, Receipt, RefundReceipt, Topup } from '../../contract/contract.ts'
+import type { Receipt, RefundReceipt, Topup } from '../../contract/contract.ts'
 import { displayAmount, micros, printAmount, readAmount, type Usd } from '../../contract/money.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Announce } from '../platform/announce.ts'
@@ -22,12 +22,8 @@ import { createReconciliation } from './card/reconcile.ts'
 import { createRefunds } from './card/refunds.ts'
 import { createSettle, find } from './card/settle.ts'
 import { type CardCompany, openStripe, referenceOf, type SessionCall } from './card/stripe.ts'
-import { assetOf, assetsOn, type ChainName, type Family, networkOf, printUnits } from './crypto/assets.ts'
-import { createKeys } from './crypto/keys.ts'
-import { createOffers } from './crypto/offers.ts'
-import { createQuotes, type SaysOfChain, uriOf } from './crypto/quotes.ts'
-import type { RateSource } from './crypto/rate-sources.ts'
-import { createRates } from './crypto/rates.ts'
+import { type CryptoSettings, createCrypto, type OpenChain } from './crypto/crypto.ts'
+import { findTopups } from './crypto/topup.ts'
 import { type CardsBlocked, cardsBlockedBy, disputesOf } from './dispute.ts'
 import { createDisputeLetters } from './dispute-letters.ts'
 import { listDisputes, readStaffDispute, type StaffPage } from './dispute-list.ts'
@@ -90,10 +86,7 @@ export function createPayments(dependencies: {
     stripe: { secretKey: string; webhookSecrets: readonly string[]; apiUrl: string | null }
     cardLimits: CardLimits
     /** What is paid with on chains (config.ts says what each is); no networks: cards only. */
-    crypto: {
-      networks: readonly { name: ChainName; urls: readonly string[]; key: string; explorer: string | null }[]
-      rateUrls: Readonly<Record<RateSource, string>> | null
-    }
+    crypto: CryptoSettings
     /** Also accept cards whose bank does not take part in the confirmation. Default: no. */
     acceptAttempted?: boolean
     /** The house tries by itself whether webhooks reach it at its public address. Default: only when it is told to. */
@@ -103,6 +96,8 @@ export function createPayments(dependencies: {
   hasProvenAddress: (db: Queryable, accountId: bigint) => Promise<boolean>
   /** The card company, when it is not the one of the settings. */
   card?: CardCompany
+  /** How networks are read, when it is not by the nodes of the settings. */
+  openChain?: OpenChain
 }) {
   const { database, ledger, log, clock, settings } = dependencies
   const card = dependencies.card ?? openStripe(settings.stripe)
@@ -143,36 +138,14 @@ export function createPayments(dependencies: {
       learnDispute: disputes.learn,
     },
   })
-  const { networks } = settings.crypto
-  const familyKeys = new Map<Family, string>(networks.map(({ name, key }) => [networkOf(name).family, key]))
-  const keys = createKeys({
-    database,
-    settings: { keys: [...familyKeys].map(([family, key]) => ({ family, key })) },
-  })
-  const chains = networks.map(({ name }) => name)
-  const rates = createRates({
-    database,
-    clock,
-    log,
-    settings: { assets: assetsOn(chains).map(({ code }) => code), urls: settings.crypto.rateUrls },
-  })
-  const sayOfChain: SaysOfChain = async () => ({ state: 'works', detail: '' })
-  const quotes = createQuotes({
-    database,
-    clock,
-    keys,
-    rates,
-    chainState: sayOfChain,
-    networks: chains,
-    isSuspended: async (db, accountId) => (await ledger.balance(db, accountId))?.suspended ?? false,
-  })
-  const offers = createOffers({
-    database,
-    clock,
-    quotes,
-    rates,
-    chainState: sayOfChain,
-    minimum: settings.minimum,
+  const crypto = createCrypto({
+    ...dependencies,
+    settings: {
+      ...settings.crypto,
+      publicUrl: settings.publicUrl,
+      livemode: settings.livemode,
+      minimum: settings.minimum,
+    },
   })
   const installation = createInstallation(database)
   const events = createEvents({
@@ -214,17 +187,17 @@ export function createPayments(dependencies: {
     if (request.method !== 'card' && request.method !== 'crypto') {
       return refuse({
         code: 'invalid_request',
-        detail: `Choose a way to pay: "method" is "card"${quotes.offered.length > 0 ? ' or "crypto"' : ''}. Nothing was charged.`,
+        detail: `Choose a way to pay: "method" is "card"${crypto.offered.length > 0 ? ' or "crypto"' : ''}. Nothing was charged.`,
         field: 'method',
       })
     }
-    const asset = request.method === 'crypto' ? quotes.readAsset(request.asset) : null
+    const asset = request.method === 'crypto' ? crypto.readAsset(request.asset) : null
     if (asset && !asset.ok) return asset
     const amount = readAmount(request.amount)
     const outside = amount === null ? notAnAmount(request.amount) : outsideLimits(amount)
     if (amount === null || outside) return refuse(outside!)
     if (asset) {
-      const quoted = await quotes.start({ ...request, asset: asset.asset, amount })
+      const quoted = await crypto.start({ ...request, asset: asset.asset, amount })
       if (!quoted.ok) return quoted
       return { ok: true, topup: (await get(request.accountId, quoted.topupId))! }
     }
@@ -411,7 +384,7 @@ export function createPayments(dependencies: {
     sessionId: string | null
   }): Promise<Topup | null> {
     const row = await owned(request.accountId, request.topupId)
-    if (row?.method !== 'card' || (request.sessionId !== null && request.sessionId !== row.sessionId)) return null
+    if (!row || (request.sessionId !== null && request.sessionId !== row.sessionId)) return null
     const settling = settle(row.id, 'return', RETURN_WAIT_MS)
     // Whether or not the answer is waited for, a failure is this one's to report; the sweeper looks again.
     settling.catch((error: unknown) => log.error({ err: error, topup: row.id }, 'A top-up could not be settled'))
@@ -458,8 +431,9 @@ export function createPayments(dependencies: {
     const credited = topups.filter((topup) => topup.credited !== '0').map(({ id }) => id)
     if (credited.length === 0) return new Map()
     const oldestId = credited.reduce((a, b) => (a < b ? a : b))
-    const [returns, claims, standings, balance] = await Promise.all([
+    const [returns, byChain, claims, standings, balance] = await Promise.all([
       refundsOf(database.pool, credited),
+      crypto.refundsOf(credited),
       disputesOf(database.pool, credited),
       standingsOf(database.pool, accountId, oldestId),
       ledger.balance(database.pool, accountId),
@@ -472,7 +446,8 @@ export function createPayments(dependencies: {
           returned: printAmount(standing.returned),
           returnable: printAmount(standing.beforeABank ? micros(0n) : payable.get(standing.id)!),
           disputed: printAmount(standing.disputed),
-          refunds: returns.filter((refund) => refund.topupId === standing.id).map(printRefund),
+          refunds:
+            byChain.get(standing.id) ?? returns.filter((refund) => refund.topupId === standing.id).map(printRefund),
           disputes: claims.get(standing.id) ?? [],
         },
       ]),
@@ -594,11 +569,13 @@ export function createPayments(dependencies: {
     /** Every 20 seconds of wire time; a run begins once a day, and when a difference is due to be tried again. */
     reconcileTick: { name: 'payments_reconcile', everySeconds: 20, run: reconciliation.tick } satisfies Tick,
     /** What can be paid with on chains, and how each is doing. */
-    offers: offers.read,
+    offers: crypto.offers,
     /** At the start: the keys of the settings are those that give addresses. Throws `KeysDoNotFit`. */
-    settleKeys: keys.settle,
-    /** Every 20 seconds of wire time, and after house time was moved. */
-    ratesTick: { name: 'payments_rates', everySeconds: 20, run: rates.tick } satisfies Tick,
+    settleKeys: crypto.settle,
+    /** The prices, one follower a network, and the rows of what nobody paid. */
+    cryptoTicks: crypto.ticks,
+    /** Where a transaction is that a customer asks for. */
+    cryptoTransaction: crypto.transaction,
     fillGap,
     events: { list: events.list, replay: events.replay, state: events.state },
     endpoint: { test: () => endpoint.test(), last: endpoint.last },
@@ -616,6 +593,7 @@ export function createPayments(dependencies: {
         close(CLOSE_WAIT_MS),
         refunds.close(CLOSE_WAIT_MS),
         atMost(reconciliation.close(), CLOSE_WAIT_MS),
+        crypto.close(),
       ])
     },
   }

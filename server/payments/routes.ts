@@ -3,6 +3,7 @@ import { z } from 'zod'
 import {
   cryptoAssets,
   cryptoOffersSchema,
+  cryptoTransactionSchema,
   type EventState,
   endpointTestSchema,
   eventStateSchema,
@@ -19,6 +20,8 @@ import { readId } from '../platform/ids.ts'
 import { WEBHOOK_BODY_BYTES_MAX } from '../platform/limits.ts'
 import type { Payments } from './payments.ts'
 
+/** With what people paste around it. */
+const TRANSACTION_ID_CHARACTERS_MAX = 200
 const INBOX_ID = /^\d{1,18}$/
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
@@ -127,6 +130,26 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
     async (c) => {
       const topup = await payments.get(c.get('caller').accountId, idOf(c.req.param('id')))
       return c.json(topup ?? unknownTopup())
+    },
+  )
+
+  table.get(
+    '/api/v1/topups/:id/transaction',
+    {
+      policy: 'read',
+      summary: 'Ask where a transaction is',
+      description:
+        'Of a top-up by crypto: whether the network knows the transaction, whether it pays the address of this top-up, and how often it is confirmed. What we know already is answered without asking the network.',
+      params: { id: topupId },
+      query: z.object({ txid: z.string().max(TRANSACTION_ID_CHARACTERS_MAX) }),
+      answers: { 200: cryptoTransactionSchema },
+      refuses: ['not_found', 'invalid_request', 'temporarily_unavailable'],
+    },
+    async (c, { query: { txid } }) => {
+      const { accountId } = c.get('caller')
+      const asked = await payments.cryptoTransaction({ accountId, topupId: idOf(c.req.param('id')), txid })
+      if (asked === null) return unknownTopup()
+      return asked.ok ? c.json(asked.transaction) : answerRefusal(c, asked.refused)
     },
   )
 

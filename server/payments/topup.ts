@@ -10,7 +10,6 @@ export type TopupStatus = 'awaiting_payment' | 'confirming' | 'credited' | 'refu
 /** A row of `topups`; what each column means stands in the migration. House time, where a comment there does not say otherwise. */
 export type TopupRow = {
   id: string
-  method: 'card' | 'crypto'
   accountId: bigint
   amount: Usd
   status: TopupStatus
@@ -44,7 +43,7 @@ export const ABANDONED_AFTER_SECONDS = 600
 
 /** Reads rows; add `where …`. */
 export const TOPUP_COLUMNS = `
-  id, method, account_id, amount, status, reason, session_call, session_id, checkout_url, handed_out, payment_intent_id, card_brand, card_last4,
+  id, account_id, amount, status, reason, session_call, session_id, checkout_url, handed_out, payment_intent_id, card_brand, card_last4,
   release_due, bank_may_show_pending, created_at, expires_at, bank_asked_at, bank_answered_at, taken_at, credited_at, look, look_done,
   coalesce(claimed_until > now(), false) as claimed, last_error,
   not handed_out and asked_at < now() - make_interval(secs => ${ABANDONED_AFTER_SECONDS}) as abandoned,
@@ -54,7 +53,6 @@ export const TOPUP_COLUMNS = `
 export function readRow(row: any): TopupRow {
   return {
     id: row.id,
-    method: row.method,
     accountId: BigInt(row.account_id),
     amount: micros(row.amount),
     status: row.status,

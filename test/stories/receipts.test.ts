@@ -65,6 +65,7 @@ test('a receipt says who sold what to whom, by which card, when, and how the ban
     },
     buyer: { username: 'ana', company: null, tax_id: null, time_zone: 'UTC' },
     card: { brand: 'visa', last4: '3220' },
+    payments: [],
     statement_text: 'MOBILESMS* CREDITS',
     currency: 'USD',
     amount: '1000.00',

@@ -13,7 +13,7 @@ import type { Log } from '../../platform/log.ts'
 import type { Outbox } from '../../platform/mail.ts'
 import type { Tick } from '../../platform/queue.ts'
 import type { Aftermath } from '../topup.ts'
-import { type Asset, assets, type ChainName, type Environment, networkOf } from './assets.ts'
+import { type Asset, assets, assetsOn, type ChainName, type Environment, networkOf } from './assets.ts'
 import { type Chain, NodeTrouble } from './chain.ts'
 import { createCredits } from './credits.ts'
 import { createEvmChain } from './evm.ts'
@@ -21,11 +21,12 @@ import { createFollower } from './follower.ts'
 import { chainState } from './health.ts'
 import { createKeys } from './keys.ts'
 import { createCryptoLetters } from './letters.ts'
+import { createOffers } from './offers.ts'
 import { createQuotes } from './quotes.ts'
 import type { RateSource } from './rate-sources.ts'
 import { createRates, priceAt } from './rates.ts'
+import { cryptoRefundsOf } from './refund-row.ts'
 import { type CryptoTopupRow, findTopup, tellTopups } from './topup.ts'
-import { createUtxoChain } from './utxo.ts'
 
 export type Crypto = ReturnType<typeof createCrypto>
 
@@ -36,7 +37,8 @@ export type CryptoSettings = {
 }
 
 /** A network, as it is read. `witnesses`: each node by itself, where there are several. */
-export type OpenChain = { chain: Chain; witnesses: readonly Pick<Chain, 'hashAt'>[] }
+export type OpenedChain = { chain: Chain; witnesses: readonly Pick<Chain, 'hashAt'>[] }
+export type OpenChain = (network: CryptoSettings['networks'][number], environment: Environment) => OpenedChain
 
 const RATES_EVERY_SECONDS = 20
 const SWEEP_EVERY_SECONDS = 5
@@ -48,21 +50,30 @@ export function createCrypto(dependencies: {
   mail: Outbox
   log: Log
   clock: WireClock
-  settings: CryptoSettings & { publicUrl: string; livemode: boolean }
+  settings: CryptoSettings & { publicUrl: string; livemode: boolean; minimum: Usd }
   /** How a network is read, when it is not by the nodes of the settings. */
-  openChain?: (network: CryptoSettings['networks'][number], environment: Environment) => OpenChain
+  openChain?: OpenChain
 }) {
   const { database, ledger, announce, log, clock, settings } = dependencies
   const environment: Environment = settings.livemode ? 'main' : 'test'
   const open = dependencies.openChain ?? openByNodes
   const ending = new AbortController()
-  const networks = settings.networks.map((one) => ({ ...one, network: networkOf(one.name) }))
+  // A network of a kind that nobody here reads is not offered.
+  const networks = settings.networks
+    .map((one) => ({ ...one, network: networkOf(one.name) }))
+    .filter(({ network }) => dependencies.openChain !== undefined || network.kind === 'evm')
   const explorers = new Map(networks.map(({ name, explorer }) => [name, explorer]))
   const keys = createKeys({
     database,
-    settings: { keys: networks.map(({ network, key }) => ({ family: network.family, key })) },
+    // One key serves all networks of a family.
+    settings: {
+      keys: [...new Map(networks.map(({ network, key }) => [network.family, key]))].map(([family, key]) => ({
+        family,
+        key,
+      })),
+    },
   })
-  const offered = assets.filter((asset) => networks.some(({ name }) => name === asset.chain))
+  const offered = assetsOn(networks.map(({ name }) => name))
   const rates = createRates({
     database,
     clock,
@@ -78,6 +89,14 @@ export function createCrypto(dependencies: {
     chainState: stateOfChain,
     networks: networks.map(({ name }) => name),
     isSuspended: async (db, accountId) => (await ledger.balance(db, accountId))?.suspended ?? false,
+  })
+  const offers = createOffers({
+    database,
+    clock,
+    quotes,
+    rates,
+    chainState: stateOfChain,
+    minimum: settings.minimum,
   })
   const credits = createCredits({
     database,
@@ -102,25 +121,11 @@ export function createCrypto(dependencies: {
     }),
   )
 
-  function openByNodes({ name, urls }: CryptoSettings['networks'][number]): OpenChain {
+  function openByNodes({ name, urls }: CryptoSettings['networks'][number]): OpenedChain {
     const network = networkOf(name)
     const of = (some: readonly string[]): Chain =>
-      network.kind === 'utxo'
-        ? createUtxoChain({ network, environment, urls: some, clock, signal: ending.signal })
-        : createEvmChain({ network, environment, assets, urls: some, clock, signal: ending.signal })
+      createEvmChain({ network, environment, assets, urls: some, clock, signal: ending.signal })
     return { chain: of(urls), witnesses: urls.length > 1 ? urls.map((url) => of([url])) : [] }
-  }
-
-  /** Begins a top-up; its id. The amount is within the house's limits. */
-  async function start(request: {
-    accountId: bigint
-    asset: unknown
-    amount: Usd
-    idempotencyKey: string | null
-  }): Promise<{ ok: true; topupId: string } | { ok: false; refused: Refused }> {
-    const read = quotes.readAsset(request.asset)
-    if (!read.ok) return read
-    return quotes.start({ ...request, asset: read.asset })
   }
 
   /** As their customer reads them. An address that its key does not give is not shown to anybody: that throws. */
@@ -195,14 +200,19 @@ export function createCrypto(dependencies: {
   return {
     /** At the start: the rows of keys are as the settings say. Throws with the sentence for the operator where they cannot be. */
     settle: keys.settle,
-    start,
+    /** What can be paid with, and how each is doing. */
+    offers: offers.read,
+    readAsset: quotes.readAsset,
+    /** Begins a top-up: its id, or why not. The amount is within the house's limits. */
+    start: quotes.start,
     tell,
+    refundsOf: (topupIds: readonly string[]) => cryptoRefundsOf(database.pool, topupIds, explorers),
     transaction,
     /** What can be paid with at all. */
     offered: offered as readonly Asset[],
     chainState: stateOfChain,
     /** The networks, as staff's tools read them. */
-    chains: chains as ReadonlyMap<ChainName, OpenChain>,
+    chains: chains as ReadonlyMap<ChainName, OpenedChain>,
     keys,
     rates,
     decide: credits.decide,

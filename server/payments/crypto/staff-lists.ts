@@ -12,11 +12,11 @@ import type { Queryable } from '../../platform/db.ts'
 import { printId } from '../../platform/ids.ts'
 import { assetOf, networkOf, networks, printUnits } from './assets.ts'
 import { confirmationsOf, isCredited, PAYMENT_COLUMNS, readPayment, requiredOf, stateOf } from './life.ts'
+import { uriOf } from './quotes.ts'
 import { CRYPTO_REFUND_COLUMNS, type CryptoRefundRow, explorerUrl, readCryptoRefundRow } from './refund-row.ts'
 import { mayPay } from './refunds.ts'
 import { actionsFor, type LookedUp } from './reviews.ts'
 import { actionsOf, type ToldAction } from './staff-actions.ts'
-import { uriOf } from './topup.ts'
 
 export type StaffCryptoPage = { status: string | null; limit: number; before: string | null }
 /** `explorers`: by chain, the address of a page about a transaction, with `{txid}`. */

@@ -4,7 +4,7 @@ import { micros, printAmount, type Usd } from '../../../contract/money.ts'
 import type { Queryable, Row } from '../../platform/db.ts'
 import { printId } from '../../platform/ids.ts'
 import type { Aftermath } from '../topup.ts'
-import { type Asset, assetOf, type ChainName, networkOf, printUnits } from './assets.ts'
+import { assetOf, type ChainName, networkOf, printUnits } from './assets.ts'
 import { PAYMENT_COLUMNS, type Payment, readPayment, requiredOf, stateOf } from './life.ts'
 import {
   type CryptoTopupStatus,
@@ -15,6 +15,7 @@ import {
   type Told,
   unitsLeftOf,
 } from './outcome.ts'
+import { uriOf } from './quotes.ts'
 import type { Quoted } from './value.ts'
 
 /** A row of `topups` with its quote and its address. House time. */
@@ -249,15 +250,4 @@ function printPayment(payment: Payment, told: Told, beside: Beside): CryptoPayme
     })),
     blocks: (beside.blocks.get(payment.id) ?? []).map(({ height, at }) => ({ height, at: at.toISOString() })),
   }
-}
-
-/**
- * What a wallet reads from the code: BIP 21, and EIP-681 for the network's own coin. Of a token the plain address: wallets have sent to
- * the token's contract, or misread the amount (crypto.md, "URIs").
- */
-export function uriOf(asset: Asset, address: string, units: bigint): string {
-  const network = networkOf(asset.chain)
-  if (asset.contract !== null) return address
-  if (network.kind === 'utxo') return `${network.name}:${address}?amount=${printUnits(units, asset.decimals)}`
-  return `${network.name}:${address}@${network.identity.main}?value=${units}`
 }
