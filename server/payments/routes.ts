@@ -141,13 +141,15 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
       description:
         'Of a top-up by crypto: whether the network knows the transaction, whether it pays the address of this top-up, and how often it is confirmed. What we know already is answered without asking the network.',
       params: { id: topupId },
-      query: z.object({ txid: z.string().max(TRANSACTION_ID_CHARACTERS_MAX) }),
+      query: z.object({
+        txid: z.string().max(TRANSACTION_ID_CHARACTERS_MAX).optional().meta({ description: 'Required' }),
+      }),
       answers: { 200: cryptoTransactionSchema },
       refuses: ['not_found', 'invalid_request', 'temporarily_unavailable'],
     },
     async (c, { query: { txid } }) => {
       const { accountId } = c.get('caller')
-      const asked = await payments.cryptoTransaction({ accountId, topupId: idOf(c.req.param('id')), txid })
+      const asked = await payments.cryptoTransaction({ accountId, topupId: idOf(c.req.param('id')), txid: txid ?? '' })
       if (asked === null) return unknownTopup()
       return asked.ok ? c.json(asked.transaction) : answerRefusal(c, asked.refused)
     },

@@ -610,7 +610,7 @@ test('killed before anything was written: nothing is held, nothing was sent', as
       idempotencyKey: null,
     }),
   )
-  const pid = await until(() => waiting('topups%for update'))
+  const pid = await until(() => waiting('topups%for no key update'))
   await world.asOwner('select pg_terminate_backend($1)', [pid])
   await dying
   await order.query('rollback')
