@@ -4,6 +4,10 @@ import type {
   CardTopup,
   ConfirmSignUp,
   Country,
+  CryptoAsset,
+  CryptoOffers,
+  CryptoTopup,
+  CryptoTransaction,
   EndpointTest,
   EventState,
   Favourite,
@@ -90,6 +94,9 @@ export const api = {
   findPrices: (search: string, limit: number) => read<Page<Price>>(endpoints.findPrices(search, limit)),
   topups: async (limit: number) => (await read<Page<Topup>>(endpoints.topups(limit))).items,
   topup: (id: string) => read<Topup>(endpoints.topup(id)),
+  crypto: () => read<CryptoOffers>(endpoints.crypto()),
+  /** A transaction by its id, as the network of this top-up knows it. */
+  transaction: (topup: string, txid: string) => send<CryptoTransaction>('GET', endpoints.topupTransaction(topup, txid)),
   receipt: (id: string) => read<Receipt>(endpoints.receipt(id)),
   /** Tells the server that the customer is back from the bank; it asks Stripe and settles. Repeating it changes nothing. */
   returned: async (id: string, sessionId: string | undefined): Promise<CardTopup> => {
@@ -105,11 +112,11 @@ export const api = {
   document: () => read<ApiDocument>(endpoints.openapi()),
   history: (filter: Parameters<typeof endpoints.history>[0]) => read<Page<HistoryRow>>(endpoints.history(filter)),
 
-  startTopup: (amount: string, key: string) =>
-    send<CardTopup>('POST', endpoints.topups(), { method: 'card', amount }, { key }),
-  /** Sends what is unspent of a top-up back to its card. */
-  returnUnspent: (wish: { topup: string; amount: string }, key: string) =>
-    send<TopupRefund>('POST', endpoints.topupRefunds(wish.topup), { amount: wish.amount }, { key }),
+  startTopup: (wish: TopupWish, key: string) =>
+    send<CardTopup | CryptoTopup>('POST', endpoints.topups(), wish, { key }),
+  /** Sends what is unspent of a top-up back to its card, or to an address. */
+  returnUnspent: ({ topup, ...wish }: { topup: string; amount: string; address?: string }, key: string) =>
+    send<TopupRefund>('POST', endpoints.topupRefunds(topup), wish, { key }),
   placeOrder: (wish: { service: string; country: string; max_price: string }, key: string) =>
     send<Order>('POST', endpoints.orders(), wish, { key }),
   cancelOrder: (id: string, key: string) => send<Order>('POST', endpoints.cancelOrder(id), {}, { key }),
@@ -156,6 +163,8 @@ export const api = {
   testEndpoint: () => send<EndpointTest>('POST', endpoints.staffEventTest(), {}),
   replayEvent: (event: string) => send<StaffEvent>('POST', endpoints.staffReplay(event), {}),
 }
+
+export type TopupWish = { method: 'card'; amount: string } | { method: 'crypto'; amount: string; asset: CryptoAsset }
 
 export type SettingsChange = {
   time_zone?: string

@@ -4,7 +4,8 @@ import type { Favourite } from '../contract/contract.ts'
 /** The only writer of URLs: of the pages (which a person may share) and of the server's interface. */
 export const paths = {
   home: () => linkOptions({ to: '/' }),
-  topUp: (amount?: string) => linkOptions({ to: '/top-up', search: amount ? { amount } : {} }),
+  topUp: (amount?: string, by: Omit<TopUpSearch, 'amount'> = {}) =>
+    linkOptions({ to: '/top-up', search: { ...(amount ? { amount } : {}), ...by } }),
   topup: (id: string) => linkOptions({ to: '/topups/$id', params: { id } }),
   receipt: (id: string) => linkOptions({ to: '/topups/$id/receipt', params: { id } }),
   numbers: (search: NumbersSearch = {}) => linkOptions({ to: '/numbers', search }),
@@ -51,6 +52,8 @@ export const endpoints = {
   findPrices: (search: string, limit: number) => `${API}/prices${query({ search, limit: limit.toString() })}`,
   topups: (limit?: number) => `${API}/topups${query({ limit: limit?.toString() })}`,
   topup: (topup: string) => `${API}/topups/${id(topup)}`,
+  crypto: () => `${API}/crypto`,
+  topupTransaction: (topup: string, txid: string) => `${API}/topups/${id(topup)}/transaction${query({ txid })}`,
   topupRefunds: (topup: string) => `${API}/topups/${id(topup)}/refunds`,
   receipt: (topup: string) => `${API}/receipts/${id(topup)}`,
   receiptPdf: (topup: string) => `${API}/receipts/${id(topup)}.pdf`,
@@ -109,7 +112,8 @@ export type OrdersSearch = {
 /** What a URL of Billing History holds. `from` and `to` are days (`2026-11-22`), both included. */
 export type BillingSearch = { type?: string; from?: string; to?: string; holds?: 'hidden' }
 export type ReturnSearch = { session_id?: string }
-export type TopUpSearch = { amount?: string }
+/** `method` none: by card. */
+export type TopUpSearch = { amount?: string; method?: 'crypto'; asset?: string }
 /** Where somebody wanted to go before he had to sign in: a place of these pages, never another site's. */
 export type NextSearch = { next?: string }
 /** The words of the search in the help articles. */
@@ -162,7 +166,11 @@ export function readReturnSearch(raw: Raw): ReturnSearch {
 }
 
 export function readTopUpSearch(raw: Raw): TopUpSearch {
-  return present({ amount: text(raw['amount'], 12) })
+  return present({
+    amount: text(raw['amount'], 12),
+    method: raw['method'] === 'crypto' ? ('crypto' as const) : undefined,
+    asset: text(raw['asset'], 10),
+  })
 }
 
 export function readNextSearch(raw: Raw): NextSearch {

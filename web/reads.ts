@@ -84,6 +84,9 @@ export function searchDigits(typed: string | undefined): string | null {
 
 export const orderRead = (id: string) => queryOptions({ queryKey: ['order', id], queryFn: () => api.order(id) })
 
+/** As often as the follower of a chain looks, roughly. */
+const CRYPTO_FRESH_MS = 30_000
+export const cryptoRead = queryOptions({ queryKey: ['crypto'], queryFn: api.crypto, staleTime: CRYPTO_FRESH_MS })
 export const topupsRead = queryOptions({
   queryKey: ['topups'],
   queryFn: () => api.topups(RECENT_TOPUPS),
@@ -148,7 +151,7 @@ export function useNames() {
   }
 }
 
-const lasting = new Set(['site', 'me', 'services', 'countries', 'status'])
+const lasting = new Set(['site', 'me', 'services', 'countries', 'status', 'crypto'])
 /** Nothing of this customer stays for the next one at the same browser. */
 export function forgetCustomer(cache: QueryClient): void {
   cache.removeQueries({ predicate: (query) => !lasting.has(String(query.queryKey[0])) })

@@ -60,10 +60,11 @@ export function TellingTrace({ label, steps }: { label: string; steps: Telling[]
   return (
     <Trace
       label={label}
-      steps={steps.map(({ key, state, text, at, money }) => ({
+      steps={steps.map(({ key, state, text, at, money, struck = false }) => ({
         key,
         state,
         text,
+        struck,
         at: at && <Time at={at} />,
         money:
           money &&

@@ -1,12 +1,12 @@
-import { useQuery } from '@tanstack/react-query'
-import { getRouteApi, Link } from '@tanstack/react-router'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { type FormEvent, useId, useState } from 'react'
-import type { Balance, CardTopup } from '../../contract/contract.ts'
+import type { Balance, CryptoAsset, Topup } from '../../contract/contract.ts'
 import { add, displayAmount, printAmount, readAmount, subtract, type Usd, usd } from '../../contract/money.ts'
-import { api, type Refusal } from '../api.ts'
+import { api, type Refusal, type TopupWish } from '../api.ts'
 import { paths } from '../paths.ts'
 import { usePress } from '../press.ts'
-import { balanceRead, siteRead } from '../reads.ts'
+import { balanceRead, cryptoRead, siteRead, topupRead } from '../reads.ts'
 import { Page } from '../shell/Page.tsx'
 import { Button, linkClass } from '../ui/Button.tsx'
 import { EdgeRow, EdgeText } from '../ui/Edge.tsx'
@@ -14,6 +14,7 @@ import { AmountField, Choice } from '../ui/Field.tsx'
 import { Money } from '../ui/Money.tsx'
 import { Notice } from '../ui/Notice.tsx'
 import { Time } from '../ui/Time.tsx'
+import { CryptoChoice, CryptoTerms } from './CryptoChoice.tsx'
 
 const presets = ['5.00', '10.00', '25.00', '50.00', '100.00']
 const OTHER = 'other'
@@ -71,17 +72,38 @@ function WhereItStands({ code }: { code: Refusal['code'] }) {
   }
 }
 
+/** Cards are closed; the other way to pay is not. */
+const onlyCardsClosed = new Set<Refusal['code']>(['card_limit_reached', 'cards_paused', 'cards_blocked_by_dispute'])
+
+const methods = [
+  { value: 'card', text: 'Card' },
+  { value: 'crypto', text: 'Crypto' },
+]
+
 export function TopUpPage() {
-  const asked = getRouteApi('/top-up').useSearch().amount ?? FIRST_CHOICE
+  const search = getRouteApi('/top-up').useSearch()
+  const asked = search.amount ?? FIRST_CHOICE
   const [choice, choose] = useState(presets.includes(asked) ? asked : OTHER)
   const [typed, type] = useState(presets.includes(asked) ? '' : asked)
+  const [by, setBy] = useState(search.method ?? 'card')
+  const [wantedAsset, setAsset] = useState(search.asset)
   const limits = useQuery(siteRead).data?.topup
   const balance = useQuery(balanceRead).data
+  const crypto = useQuery(cryptoRead).data
   const label = useId()
-  const { press, go, forget } = usePress<string, CardTopup>(api.startTopup, (topup) => {
-    if (topup.checkout_url) location.assign(topup.checkout_url)
+  const cache = useQueryClient()
+  const navigate = useNavigate()
+  const { press, go, forget } = usePress<TopupWish, Topup>(api.startTopup, (topup) => {
+    cache.setQueryData(topupRead(topup.id).queryKey, topup)
+    if (topup.method === 'crypto') void navigate(paths.topup(topup.id))
+    else if (topup.checkout_url) location.assign(topup.checkout_url)
   })
 
+  const offers = crypto?.assets ?? []
+  const byCrypto = by === 'crypto' && offers.length > 0
+  const open = offers.filter(({ offered }) => offered)
+  // Until one is chosen: the cheapest to send.
+  const offer = open.find(({ asset }) => asset === wantedAsset) ?? open.find(({ asset }) => asset === 'LTC') ?? open[0]
   const wanted = choice === OTHER ? typed.trim() : choice
   const amount = readAmount(wanted)
   const pays = amount === null ? null : printAmount(amount)
@@ -91,14 +113,30 @@ export function TopUpPage() {
 
   function submit(event: FormEvent) {
     event.preventDefault()
-    void go(wanted)
+    if (!byCrypto) void go({ method: 'card', amount: wanted })
+    else if (offer) void go({ method: 'crypto', amount: wanted, asset: offer.asset })
+  }
+
+  function payBy(method: string) {
+    setBy(method === 'crypto' ? 'crypto' : 'card')
+    forget()
   }
 
   return (
     <Page title="Top-Up" width="reading">
       {refusal && (
         <div className="edge-block pb-16">
-          <Notice tone="refused" takesFocus key={refusal.detail} requestId={ofAmount ? null : refusal.requestId}>
+          <Notice
+            tone="refused"
+            takesFocus
+            key={refusal.detail}
+            requestId={ofAmount ? null : refusal.requestId}
+            action={
+              !byCrypto && open.length > 0 && onlyCardsClosed.has(refusal.code) ? (
+                <Button onClick={() => payBy('crypto')}>Pay {pays ? `${displayAmount(pays)} ` : ''}with crypto</Button>
+              ) : undefined
+            }
+          >
             <p>{ofAmount ? `${refusal.title}. Nothing was paid.` : refusal.detail}</p>
             {refusal.opensAt && (
               <p>
@@ -135,19 +173,46 @@ export function TopUpPage() {
             />
           )}
           {choice !== OTHER && ofAmount && <p className="text-label text-refused">{refusal.detail}</p>}
+          {offers.length > 0 && (
+            <Choice
+              label="Pay by"
+              name="method"
+              options={methods}
+              value={byCrypto ? 'crypto' : 'card'}
+              choose={payBy}
+            />
+          )}
           <div>
-            <p id={label} className="text-label font-medium">
-              By card
+            <p id={label} className={offers.length > 0 ? 'sr-only' : 'text-label font-medium'}>
+              {byCrypto ? 'By crypto' : 'By card'}
             </p>
-            <p>
-              Your bank will ask you to confirm (3-D Secure). Credits appear at once. Cards that cannot confirm are not
-              accepted.
-            </p>
+            {!byCrypto && (
+              <p>
+                Your bank will ask you to confirm (3-D Secure). Credits appear at once. Cards that cannot confirm are
+                not accepted.
+              </p>
+            )}
           </div>
         </EdgeText>
+        {byCrypto && (
+          <CryptoChoice
+            offers={offers}
+            chosen={offer?.asset ?? null}
+            choose={(asset: CryptoAsset) => {
+              setAsset(asset)
+              forget()
+            }}
+            amount={pays}
+          />
+        )}
+        {byCrypto && offer && crypto && (
+          <EdgeText className="pt-16">
+            <CryptoTerms offer={offer} kept={crypto.kept} />
+          </EdgeText>
+        )}
         <div className="edge-block pt-24" aria-live="polite">
           <EdgeRow className="line-above py-8" money={pays && <Money amount={pays} />}>
-            You pay
+            You pay{byCrypto && offer && `, in ${offer.asset}`}
           </EdgeRow>
           <EdgeRow className="line-above py-8" money={pays && <Money amount={pays} />}>
             You get
@@ -168,14 +233,21 @@ export function TopUpPage() {
           </EdgeRow>
         </div>
         <EdgeText className="flex flex-wrap items-center gap-x-16 gap-y-8 pt-16">
-          <Button type="submit" kind="primary">
-            {press.state === 'pending'
-              ? 'Opening the payment page'
-              : `Pay ${pays ? `${displayAmount(pays)} ` : ''}by card`}
+          <Button type="submit" kind="primary" disabled={byCrypto && !offer}>
+            {buttonWords(byCrypto ? (offer?.asset ?? 'crypto') : null, pays, press.state === 'pending')}
           </Button>
-          <span className="text-label text-quiet">Credits do not expire. Unspent credits can be returned.</span>
+          <span className="text-label text-quiet">
+            {byCrypto && !offer
+              ? 'No coin can be paid with at the moment; the list says why. Cards are open.'
+              : 'Credits do not expire. Unspent credits can be returned.'}
+          </span>
         </EdgeText>
       </form>
     </Page>
   )
+}
+
+function buttonWords(coin: string | null, pays: string | null, pending: boolean): string {
+  if (pending) return coin ? 'Making the address' : 'Opening the payment page'
+  return `Pay ${pays ? `${displayAmount(pays)} ` : ''}${coin ? `in ${coin}` : 'by card'}`
 }

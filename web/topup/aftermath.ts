@@ -8,7 +8,15 @@ import type { Tone } from '../ui/tone.ts'
 
 /** What a step did to the money; `ink`: it is not simply spent or received. */
 type Did = { amount: string; ink?: { name: InkName; word: string } }
-export type Telling = { key: string; state: MarkState; text: string; at: string | null; money: Did | null }
+export type Telling = {
+  key: string
+  state: MarkState
+  text: string
+  at: string | null
+  money: Did | null
+  /** It was taken back since. */
+  struck?: boolean
+}
 
 type DayOf = (instant: string) => string
 

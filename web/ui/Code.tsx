@@ -1,5 +1,5 @@
 import { Fragment } from 'react'
-import { groups } from './groups.ts'
+import { groups, inFours } from './groups.ts'
 
 const sizes = {
   figure: 'text-figure font-medium',
@@ -10,9 +10,20 @@ const sizes = {
 /**
  * A code, a phone number, an order number: in the face that tells 0 from O, in groups by margin, so that what is copied or
  * selected has no spaces. `lead` digits stand as a group of their own (a country's dial code).
+ * `fours`: an address, in groups of four letters.
  */
-export function Code({ text, lead, size = 'text' }: { text: string; lead?: string; size?: keyof typeof sizes }) {
-  const [first, ...others] = groups(text, lead)
+export function Code({
+  text,
+  lead,
+  fours = false,
+  size = 'text',
+}: {
+  text: string
+  lead?: string
+  fours?: boolean
+  size?: keyof typeof sizes
+}) {
+  const [first, ...others] = fours ? inFours(text, lead) : groups(text, lead)
   let position = 0
   return (
     <span className={`font-mono wrap-anywhere ${sizes[size]}`}>

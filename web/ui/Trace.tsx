@@ -5,6 +5,8 @@ export type Step = {
   key: string
   state: MarkState
   text: ReactNode
+  /** It was taken back: it stays, struck through, and what followed stands below it. */
+  struck?: boolean
   /** When it happened. */
   at?: ReactNode
   /** What it did to the money: stands on the edge. */
@@ -25,7 +27,16 @@ export function Trace({ label, steps }: { label: string; steps: Step[] }) {
               {index < steps.length - 1 && <span aria-hidden="true" className="trace-line" />}
             </span>
             <span className="flex min-w-0 flex-1 flex-col gap-x-16 sm:flex-row">
-              <span className="min-w-0 flex-1">{step.text}</span>
+              <span className="min-w-0 flex-1">
+                {step.struck ? (
+                  <>
+                    <span className="sr-only">Taken back: </span>
+                    <s>{step.text}</s>
+                  </>
+                ) : (
+                  step.text
+                )}
+              </span>
               <span className="min-w-when text-label text-quiet">{step.at}</span>
             </span>
           </div>

@@ -6,6 +6,12 @@ export function groups(text: string, lead = ''): string[] {
   return inThrees(text)
 }
 
+/** An address in groups of four, which one can compare with another screen; what stands before it (`0x`, `bc1`) by itself. */
+export function inFours(text: string, lead = ''): string[] {
+  const own = lead !== '' && text.startsWith(lead)
+  return [...(own ? [lead] : []), ...((own ? text.slice(lead.length) : text).match(/.{1,4}/g) ?? [])]
+}
+
 function inThrees(text: string): string[] {
   if (!/^\d+$/.test(text) || text.length < SHORTEST_GROUPED) return text ? [text] : []
   const parts = text.match(/\d{1,3}/g) ?? []
