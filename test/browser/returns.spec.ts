@@ -63,7 +63,7 @@ test('what is unspent goes back to the card, in parts, with its effect above the
   await expect(page.getByRole('article', { name: 'Refund of $7.00 to Visa 3220' })).toBeVisible()
   await expect(page.getByRole('button', { name: /^Return/ })).toHaveCount(0)
   await goTo(page, 'Billing History')
-  await page.getByRole('combobox', { name: 'What' }).selectOption('Returned to the card')
+  await page.getByRole('combobox', { name: 'What' }).selectOption('Returned')
   await expect(rowsOf(page, 'Sent back to your Visa ending in 3220')).toHaveCount(2)
 })
 

@@ -39,7 +39,7 @@ const quiet = () =>
   })
 
 const text = async (ana: Customer, topup: CardTopup) =>
-  outcomeOf(await ana.looksAt(topup), { now: 0, available: null, timeOf: String }).says
+  outcomeOf(await ana.looksAt(topup), { now: 0, available: null, takesCrypto: false, timeOf: String }).says
 
 /** Figures of a customer, and what the bank took of his payments, in one line. */
 async function standing(ana: Customer): Promise<string> {

@@ -296,7 +296,7 @@ test('a decline is told coarsely: the same words, the same fields, whether the c
     const left = await ana.leaves(topup)
     const words = JSON.stringify(sameForAll(left))
     assert.doesNotMatch(words, inner, says)
-    const page = outcomeOf(left, { now: 0, available: '0.00', timeOf: String })
+    const page = outcomeOf(left, { now: 0, available: '0.00', takesCrypto: false, timeOf: String })
     assert.doesNotMatch(JSON.stringify(page), inner, says)
     const key = `${left.reason}: ${page.says}`
     told.set(key, [...(told.get(key) ?? []), says])

@@ -4,8 +4,7 @@ import { type BillingSearch, paths } from '../paths.ts'
 import { historyRead, topupsRead } from '../reads.ts'
 import { ReadProblem } from '../shell/Broken.tsx'
 import { Page } from '../shell/Page.tsx'
-import { isByCard, isOnItsWay } from '../topup/outcome.ts'
-import { TopupOnItsWay } from '../topup/TopupOnItsWay.tsx'
+import { TopupsOnTheirWay } from '../topup/TopupOnItsWay.tsx'
 import { linkClass } from '../ui/Button.tsx'
 import { EdgeText } from '../ui/Edge.tsx'
 import { DayFields, Select } from '../ui/Field.tsx'
@@ -21,8 +20,8 @@ const types = [
   { value: 'deduction', text: 'Deductions' },
   { value: 'hold', text: 'Holds' },
   { value: 'release', text: 'Releases' },
-  { value: 'topup_refund', text: 'Returned to the card' },
-  { value: 'dispute,reversal', text: 'Disputes' },
+  { value: 'topup_refund', text: 'Returned' },
+  { value: 'dispute,reversal', text: 'Disputes, and taken back' },
 ]
 
 export function Billing() {
@@ -71,10 +70,8 @@ export function Billing() {
   )
 }
 
-/** Top-ups that are not credited yet stand above the statement, which shows transfers only. */
 function OnTheirWay() {
-  const topups = useQuery(topupsRead).data?.filter(isOnItsWay) ?? []
-  return topups.filter(isByCard).map((topup) => <TopupOnItsWay key={topup.id} topup={topup} />)
+  return <TopupsOnTheirWay topups={useQuery(topupsRead).data ?? []} />
 }
 
 function Filters({ search }: { search: BillingSearch }) {

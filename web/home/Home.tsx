@@ -7,9 +7,11 @@ import { Movements } from '../billing/Movements.tsx'
 import { OrderSlip } from '../numbers/OrderSlip.tsx'
 import { PriceList } from '../numbers/PriceList.tsx'
 import { paths } from '../paths.ts'
-import { balanceRead, favouritesRead, lastOrderRead, movementsRead, siteRead, useNames } from '../reads.ts'
+import { balanceRead, favouritesRead, lastOrderRead, movementsRead, siteRead, topupsRead, useNames } from '../reads.ts'
 import { ReadProblem } from '../shell/Broken.tsx'
 import { Page } from '../shell/Page.tsx'
+import { isByCrypto } from '../topup/offers.ts'
+import { TopupsOnTheirWay } from '../topup/TopupOnItsWay.tsx'
 import { buttonClass, linkClass } from '../ui/Button.tsx'
 import { EdgeRow, EdgeText, Slip } from '../ui/Edge.tsx'
 import { Loading } from '../ui/Loading.tsx'
@@ -152,6 +154,8 @@ function OrderNumber() {
 
 function LastMovements() {
   const movements = useQuery(movementsRead)
+  // Those by crypto are on their way for as long as their chain takes; one by card is over before anybody is here.
+  const topups = useQuery(topupsRead).data?.filter(isByCrypto) ?? []
   const zone = useZone()
   return (
     <>
@@ -159,6 +163,7 @@ function LastMovements() {
         <h2 className="text-lead font-medium">Last movements</h2>
         <p className="pt-4 text-note text-quiet">Times in {zoneWords(zone)}.</p>
       </EdgeText>
+      <TopupsOnTheirWay topups={topups} />
       {movements.isPending && <Loading />}
       {movements.isError && !movements.data && (
         <ReadProblem error={movements.error} again={() => movements.refetch()} />

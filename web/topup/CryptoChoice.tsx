@@ -22,8 +22,8 @@ export function CryptoChoice({
   const hint = offer && amount !== null ? feeHint(offer, amount, offers) : null
   const instead = hint?.instead
   return (
-    <fieldset className="edge-block pt-16">
-      <legend className="sr-only">Coin</legend>
+    // Not a fieldset: those cannot stand on the lines of the page.
+    <div role="radiogroup" aria-label="Coin" className="edge-block pt-16">
       <EdgeRow
         className="line-below py-8 text-note font-medium text-quiet"
         money={<span className="max-sm:sr-only">Network’s fee, about</span>}
@@ -69,14 +69,12 @@ export function CryptoChoice({
         </EdgeRow>
       ))}
       {hint && (
-        <EdgeText className="flex flex-wrap items-center gap-x-16 gap-y-8 pt-12">
-          <p role="status" className="min-w-0 flex-1">
-            {hint.says}
-          </p>
+        <EdgeText className="grid justify-items-start gap-8 pt-12">
+          <p role="status">{hint.says}</p>
           {instead && <Button onClick={() => choose(instead)}>Choose Litecoin</Button>}
         </EdgeText>
       )}
-    </fieldset>
+    </div>
   )
 }
 

@@ -1,10 +1,11 @@
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import type { CardTopup } from '../../contract/contract.ts'
+import { lazy, Suspense } from 'react'
+import type { CardTopup, Topup } from '../../contract/contract.ts'
 import { displayAmount } from '../../contract/money.ts'
 import { api, Refused } from '../api.ts'
 import { paths } from '../paths.ts'
-import { balanceRead, topupRead } from '../reads.ts'
+import { balanceRead, cryptoRead, topupRead } from '../reads.ts'
 import { NotFound, ReadFailed } from '../shell/Broken.tsx'
 import { Page } from '../shell/Page.tsx'
 import { buttonClass, linkClass } from '../ui/Button.tsx'
@@ -16,9 +17,12 @@ import { useZone } from '../ui/Time.tsx'
 import { seconds, zoneWords } from '../ui/times.ts'
 import { isContested } from './aftermath.ts'
 import { Disputes } from './Disputes.tsx'
-import { isByCard, type Next, outcomeOf } from './outcome.ts'
+import { isByCard, type Next, type Outcome, outcomeOf } from './outcome.ts'
 import { Returns } from './Returns.tsx'
 import { TopupTrace } from './TopupTrace.tsx'
+
+/** What only who pays by crypto needs: it draws codes for cameras. */
+const CryptoTopped = lazy(async () => ({ default: (await import('./CryptoTopped.tsx')).CryptoTopped }))
 
 /** Where the bank sends the customer back to. Coming here is what makes the server ask Stripe, if no webhook did before. */
 export function ReturnPage() {
@@ -52,19 +56,32 @@ export function TopupPage() {
  */
 function Topped({ id, asked, later = false }: { id: string; asked?: CardTopup | undefined; later?: boolean }) {
   const read = useQuery(topupRead(id))
-  if (read.data && !isByCard(read.data)) return <NotFound />
-  const topup = newer(read.data, asked)
+  const topup: Topup | undefined = read.data && !isByCard(read.data) ? read.data : newer(read.data, asked)
   if (!topup) return read.isError ? <ReadFailed error={read.error} again={() => read.refetch()} /> : <Loading />
   return (
     <Page title={`Top-up of ${displayAmount(topup.amount)}`} width="reading">
+      {isByCard(topup) ? (
+        <ByCard topup={topup} later={later} />
+      ) : (
+        <Suspense fallback={<Loading />}>
+          <CryptoTopped topup={topup} />
+        </Suspense>
+      )}
+      <TimesIn />
+    </Page>
+  )
+}
+
+function ByCard({ topup, later }: { topup: CardTopup; later: boolean }) {
+  return (
+    <>
       <TopupTrace topup={topup} />
       <div className="edge-block pt-24">
         {isContested(topup) ? <ReceiptAlone topup={topup} /> : <What topup={topup} />}
       </div>
       <Disputes topup={topup} />
       {(later || topup.refunds.length > 0) && <Returns topup={topup} />}
-      <TimesIn />
-    </Page>
+    </>
   )
 }
 
@@ -80,7 +97,8 @@ function What({ topup }: { topup: CardTopup }) {
   const zone = useZone()
   const now = useNow()
   const available = useQuery(balanceRead).data?.available ?? null
-  const outcome = outcomeOf(topup, { now, available, timeOf: (instant) => seconds(instant, zone) })
+  const takesCrypto = useQuery(cryptoRead).data?.assets.some(({ offered }) => offered) ?? false
+  const outcome = outcomeOf(topup, { now, available, takesCrypto, timeOf: (instant) => seconds(instant, zone) })
   return (
     <>
       <Notice tone={outcome.tone}>
@@ -88,7 +106,7 @@ function What({ topup }: { topup: CardTopup }) {
         {outcome.hint && <p>{outcome.hint}</p>}
       </Notice>
       <EdgeText className="flex flex-wrap items-center gap-16 pt-16">
-        <NextStep next={outcome.next} topup={topup} />
+        <NextStep next={outcome.next} crypto={outcome.crypto} topup={topup} />
       </EdgeText>
     </>
   )
@@ -110,7 +128,7 @@ function TimesIn() {
   return <EdgeText className="pt-24 pb-48 text-note text-quiet">Times in {zoneWords(zone)}</EdgeText>
 }
 
-function NextStep({ next, topup }: { next: Next; topup: CardTopup }) {
+function NextStep({ next, crypto, topup }: { next: Next; crypto: Outcome['crypto']; topup: CardTopup }) {
   switch (next) {
     case 'none':
       return null
@@ -145,10 +163,22 @@ function NextStep({ next, topup }: { next: Next; topup: CardTopup }) {
     case 'start_again': {
       const words = { another_card: 'Another card', try_again: 'Try again', start_again: 'Start again' }
       return (
-        <Link {...paths.topUp(topup.amount)} className={buttonClass('primary')}>
-          {words[next]}
-        </Link>
+        <>
+          {crypto === 'first' && <WithCrypto topup={topup} kind="primary" />}
+          <Link {...paths.topUp(topup.amount)} className={buttonClass(crypto === 'first' ? 'plain' : 'primary')}>
+            {words[next]}
+          </Link>
+          {crypto === 'second' && <WithCrypto topup={topup} kind="plain" />}
+        </>
       )
     }
   }
+}
+
+function WithCrypto({ topup, kind }: { topup: CardTopup; kind: 'primary' | 'plain' }) {
+  return (
+    <Link {...paths.topUp(topup.amount, { method: 'crypto' })} className={buttonClass(kind)}>
+      Pay {displayAmount(topup.amount)} with crypto
+    </Link>
+  )
 }

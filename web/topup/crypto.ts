@@ -154,8 +154,7 @@ function notThere(topup: CryptoTopup, needed: number, { now, timeOf }: Context):
   if (isRateHeld(topup, now))
     return {
       tone: 'held',
-      says: 'Waiting for your payment. Less, more or later is fine: we credit what arrives.',
-      hint: `You will see it here as soon as the network knows it, and it is added after ${needed} confirmations. You can close this page.`,
+      says: `Waiting for your payment. You will see it here as soon as the network knows it, and it is added after ${needed} confirmations. You can close this page.`,
       next: 'pay',
     }
   return {
@@ -206,10 +205,7 @@ export function waitingSteps(topup: CryptoTopup): Telling[] {
     started(topup),
     { key: 'waiting', state: 'waiting', text: 'Waiting for your payment.', at: null, money: null },
     { key: 'seen', state: 'to_come', text: `Seen on the ${topup.network} network.`, at: null, money: null },
-    ...Array.from(
-      { length: topup.confirmations_required },
-      (_, index): Telling => toCome(index + 1, topup.confirmations_required),
-    ),
+    ...counted(topup.confirmations_required, 0).map((count) => toCome(count, topup.confirmations_required)),
     { key: 'credited', state: 'to_come', text: 'Credits are added.', at: null, money: null },
   ]
 }
@@ -302,8 +298,8 @@ export function paymentSteps(payment: CryptoPayment): Telling[] {
 function confirmationSteps(payment: CryptoPayment, minedAt: string): Telling[] {
   const { confirmations, confirmations_required: needed, height, blocks } = payment
   const own = height ?? 0
-  return Array.from({ length: needed }, (_, index): Telling => {
-    const count = index + 1
+  return counted(needed, confirmations).map((count): Telling => {
+    const index = count - 1
     const at = blocks.find((block) => block.height === own + index)?.at ?? (index === 0 ? minedAt : null)
     if (count <= Math.max(confirmations, payment.state === 'confirmed' || payment.credited_at ? needed : 1))
       return {
@@ -317,9 +313,19 @@ function confirmationSteps(payment: CryptoPayment, minedAt: string): Telling[] {
   })
 }
 
+/** Each of a few; of the hundred that newly mined coins need, the first, where it stands, the next and the last. */
+function counted(needed: number, confirmations: number): number[] {
+  const all = Array.from({ length: needed }, (_, index) => index + 1)
+  if (needed <= STEPS_MAX) return all
+  const told = new Set([1, confirmations, confirmations + 1, needed])
+  return all.filter((count) => told.has(count))
+}
+
+const STEPS_MAX = 12
+
 function stillToCome(payment: CryptoPayment): Telling[] {
   const { confirmations_required: needed } = payment
-  const all = Array.from({ length: needed }, (_, index) => toCome(index + 1, needed, index === 0))
+  const all = counted(needed, 0).map((count) => toCome(count, needed, count === 1))
   const credits = (waiting: boolean): Telling => ({
     key: 'credits',
     state: waiting ? 'waiting' : 'to_come',
@@ -379,6 +385,8 @@ function basisWords(basis: CryptoPayment['parts'][number]['basis'], expiresAt: s
       return 'the rate of its block: more than was asked for'
     case 'other_asset':
       return 'the rate of its block: another coin than was asked for'
+    case 'decided':
+      return 'as we decided when we looked at it'
   }
 }
 

@@ -1,6 +1,6 @@
 /** What can be paid with besides cards, and how it stands. */
 import type { CryptoAsset, CryptoOffer, CryptoTopup, Topup } from '../../contract/contract.ts'
-import { displayAmount, usd } from '../../contract/money.ts'
+import { add, displayAmount, printAmount, usd } from '../../contract/money.ts'
 
 export function isByCrypto(topup: Topup): topup is CryptoTopup {
   return topup.method === 'crypto'
@@ -24,6 +24,17 @@ export function progressWords(topup: CryptoTopup): string | null {
   return count >= needed ? `${needed}/${needed} confirmations, adding your credits` : `${count}/${needed} confirmations`
 }
 
+/** What its payments on their way will be credited as; of one that no block has yet, what was asked for. */
+export function comingOf(topup: CryptoTopup): string {
+  let sum = usd('0')
+  for (const payment of topup.payments) {
+    if (!inFlight.has(payment.state)) continue
+    if (payment.worth === null) return topup.amount
+    sum = add(sum, usd(payment.worth))
+  }
+  return printAmount(sum)
+}
+
 /** Above this share of the amount, a network's fee is worth a word. Source: ten-minutes.md. */
 const FEE_SHARE = 5n
 
@@ -43,7 +54,7 @@ export function feeHint(
 
 /** `about 30 minutes`; Ethereum's blocks are seconds. */
 export function aboutMinutes(minutes: number): string {
+  if (minutes < 1) return 'less than a minute'
   const whole = Math.round(minutes)
-  if (whole < 1) return 'less than a minute'
   return `about ${whole} ${whole === 1 ? 'minute' : 'minutes'}`
 }

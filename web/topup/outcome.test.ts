@@ -4,7 +4,12 @@ import { type CardTopup, type TopupReason, topupReasons } from '../../contract/c
 import { outcomeOf } from './outcome.ts'
 
 const answeredAt = '2026-11-22T14:02:09Z'
-const context = { now: Date.parse('2026-11-22T14:02:11Z'), available: '10.00', timeOf: () => '14:02:09' }
+const context = {
+  now: Date.parse('2026-11-22T14:02:11Z'),
+  available: '10.00',
+  takesCrypto: false,
+  timeOf: () => '14:02:09',
+}
 
 function topup(change: Partial<CardTopup>): CardTopup {
   return {
@@ -94,4 +99,29 @@ test('every reason says where the money is and offers what to do', () => {
     assert.match(says, /took no money|No money was taken|Nothing happened/)
     assert.notEqual(next, 'none')
   }
+})
+
+test('a card that does not do leads to crypto, where some coin is taken; a wallet and a page that was left do not', () => {
+  const withCrypto = (reason: TopupReason) =>
+    outcomeOf(topup({ status: reason === 'expired' ? 'expired' : 'refused', reason }), {
+      ...context,
+      takesCrypto: true,
+    })
+  assert.equal(
+    withCrypto('card_without_3ds').hint,
+    'Try a card that asks you to confirm in your banking app, or pay $10.00 with crypto.',
+  )
+  const offered = topupReasons.map((reason) => [reason, withCrypto(reason).crypto ?? null])
+  assert.deepEqual(Object.fromEntries(offered), {
+    bank_does_not_verify: 'first',
+    not_verified: 'first',
+    card_without_3ds: 'first',
+    verification_failed: 'second',
+    abandoned: 'second',
+    declined: 'second',
+    bank_unavailable: 'second',
+    wallet_without_3ds: null,
+    expired: null,
+  })
+  for (const reason of topupReasons) assert.equal(refused(reason).crypto ?? null, null)
 })

@@ -6,7 +6,14 @@ import type { Tone } from '../ui/tone.ts'
 export type Next = 'order_number' | 'go_on_paying' | 'another_card' | 'try_again' | 'start_again' | 'none'
 
 /** What a top-up has come to: what happened, where the money is, what to do. */
-export type Outcome = { tone: Tone; says: string; hint?: string; next: Next }
+export type Outcome = {
+  tone: Tone
+  says: string
+  hint?: string
+  next: Next
+  /** Whether paying with crypto is offered, too: before the other step, or after it. */
+  crypto?: 'first' | 'second' | null
+}
 
 /** Longer than this after the bank's yes, the page owns up to it. */
 export const SETTLING_SOON_MS = 10_000
@@ -17,11 +24,13 @@ type Context = {
   now: number
   /** What the customer may spend, as the wire writes it; null while it is not known. */
   available: string | null
+  /** Whether some coin can be paid with at the moment. */
+  takesCrypto: boolean
   /** How the bank's answer is written in the customer's time zone. */
   timeOf: (instant: string) => string
 }
 
-export function outcomeOf(topup: Told, { now, available, timeOf }: Context): Outcome {
+export function outcomeOf(topup: Told, { now, available, takesCrypto, timeOf }: Context): Outcome {
   const amount = displayAmount(topup.amount)
   switch (topup.status) {
     case 'credited':
@@ -40,19 +49,20 @@ export function outcomeOf(topup: Told, { now, available, timeOf }: Context): Out
     case 'awaiting_payment': {
       const next = topup.checkout_url ? 'go_on_paying' : 'start_again'
       // An attempt failed, and the payment page is still open for another one.
-      if (topup.reason !== null) return { ...refused(topup.reason, amount, topup.bank_may_show_pending), next }
+      if (topup.reason !== null) return { ...refused(topup.reason, amount, topup.bank_may_show_pending, false), next }
       return { tone: 'held', says: 'You have not paid yet. No money was taken.', next }
     }
     case 'refused':
-      return refused(topup.reason, amount, topup.bank_may_show_pending)
+      return refused(topup.reason, amount, topup.bank_may_show_pending, takesCrypto)
     case 'expired':
-      return refused('expired', amount, topup.bank_may_show_pending)
+      return refused('expired', amount, topup.bank_may_show_pending, takesCrypto)
     case 'reversed':
       return { tone: 'refused', says: `${amount} were added and have been taken back.`, next: 'none' }
   }
 }
 
-function refused(reason: TopupReason | null, amount: string, mayShowPending: boolean): Outcome {
+function refused(reason: TopupReason | null, amount: string, mayShowPending: boolean, takesCrypto: boolean): Outcome {
+  const second = takesCrypto ? ('second' as const) : null
   const pending = mayShowPending
     ? ` Your bank may show ${amount} as pending for a few days; it disappears by itself.`
     : ''
@@ -63,8 +73,11 @@ function refused(reason: TopupReason | null, amount: string, mayShowPending: boo
       return {
         tone: 'refused',
         says: `Your bank did not verify this card with 3-D Secure, so we took no money.${pending}`,
-        hint: 'Try a card that asks you to confirm in your banking app.',
+        hint: takesCrypto
+          ? `Try a card that asks you to confirm in your banking app, or pay ${amount} with crypto.`
+          : 'Try a card that asks you to confirm in your banking app.',
         next: 'another_card',
+        crypto: takesCrypto ? 'first' : null,
       }
     case 'verification_failed':
     case 'abandoned':
@@ -72,19 +85,22 @@ function refused(reason: TopupReason | null, amount: string, mayShowPending: boo
         tone: 'refused',
         says: `You did not finish the confirmation. No money was taken.${pending}`,
         next: 'try_again',
+        crypto: second,
       }
     case 'declined':
       return {
         tone: 'refused',
         says: `Your bank declined after you had confirmed. It does not tell us why; it can tell you. No money was taken.${pending}`,
         next: 'another_card',
+        crypto: second,
       }
     case 'bank_unavailable':
       return {
         tone: 'refused',
         says: `Your bank’s check did not answer. No money was taken.${pending}`,
-        hint: 'Retry in a few minutes.',
+        hint: takesCrypto ? 'Retry in a few minutes, or pay with crypto.' : 'Retry in a few minutes.',
         next: 'try_again',
+        crypto: second,
       }
     case 'wallet_without_3ds':
       return {

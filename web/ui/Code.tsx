@@ -23,17 +23,18 @@ export function Code({
   fours?: boolean
   size?: keyof typeof sizes
 }) {
-  const [first, ...others] = fours ? inFours(text, lead) : groups(text, lead)
+  const parts = fours ? inFours(text, lead) : groups(text, lead)
   let position = 0
   return (
     <span className={`font-mono wrap-anywhere ${sizes[size]}`}>
-      {first}
-      {others.map((group) => {
+      {parts.map((group, index) => {
         position += group.length
-        return (
+        return index === parts.length - 1 ? (
+          <span key={position}>{group}</span>
+        ) : (
           <Fragment key={position}>
-            <wbr />
             <span className="group-gap">{group}</span>
+            <wbr />
           </Fragment>
         )
       })}
