@@ -16,6 +16,7 @@ import { Qr } from '../ui/Qr.tsx'
 import { Time, useZone } from '../ui/Time.tsx'
 import { momentWords } from '../ui/times.ts'
 import { Until } from '../ui/Until.tsx'
+import { CryptoReturns } from './CryptoReturns.tsx'
 import {
   addressLead,
   type CryptoTold,
@@ -71,6 +72,7 @@ export function CryptoTopped({ topup }: { topup: CryptoTopup }) {
           ))}
         </EdgeText>
       )}
+      <CryptoReturns topup={topup} />
       {!asks && <AddressAgain topup={topup} others={others} />}
       {topup.status === 'credited' ? (
         <EdgeText className="pt-8">
@@ -97,7 +99,15 @@ function PaySlip({ topup, others, held }: { topup: CryptoTopup; others: readonly
   const desk = useQuery(siteRead).data?.sandbox?.desk_url
   return (
     <Slip label={`Payment of ${displayAmount(topup.amount)} in ${topup.asset}`}>
-      <EdgeRow money={!isRest && <Money amount={topup.amount} />}>
+      <EdgeRow
+        money={
+          !isRest && (
+            <span className="max-sm:hidden">
+              <Money amount={topup.amount} />
+            </span>
+          )
+        }
+      >
         <p className="text-lead font-medium">
           {isRest ? 'Send the rest: ' : 'Send '}
           <span className="whitespace-nowrap">
@@ -236,14 +246,16 @@ function Details({
   expiresAt: string
   timeOf: (instant: string) => string
 }) {
+  const counts = payment.state !== 'reversed' && payment.state !== 'replaced' && payment.state !== 'dropped'
   return (
     <div className="edge-block pt-8 text-label">
-      {partWords(payment, timeOf(expiresAt)).map((part) => (
-        <EdgeRow key={part.key} className="line-above py-8" money={<Money amount={part.value} />}>
-          {part.text}
-        </EdgeRow>
-      ))}
-      {payment.parts.length > 0 && payment.worth !== null && (
+      {counts &&
+        partWords(payment, timeOf(expiresAt)).map((part) => (
+          <EdgeRow key={part.key} className="line-above py-8" money={<Money amount={part.value} />}>
+            {part.text}
+          </EdgeRow>
+        ))}
+      {counts && payment.parts.length > 0 && payment.worth !== null && (
         <EdgeRow className="line-above py-8 font-medium" money={<Money amount={payment.worth} />}>
           Counts as, in whole cents
         </EdgeRow>

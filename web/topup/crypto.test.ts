@@ -6,11 +6,13 @@ import {
   type CryptoTransaction,
   cryptoPaymentEventWords,
   cryptoPaymentStates,
+  type TopupRefund,
   topupLabels,
 } from '../../contract/contract.ts'
 import {
   addressLead,
   cryptoOutcome,
+  cryptoRefundSteps,
   deskAddress,
   labelWords,
   onlyWords,
@@ -323,4 +325,48 @@ test('waiting: each step that is to come stands there from the beginning', () =>
     waitingSteps(topup()).map(({ state }) => state),
     ['done', 'waiting', 'to_come', 'to_come', 'to_come', 'to_come', 'to_come'],
   )
+})
+
+test('money that goes back by a chain: asked for, agreed to, sent, confirmed; or why not, and that it is here again', () => {
+  const refund: TopupRefund = {
+    id: 'ref_1',
+    status: 'requested',
+    amount: '7.00',
+    origin: 'you',
+    requested_at: at,
+    ended_at: null,
+    expected_by: null,
+    reference: null,
+    reason: null,
+    asset: 'BTC',
+    network: 'Bitcoin',
+    address,
+    asset_amount: null,
+    transaction_id: null,
+    explorer_url: null,
+    confirmations: null,
+    confirmations_required: 3,
+    note: null,
+  }
+  const steps = (change: Partial<TopupRefund>) =>
+    cryptoRefundSteps({ ...refund, ...change }).map(({ state, text }) => `${state}: ${text}`)
+  const sent = { status: 'pending', transaction_id: 'ab', asset_amount: '0.00008', confirmations: 1 } as const
+  assert.deepEqual(steps({}), [
+    'done: You asked for $7.00 back.',
+    'waiting: A person looks at it, usually within a day.',
+    'to_come: It is sent, at the rate of that moment.',
+    'to_come: Confirmed by the network.',
+  ])
+  assert.deepEqual(steps(sent).slice(1), [
+    'done: We agreed to it.',
+    'done: Sent: 0.00008 BTC on Bitcoin.',
+    'waiting: 1 of 3 confirmations.',
+  ])
+  assert.deepEqual(cryptoRefundSteps({ ...refund, ...sent, status: 'succeeded', ended_at: at }).at(-1)!.money, {
+    amount: '-7.00',
+  })
+  assert.deepEqual(steps({ status: 'failed', reason: 'declined_by_us', note: 'The address is not yours.' }).slice(1), [
+    'cannot: It could not be returned. We could not agree to it. The address is not yours.',
+    'done: $7.00 is in your credits again.',
+  ])
 })

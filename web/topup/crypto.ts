@@ -1,6 +1,7 @@
 /** In words: how a top-up by crypto stands, what happened to each of its payments, and what to do. */
-import type { CryptoPayment, CryptoTopup, CryptoTransaction, TopupLabel } from '../../contract/contract.ts'
-import { displayAmount, printAmount, subtract, usd } from '../../contract/money.ts'
+import type { CryptoPayment, CryptoTopup, CryptoTransaction, TopupLabel, TopupRefund } from '../../contract/contract.ts'
+import { displayAmount } from '../../contract/money.ts'
+import { whyRefundFailed } from '../../contract/receipts.ts'
 import type { Tone } from '../ui/tone.ts'
 import { isZero, type Telling } from './aftermath.ts'
 import { aboutMinutes } from './offers.ts'
@@ -366,6 +367,72 @@ function happenedAfter(
   return events.some((event, at) => at > index && event.what === what)
 }
 
+/** Money that goes back by a chain: asked for, agreed to, sent, confirmed; or that it failed. */
+export function cryptoRefundSteps(refund: TopupRefund): Telling[] {
+  const amount = displayAmount(refund.amount)
+  const coins = refund.asset_amount === null ? amount : `${refund.asset_amount} ${refund.asset}`
+  const isSent = refund.transaction_id !== null
+  const agreed: Telling['state'] = refund.status === 'requested' ? 'waiting' : 'done'
+  const asked: Telling = {
+    key: 'asked',
+    state: 'done',
+    text: refund.origin === 'you' ? `You asked for ${amount} back.` : `We are returning ${amount}.`,
+    at: refund.requested_at,
+    money:
+      refund.status === 'requested' || refund.status === 'pending'
+        ? { amount: refund.amount, ink: { name: 'held', word: 'held' } }
+        : null,
+  }
+  if (refund.status === 'failed')
+    return [
+      asked,
+      {
+        key: 'sent',
+        state: 'cannot',
+        text: `It could not be returned. ${whyRefundFailed(refund.reason)}${refund.note ? ` ${refund.note}` : ''}`,
+        at: refund.ended_at,
+        money: null,
+      },
+      {
+        key: 'back',
+        state: 'done',
+        text: `${amount} is in your credits again.`,
+        at: refund.ended_at,
+        money: { amount: refund.amount, ink: { name: 'available', word: 'available' } },
+      },
+    ]
+  const needed = refund.confirmations_required ?? 0
+  const done = refund.status === 'succeeded'
+  return [
+    asked,
+    {
+      key: 'agreed',
+      state: agreed,
+      text: agreed === 'done' ? 'We agreed to it.' : 'A person looks at it, usually within a day.',
+      at: null,
+      money: null,
+    },
+    {
+      key: 'sent',
+      state: isSent ? 'done' : agreed === 'done' ? 'waiting' : 'to_come',
+      text: isSent ? `Sent: ${coins} on ${refund.network}.` : 'It is sent, at the rate of that moment.',
+      at: null,
+      money: null,
+    },
+    {
+      key: 'confirmed',
+      state: done ? 'done' : isSent ? 'waiting' : 'to_come',
+      text: done
+        ? 'Confirmed by the network.'
+        : isSent
+          ? `${Math.min(refund.confirmations ?? 0, needed)} of ${needed} confirmations.`
+          : 'Confirmed by the network.',
+      at: done ? refund.ended_at : null,
+      money: done ? { amount: `-${refund.amount}` } : null,
+    },
+  ]
+}
+
 /** By which rate which part of a payment counts. `locked` of a whole payment needs no explaining. */
 export function partWords(payment: CryptoPayment, expiresAt: string): { key: string; text: string; value: string }[] {
   return payment.parts.map((part, index) => ({
@@ -490,11 +557,4 @@ export function deskAddress(desk: string, topup: CryptoTopup): string {
     asset: topup.asset,
   })
   return `${desk.replace(/\/$/, '')}/?${query}#chains`
-}
-
-/** What of its worth is still missing, in dollars; null: nothing, or nothing came yet. */
-export function missingWorth(topup: Pick<CryptoTopup, 'amount' | 'credited'>): string | null {
-  if (isZero(topup.credited)) return null
-  const missing = subtract(usd(topup.amount), usd(topup.credited))
-  return missing > 0n ? printAmount(missing) : null
 }
