@@ -62,6 +62,7 @@ const terms: Policy = {
           passages: [
             'Credits are counted in US dollars and whole cents, and are paid in advance. The least and the most that one top-up may be stand on the page Top-Up before you pay.',
             'Cards are accepted through Stripe and only when your bank has confirmed that it was you (3-D Secure). When it did not, we take no money; your bank may show the amount as pending for a few days.',
+            'Where coins are taken, what arrives at the address of a top-up is credited after the confirmations that its page names: at the rate that was held while it is held, otherwise at the rate of the block that carries it. When a chain takes such a payment back, its credits are taken back, too.',
             'Credits appear as soon as the payment is certain. They do not expire. They bear no interest, cannot be passed to another account, and can be spent here only.',
           ],
         },
@@ -166,6 +167,7 @@ const privacy: Policy = {
               'For each open sign-in: when it was made and last used, from which internet address, and what the browser calls itself. You see the list in Settings and can end each of them.',
               'For each browser that you signed in with: a hash by which we know it again, so that we can tell you of a sign-in from elsewhere, and nobody who fails in your name keeps you out. For an hour at most, how often signing in failed from a network, as a hash too.',
               'For each top-up: the amount, the times, the outcome of your bank’s confirmation, the brand of the card and its last four digits, and Stripe’s reference numbers. The card number itself goes to Stripe only; we never see it. From which internet address and with what browser you started it: so that we can show your bank that a payment was yours.',
+              'For each top-up by crypto: the address, the transaction ids, the amounts and the times; for what is sent back, the address that you name. No name: a chain has none, and we ask for none.',
               'When your bank disputes a payment, we send the bank, through Stripe, what shows that it was in order: the receipt, your e-mail address, that address and browser, the outcome of your bank’s confirmation, and which numbers you ordered and when codes came. Never what a message said.',
               'For each order: the number, the service, the price, the times, and the messages that came, with their sender and text. They are what you bought, and the evidence when you or we ask why something was charged.',
               'For each API key: its name, its limits, when it was last used, and a hash of it.',
@@ -401,7 +403,7 @@ const refunds: Policy = {
           id: 'unspent',
           title: 'Unspent credits',
           passages: [
-            'Credits do not expire. What you have not spent of a top-up can be returned to the card that paid it: write to {support}. Spending uses credits we gave you first, then your oldest top-up. Credits we gave you for nothing are not paid out.',
+            'Credits do not expire. What you have not spent of a top-up can be returned to the card that paid it, or of crypto to an address that you name. Spending uses credits we gave you first, then your oldest top-up. Credits we gave you for nothing are not paid out.',
           ],
         },
         {

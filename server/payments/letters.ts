@@ -29,6 +29,8 @@ export function createLetters(settings: {
   log: Log
   publicUrl: string
   seller: SellerSettings
+  /** Whether the house takes coins, too; who was refused a card is told. */
+  takesCrypto: boolean
 }) {
   const { mail, ledger, log, publicUrl } = settings
 
@@ -106,7 +108,9 @@ export function createLetters(settings: {
             `Your bank may still show ${amount} as pending. We told it on ${timeIn(reader.time_zone)(now.toISOString())} that we do not want the money; most banks stop showing it within a few days, and by ${dayIn(reader.time_zone, gone)} it should be gone. You need not do anything.`,
             { rows: [{ name: 'Top-up', value: printId('top', topup.id) }] },
             { button: 'Open the top-up', href: `${publicUrl}/topups/${printId('top', topup.id)}` },
-            'Try a card that asks you to confirm in your banking app.',
+            settings.takesCrypto
+              ? `Try a card that asks you to confirm in your banking app, or pay ${amount} with crypto.`
+              : 'Try a card that asks you to confirm in your banking app.',
           ],
           why: `You get this notice because a card was used for the account ${reader.username}.`,
           canSwitchOff: true,

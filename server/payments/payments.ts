@@ -101,8 +101,9 @@ export function createPayments(dependencies: {
 }) {
   const { database, ledger, log, clock, settings } = dependencies
   const card = dependencies.card ?? openStripe(settings.stripe)
-  const letters = createLetters({ ...dependencies, publicUrl: settings.publicUrl, seller: settings })
-  const cardTesting = createCardTesting({ ...dependencies, card, limits: settings.cardLimits })
+  const takesCrypto = settings.crypto.networks.length > 0
+  const letters = createLetters({ ...dependencies, publicUrl: settings.publicUrl, seller: settings, takesCrypto })
+  const cardTesting = createCardTesting({ ...dependencies, card, limits: settings.cardLimits, takesCrypto })
   const {
     settle,
     sweep: sweepTopups,

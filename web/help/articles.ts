@@ -28,7 +28,7 @@ export const topics: readonly Topic[] = [
               [
                 'Available: what you can spend now.',
                 'Held: kept for the orders that are open. No code, no charge.',
-                'On its way: a payment that your bank has said yes to, and that is not added yet.',
+                'On its way: a payment that your bank has said yes to, or that a chain carries, and that is not added yet.',
                 'Frozen and owed stand there only after a [dispute](/help/disputes).',
               ],
               'Available and held together are what you own. A hold moves credits from the one to the other and leaves the sum as it is.',
@@ -70,7 +70,7 @@ export const topics: readonly Topic[] = [
             title: 'When a card is refused',
             passages: [
               'We accept a payment only when the bank has confirmed that it was you. It protects you from others who use your card, and us from payments that are taken back. When it has not, we take no money, and the page says why.',
-              'Your bank may show the amount as pending for a few days. Nothing was taken; it disappears by itself. Another card works at once. [Why was my card declined?](/help/card-refused) has the reasons one by one.',
+              'Your bank may show the amount as pending for a few days. Nothing was taken; it disappears by itself. Another card works at once, and so does [crypto](/help/paying-by-crypto) where it is offered. [Why was my card declined?](/help/card-refused) has the reasons one by one.',
             ],
           },
           {
@@ -92,7 +92,7 @@ export const topics: readonly Topic[] = [
             id: 'not-confirmed',
             title: 'The bank did not confirm you',
             passages: [
-              'We accept a payment only when the bank has confirmed it with you (3-D Secure). Some cards cannot: gift cards, many prepaid cards, and cards that were never registered for it. Ask your bank to switch it on, or use another card.',
+              'We accept a payment only when the bank has confirmed it with you (3-D Secure). Some cards cannot: gift cards, many prepaid cards, and cards that were never registered for it. Ask your bank to switch it on, use another card, or pay [with crypto](/help/paying-by-crypto).',
               'Wallets such as Apple Pay skip the confirmation. Type the number of the card instead.',
             ],
           },
@@ -108,7 +108,7 @@ export const topics: readonly Topic[] = [
             title: 'Too many tries',
             passages: [
               'Whoever has stolen card numbers tries them one after the other. So after several cards that failed, card payments close for a while; the page Top-Up says when they open again. When many cards fail at once, whoever they belong to, cards are paused for everybody for some minutes.',
-              'Credits that you have stay usable meanwhile. A payment that you had begun goes on.',
+              'Credits that you have stay usable meanwhile. A payment that you had begun goes on, and [crypto](/help/paying-by-crypto) stays open.',
             ],
           },
           {
@@ -116,6 +116,63 @@ export const topics: readonly Topic[] = [
             title: 'The bank shows the amount all the same',
             passages: [
               'It has reserved the amount, and we have told it that we do not want it. Most banks stop showing it within a few days, and after seven it should be gone. We write to you when that happens, with the day.',
+            ],
+          },
+        ],
+      },
+      {
+        slug: 'paying-by-crypto',
+        title: 'Topping up with crypto',
+        short:
+          'You get an address and an amount, the rate is held for 15 minutes, and what arrives is credited after three confirmations. Less, more or later is fine.',
+        sections: [
+          {
+            id: 'steps',
+            title: 'What happens',
+            passages: [
+              [
+                'On [Top-Up](/top-up) you choose the amount and the coin. What the network takes for sending it, and how long it lasts, stands beside each.',
+                'You get an address that is yours alone, the exact amount, and a code for the camera of your wallet.',
+                'You send it on the network that the page names. The page shows when the network knows your payment, and each confirmation with its block.',
+                'After three confirmations the credits are there. You need not wait on the page.',
+              ],
+            ],
+          },
+          {
+            id: 'network',
+            title: 'The right network',
+            passages: [
+              'A coin can travel on several networks. USDT and USDC are taken on Ethereum only: not on Tron, BNB or Polygon, even where the address looks the same. What was sent on another network is not seen here; on the page of the top-up, paste the transaction id into “Sent, and not to be seen here?”. It says what we know of it and what to do.',
+            ],
+          },
+          {
+            id: 'less-more-late',
+            title: 'Less, more, later, twice',
+            passages: [
+              [
+                'Less: what arrived is credited, from $0.50 on. While the rate is held you can send the rest to the same address.',
+                'More: up to 110 % of the amount counts at the held rate, the rest at the rate of its block.',
+                'Later: credited at the rate of the block that carries it. The address stays watched for ever.',
+                'Twice: each payment is credited by itself.',
+                'Another coin to the same address, such as USDC instead of USDT: credited as what it is.',
+              ],
+              'A payment that your wallet sent while the rate was held keeps that rate when its first block comes within 24 hours.',
+            ],
+          },
+          {
+            id: 'taken-back',
+            title: 'When a chain takes a block back',
+            passages: [
+              'Networks sometimes exchange their newest blocks. Then a payment is at 0 confirmations again, usually for some minutes; the page shows it. Your coins are not lost.',
+              'Very rarely that happens to a payment that was credited already. If it does not come back within three blocks, the credits are taken back, and added again as soon as it is in the chain. What had been spent of them is owed, and what comes in next pays it first.',
+            ],
+          },
+          {
+            id: 'returning',
+            title: 'Money back, and what is kept',
+            passages: [
+              'What is unspent can be sent back to an address of yours: see [Returning unspent credit](/help/returning-credit).',
+              'We keep the address, the transaction id, the amounts and the times. A chain knows no name, and we ask for none.',
             ],
           },
         ],
@@ -151,9 +208,9 @@ export const topics: readonly Topic[] = [
       },
       {
         slug: 'returning-credit',
-        title: 'Returning unspent credit to your card',
+        title: 'Returning unspent credit',
         short:
-          'What you have not spent of a top-up can go back to the card that paid it, whole or in part. Open the top-up and press “Return”.',
+          'What you have not spent of a top-up can go back to the card that paid it, or of crypto to an address of yours, whole or in part. Open the top-up and press “Return”.',
         sections: [
           {
             id: 'how',
@@ -172,7 +229,14 @@ export const topics: readonly Topic[] = [
             title: 'How much can be returned',
             passages: [
               'Spending uses credits that we gave you first, then your oldest top-up. So the newest top-up is the one that is most likely whole. Credits that we gave you are not paid out, and what is held for an open order can be returned only when it is free again.',
-              'Money goes back to the card that paid, and to no other.',
+              'Of a card, money goes back to the card that paid, and to no other.',
+            ],
+          },
+          {
+            id: 'crypto',
+            title: 'Of a top-up by crypto',
+            passages: [
+              'You name an address on the same network. A person looks at it, usually within a day, and sends it in the coin of the top-up. It is worth the dollars that you asked for, at the rate when it is sent, from $1.00 on; the network’s fee is ours. The page of the top-up shows the transaction and its confirmations.',
             ],
           },
           {

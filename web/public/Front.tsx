@@ -156,6 +156,7 @@ function WaysToPay() {
   const limits = useQuery(siteRead).data?.topup
   const status = useQuery(statusRead)
   const cards = status.data?.parts.find((part) => part.part === 'cards')
+  const chains = status.data?.parts.filter((part) => part.part in chainTitles) ?? []
   return (
     <EdgeText className="grid gap-8">
       <p>
@@ -164,6 +165,12 @@ function WaysToPay() {
         at once and do not expire.
       </p>
       {cards && <PartState part={cards} />}
+      {chains.length > 0 && (
+        <p>
+          With crypto, on {listed(chains.map(({ part }) => chainTitles[part] ?? part))}. What arrives is credited after
+          three confirmations: less, more or later is fine.
+        </p>
+      )}
       <p>
         <Link {...paths.status()} className={linkClass}>
           What works right now
@@ -171,4 +178,15 @@ function WaysToPay() {
       </p>
     </EdgeText>
   )
+}
+
+const chainTitles: Partial<Record<string, string>> = {
+  bitcoin: 'Bitcoin (BTC)',
+  litecoin: 'Litecoin (LTC)',
+  ethereum: 'Ethereum (ETH, USDT, USDC)',
+}
+
+/** `a, b and c`. */
+function listed(words: string[]): string {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
 }

@@ -71,10 +71,12 @@ export function createCardTesting(settings: {
   log: Log
   card: CardCompany
   limits: CardLimits
+  /** Whether the house takes coins, too; what keeps cards closed says so. */
+  takesCrypto: boolean
   /** Whether the e-mail address of this account's login was proven by a link. */
   hasProvenAddress: (db: Queryable, accountId: bigint) => Promise<boolean>
 }) {
-  const { database, log, card, limits, hasProvenAddress } = settings
+  const { database, log, card, limits, takesCrypto, hasProvenAddress } = settings
 
   /**
    * Whether this customer may open another payment page now; null: yes. In the transaction that writes the intent, before it does:
@@ -114,9 +116,9 @@ export function createCardTesting(settings: {
     )
     const { open, pages_at: pagesAt, network_at: networkAt, now } = rows[0]!
     const cardsOpenAt = await pausedUntil(tx)
-    if (cardsOpenAt) return paused(cardsOpenAt, now)
+    if (cardsOpenAt) return paused(cardsOpenAt, now, takesCrypto)
     const cardsAt = await closedUntil(tx, who.accountId)
-    if (cardsAt) return limitReached('Too many card payments of yours failed.', cardsAt, now)
+    if (cardsAt) return limitReached('Too many card payments of yours failed.', cardsAt, now, takesCrypto)
     if (open >= limits.openTopupsMax) {
       return {
         code: 'too_many_open_topups',
@@ -125,9 +127,19 @@ export function createCardTesting(settings: {
       }
     }
     if (pagesAt)
-      return limitReached(`You began ${limits.sessionsPerHourMax} top-ups within the last hour.`, pagesAt, now)
+      return limitReached(
+        `You began ${limits.sessionsPerHourMax} top-ups within the last hour.`,
+        pagesAt,
+        now,
+        takesCrypto,
+      )
     if (networkAt)
-      return limitReached('Too many top-ups were begun from your network within the last hour.', networkAt, now)
+      return limitReached(
+        'Too many top-ups were begun from your network within the last hour.',
+        networkAt,
+        now,
+        takesCrypto,
+      )
     return null
   }
 
@@ -363,22 +375,26 @@ function markOf(fingerprint: string | null | undefined): Buffer | null {
   return fingerprint ? createHash('sha256').update(fingerprint).digest().subarray(0, 16) : null
 }
 
-function paused(until: Date, now: Date): Refused {
+function paused(until: Date, now: Date, takesCrypto: boolean): Refused {
   return {
     code: 'cards_paused',
-    detail: `Card payments are paused for everybody: too many cards were declined within a few minutes. They open again in ${inWords(until, now)} at the latest. What was begun before goes on, your credits stay usable, and nothing was charged.`,
+    detail: `Card payments are paused for everybody: too many cards were declined within a few minutes. They open again in ${inWords(until, now)} at the latest.${cryptoIsOpen(takesCrypto)} What was begun before goes on, your credits stay usable, and nothing was charged.`,
     retryAfterSeconds: secondsTo(until, now),
     extra: { opens_at: until.toISOString() },
   }
 }
 
-function limitReached(what: string, opensAt: Date, now: Date): Refused {
+function limitReached(what: string, opensAt: Date, now: Date, takesCrypto: boolean): Refused {
   return {
     code: 'card_limit_reached',
-    detail: `${what} Card payments open again for you in ${inWords(opensAt, now)}. Your credits stay usable, and nothing was charged.`,
+    detail: `${what} Card payments open again for you in ${inWords(opensAt, now)}.${cryptoIsOpen(takesCrypto)} Your credits stay usable, and nothing was charged.`,
     retryAfterSeconds: secondsTo(opensAt, now),
     extra: { opens_at: opensAt.toISOString() },
   }
+}
+
+function cryptoIsOpen(takesCrypto: boolean): string {
+  return takesCrypto ? ' Crypto is open now.' : ''
 }
 
 function secondsTo(then: Date, now: Date): number {
