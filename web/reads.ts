@@ -86,7 +86,12 @@ export const orderRead = (id: string) => queryOptions({ queryKey: ['order', id],
 
 /** As often as the follower of a chain looks, roughly. */
 const CRYPTO_FRESH_MS = 30_000
-export const cryptoRead = queryOptions({ queryKey: ['crypto'], queryFn: api.crypto, staleTime: CRYPTO_FRESH_MS })
+export const cryptoRead = queryOptions({
+  queryKey: ['crypto'],
+  queryFn: api.crypto,
+  staleTime: CRYPTO_FRESH_MS,
+  refetchInterval: CRYPTO_FRESH_MS,
+})
 export const topupsRead = queryOptions({
   queryKey: ['topups'],
   queryFn: () => api.topups(RECENT_TOPUPS),
