@@ -26,7 +26,7 @@ export function createScriptedChain(
   const { name = 'bitcoin', asset = 'BTC', identity = 'first' } = settings
   const blocks = new Map<string, Node>()
   /** Of the best branch, by height. */
-  let best: string[] = []
+  const best: string[] = []
   let pool: ScriptedTx[] = []
   let made = 0
   const said = { calls: 0 }
@@ -75,9 +75,11 @@ export function createScriptedChain(
   }
 
   function choose(hash: string): void {
-    const branch: string[] = []
-    for (let at = blocks.get(hash); at; at = blocks.get(at.parent)) branch.push(at.hash)
-    best = branch.reverse()
+    const fresh: string[] = []
+    let at = blocks.get(hash)
+    for (; at && best[at.height] !== at.hash; at = blocks.get(at.parent)) fresh.push(at.hash)
+    best.length = at ? at.height + 1 : 0
+    best.push(...fresh.reverse())
   }
 
   async function asked<T>(what: keyof Chain, answer: () => T): Promise<T> {

@@ -5,7 +5,7 @@
  * Nothing here knows what a payment is worth, or whether it was credited. Every change of how a payment stands is told with its event.
  */
 import type { CryptoAsset } from '../../../contract/contract.ts'
-import type { Transfer } from './chain.ts'
+import { NodeTrouble, type ReadBlock, type Transfer } from './chain.ts'
 
 /**
  * So many of the newest blocks are kept without a gap: a deeper reorganisation is nothing that a program decides.
@@ -59,31 +59,71 @@ export function keyOf(payment: Pick<Payment, 'txid' | 'ordinal' | 'asset'>): str
 
 // ── Which blocks ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export type Fork =
-  /** Our newest block that is the node's as well. */
-  | { found: 'common'; block: Standing }
-  /** The node has none of our blocks, and we have all since we began: what is older than that is nothing to us. */
-  | { found: 'before_us'; height: number }
-  /** The node has none of those that we kept. */
-  | { found: 'too_deep' }
+/** What must be asked to know what comes next: the node, or our own table. */
+export type Question =
+  | { ask: 'tip' }
+  | { ask: 'hashAt'; height: number }
+  | { ask: 'block'; hash: string }
+  /** Our newest blocks, newest first, as many as are kept; `began`: whether the oldest is the one with which we began. */
+  | { ask: 'ours' }
+export type OurBlocks = { blocks: readonly Standing[]; began: boolean }
+
+export type Step =
+  | { does: 'apply'; block: ReadBlock }
+  /** Blocks above `to` are taken back. `from`: it is to begin anew there, as nothing that we have is the node's. */
+  | { does: 'undo'; to: Standing; from: ReadBlock | null }
+  | { does: 'halt'; why: string }
+
+/** The node changed its mind between two questions: nothing may be written of the answers. */
+export class ChangedMeanwhile extends Error {}
 
 /**
- * Finds where our blocks part from the node's. Yields the height that it wants to know the node's block of, and is told its hash, or
- * null. `ours`: newest first, as many as are kept; `began`: whether the oldest of them is the one with which we began.
+ * What is to be done next with our branch, whose newest block is `tip`, when the node's is `theirs`, another one. Yields what it wants
+ * to know, one after the other. Hashes are compared at every step; heights alone say nothing.
+ *
+ * @throws ChangedMeanwhile the answers are not of one branch
  */
-export function* forkPoint(
-  ours: readonly Standing[],
-  began: boolean,
-  tipHeight: number,
-): Generator<number, Fork, string | null> {
-  for (const [place, block] of ours.entries()) {
-    if (place > 0 && block.height !== ours[place - 1]!.height - 1) return { found: 'too_deep' }
-    if (block.height <= tipHeight && (yield block.height) === block.hash) return { found: 'common', block }
+export function* nextStep(tip: Standing, theirs: Standing): Generator<Question, Step, unknown> {
+  if (theirs.height > tip.height) {
+    const next = yield* blockAt(tip.height + 1)
+    if (next.parent === tip.hash) return { does: 'apply', block: next }
   }
-  const oldest = ours.at(-1)
-  return began && oldest && oldest.height > 0
-    ? { found: 'before_us', height: oldest.height - 1 }
-    : { found: 'too_deep' }
+  const { blocks, began } = (yield { ask: 'ours' }) as OurBlocks
+  for (const [place, block] of blocks.entries()) {
+    if (place > 0 && block.height !== blocks[place - 1]!.height - 1) return tooDeep(tip)
+    if (block.height > theirs.height) continue
+    if (((yield { ask: 'hashAt', height: block.height }) as string | null) !== block.hash) continue
+    if (block.hash === tip.hash) throw new ChangedMeanwhile('Our newest block is of the best branch after all')
+    // That the answers are of one branch is seen by what comes next on it.
+    if (theirs.height > block.height) {
+      const next = yield* blockAt(block.height + 1)
+      if (next.parent !== block.hash) throw new ChangedMeanwhile('Another branch became the best one')
+    } else if (((yield { ask: 'tip' }) as Standing).hash !== block.hash)
+      throw new ChangedMeanwhile('The newest block is another one by now')
+    return { does: 'undo', to: block, from: null }
+  }
+  const oldest = blocks.at(-1)
+  if (!began || !oldest || oldest.height === 0) return tooDeep(tip)
+  // What is older than our first block is nothing to us: no address is.
+  const from = yield* blockAt(Math.min(oldest.height - 1, theirs.height))
+  return { does: 'undo', to: from, from }
+}
+
+function* blockAt(height: number): Generator<Question, ReadBlock, unknown> {
+  const hash = (yield { ask: 'hashAt', height }) as string | null
+  if (hash === null) throw new ChangedMeanwhile(`No block ${height} any more`)
+  const block = (yield { ask: 'block', hash }) as ReadBlock | null
+  if (block === null) throw new ChangedMeanwhile(`No block ${hash} any more`)
+  if (block.hash !== hash || block.height !== height)
+    throw new NodeTrouble('broken_answer', `Asked for block ${height} ${hash}, got ${block.height} ${block.hash}`)
+  return block
+}
+
+function tooDeep(tip: Standing): Step {
+  return {
+    does: 'halt',
+    why: `The node's chain has none of the ${WINDOW_BLOCKS} newest blocks that we know, up to ${tip.height}`,
+  }
 }
 
 // ── What becomes of payments ─────────────────────────────────────────────────────────────────────────────────────────

@@ -22,11 +22,14 @@ import {
   applied,
   type BlockOfPayment,
   type Change,
-  type Fork,
-  forkPoint,
+  ChangedMeanwhile,
   type Hit,
+  nextStep,
+  type OurBlocks,
   pooled,
+  type Question,
   type Standing,
+  type Step,
   undone,
   WINDOW_BLOCKS,
 } from './branch.ts'
@@ -62,8 +65,6 @@ export type Follower = ReturnType<typeof createFollower>
 
 /** Somebody else wrote to this network's place meanwhile, or reads it. */
 class Elsewhere extends Error {}
-/** The node changed its mind between two calls: nothing was written. */
-class ChangedMeanwhile extends Error {}
 
 export type FollowerSettings = {
   database: Database
@@ -184,7 +185,7 @@ export function createFollower(settings: FollowerSettings) {
       if (cursor.hash === tip.hash) return tip
       if (performance.now() - begun > TURN_MS_MAX) return null
       try {
-        const step = await nextStep(client, cursor, tip)
+        const step = await stepFrom(client, cursor, tip)
         switch (step.does) {
           case 'halt':
             await halt(client, cursor, step.why)
@@ -221,55 +222,25 @@ export function createFollower(settings: FollowerSettings) {
     return tip
   }
 
-  type Step =
-    | { does: 'apply'; block: ReadBlock }
-    /** `from`: where to begin anew, when nothing that we have is the node's. */
-    | { does: 'undo'; to: Standing; from: ReadBlock | null }
-    | { does: 'halt'; why: string }
+  /** Asks what the rules want to know. */
+  async function stepFrom(client: pg.PoolClient, cursor: Cursor, tip: Tip): Promise<Step> {
+    const rules = nextStep(cursor, tip)
+    for (let question = rules.next(); ; question = rules.next(await answerTo(client, question.value)))
+      if (question.done) return question.value
+  }
 
-  async function nextStep(client: pg.PoolClient, cursor: Cursor, tip: Tip): Promise<Step> {
-    if (tip.height > cursor.height) {
-      const next = await blockAt(cursor.height + 1)
-      if (next.parent === cursor.hash) return { does: 'apply', block: next }
-    }
-    const fork = await findFork(client, tip.height)
-    if (fork.found === 'too_deep')
-      return {
-        does: 'halt',
-        why: `The node's chain has none of the ${WINDOW_BLOCKS} newest blocks that we know, up to ${cursor.height}`,
+  async function answerTo(client: pg.PoolClient, question: Question): Promise<unknown> {
+    switch (question.ask) {
+      case 'tip':
+        return chain.tip()
+      case 'hashAt':
+        return chain.hashAt(question.height)
+      case 'block':
+        return chain.block(question.hash)
+      case 'ours': {
+        const blocks = await newestBlocks(client)
+        return { blocks, began: await beganWith(client, blocks) } satisfies OurBlocks
       }
-    if (fork.found === 'before_us') {
-      const from = await blockAt(fork.height)
-      return { does: 'undo', to: from, from }
-    }
-    const to = fork.block
-    if (to.hash === cursor.hash) throw new ChangedMeanwhile('Our newest block is of the best chain after all')
-    // That the answers are of one branch is seen by what comes next on it.
-    if (tip.height > to.height) {
-      const next = await blockAt(to.height + 1)
-      if (next.parent !== to.hash) throw new ChangedMeanwhile('Another branch became the best one')
-    } else if ((await chain.tip()).hash !== to.hash)
-      throw new ChangedMeanwhile('The newest block is another one by now')
-    return { does: 'undo', to, from: null }
-  }
-
-  /** @throws ChangedMeanwhile the node has no such block any more */
-  async function blockAt(height: number): Promise<ReadBlock> {
-    const hash = await chain.hashAt(height)
-    if (hash === null) throw new ChangedMeanwhile(`No block ${height} any more`)
-    const block = await chain.block(hash)
-    if (block === null) throw new ChangedMeanwhile(`No block ${hash} any more`)
-    if (block.hash !== hash || block.height !== height)
-      throw new NodeTrouble('broken_answer', `Asked for block ${height} ${hash}, got ${block.height} ${block.hash}`)
-    return block
-  }
-
-  async function findFork(client: pg.PoolClient, tipHeight: number): Promise<Fork> {
-    const ours = await newestBlocks(client)
-    const walk = forkPoint(ours, await beganWith(client, ours), tipHeight)
-    for (let asked = walk.next(); ; ) {
-      if (asked.done) return asked.value
-      asked = walk.next(await chain.hashAt(asked.value))
     }
   }
 
@@ -582,7 +553,9 @@ export function createFollower(settings: FollowerSettings) {
         break
       }
       const oldest = Number(kept.at(-1)?.height ?? 0)
-      const from = to === null ? await blockAt(Math.max(0, Math.min(oldest - 1, tip.height))) : null
+      const hash = to === null ? await chain.hashAt(Math.max(0, Math.min(oldest - 1, tip.height))) : null
+      const from = hash === null ? null : await chain.block(hash)
+      if (to === null && from === null) throw new NodeTrouble('broken_answer', 'The node has no block to begin with')
       const changes = await inTransaction(client, async () => {
         const { rowCount } = await client.query(
           `update chain_cursors
