@@ -64,14 +64,13 @@ export type Question =
   | { ask: 'tip' }
   | { ask: 'hashAt'; height: number }
   | { ask: 'block'; hash: string }
-  /** Our newest blocks, newest first, as many as are kept; `began`: whether the oldest is the one with which we began. */
+  /** Our newest blocks, newest first, as many as are kept. Answered with a list. */
   | { ask: 'ours' }
-export type OurBlocks = { blocks: readonly Standing[]; began: boolean }
 
 export type Step =
   | { does: 'apply'; block: ReadBlock }
-  /** Blocks above `to` are taken back. `from`: it is to begin anew there, as nothing that we have is the node's. */
-  | { does: 'undo'; to: Standing; from: ReadBlock | null }
+  /** Blocks above it are taken back. */
+  | { does: 'undo'; to: Standing }
   | { does: 'halt'; why: string }
 
 /** The node changed its mind between two questions: nothing may be written of the answers. */
@@ -88,7 +87,7 @@ export function* nextStep(tip: Standing, theirs: Standing): Generator<Question, 
     const next = yield* blockAt(tip.height + 1)
     if (next.parent === tip.hash) return { does: 'apply', block: next }
   }
-  const { blocks, began } = (yield { ask: 'ours' }) as OurBlocks
+  const blocks = (yield { ask: 'ours' }) as readonly Standing[]
   for (const [place, block] of blocks.entries()) {
     if (place > 0 && block.height !== blocks[place - 1]!.height - 1) return tooDeep(tip)
     if (block.height > theirs.height) continue
@@ -100,13 +99,9 @@ export function* nextStep(tip: Standing, theirs: Standing): Generator<Question, 
       if (next.parent !== block.hash) throw new ChangedMeanwhile('Another branch became the best one')
     } else if (((yield { ask: 'tip' }) as Standing).hash !== block.hash)
       throw new ChangedMeanwhile('The newest block is another one by now')
-    return { does: 'undo', to: block, from: null }
+    return { does: 'undo', to: block }
   }
-  const oldest = blocks.at(-1)
-  if (!began || !oldest || oldest.height === 0) return tooDeep(tip)
-  // What is older than our first block is nothing to us: no address is.
-  const from = yield* blockAt(Math.min(oldest.height - 1, theirs.height))
-  return { does: 'undo', to: from, from }
+  return tooDeep(tip)
 }
 
 function* blockAt(height: number): Generator<Question, ReadBlock, unknown> {
@@ -122,7 +117,7 @@ function* blockAt(height: number): Generator<Question, ReadBlock, unknown> {
 function tooDeep(tip: Standing): Step {
   return {
     does: 'halt',
-    why: `The node's chain has none of the ${WINDOW_BLOCKS} newest blocks that we know, up to ${tip.height}`,
+    why: `The node's chain has none of the newest blocks that we know, at most ${WINDOW_BLOCKS}, up to ${tip.height}`,
   }
 }
 

@@ -25,7 +25,6 @@ import {
   ChangedMeanwhile,
   type Hit,
   nextStep,
-  type OurBlocks,
   pooled,
   type Question,
   type Standing,
@@ -43,7 +42,7 @@ const STEPS_PER_TURN_MAX = 2_000
 const TURN_MS_MAX = 20_000
 /** The node changed its mind between two calls: asked anew so often, then left to the next turn. */
 const RESTARTS_MAX = 5
-/** An empty database has no address older than itself, so the blocks before its beginning are nothing to it. */
+/** An empty database has no address older than itself, so what is older than this is nothing to it. */
 const BEGINS_BLOCKS_BEHIND = 12
 /** Of a list of the pool that may be cut off, so many payments are asked for by their ids in one turn. */
 const POOL_ASKED_MAX = 20
@@ -191,7 +190,7 @@ export function createFollower(settings: FollowerSettings) {
             await halt(client, cursor, step.why)
             return null
           case 'undo':
-            await undo(client, cursor, step.to, step.from)
+            await undo(client, cursor, step.to)
             break
           case 'apply':
             await apply(client, cursor, step.block)
@@ -237,10 +236,8 @@ export function createFollower(settings: FollowerSettings) {
         return chain.hashAt(question.height)
       case 'block':
         return chain.block(question.hash)
-      case 'ours': {
-        const blocks = await newestBlocks(client)
-        return { blocks, began: await beganWith(client, blocks) } satisfies OurBlocks
-      }
+      case 'ours':
+        return newestBlocks(client)
     }
   }
 
@@ -250,16 +247,6 @@ export function createFollower(settings: FollowerSettings) {
       [name, WINDOW_BLOCKS],
     )
     return rows.map(({ height, hash }) => ({ height: Number(height), hash }))
-  }
-
-  /** Whether the oldest of these is the one with which we began: none was ever let go. */
-  async function beganWith(db: Queryable, ours: readonly Standing[]): Promise<boolean> {
-    if (ours.length === WINDOW_BLOCKS) return false
-    const { rowCount } = await db.query('select from chain_blocks where chain = $1 offset $2 limit 1', [
-      name,
-      ours.length,
-    ])
-    return rowCount === 0
   }
 
   // ── Writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -299,10 +286,10 @@ export function createFollower(settings: FollowerSettings) {
   }
 
   /** One transaction for all blocks that are taken back. */
-  async function undo(client: pg.PoolClient, cursor: Cursor, to: Standing, from: ReadBlock | null): Promise<void> {
+  async function undo(client: pg.PoolClient, cursor: Cursor, to: Standing): Promise<void> {
     const changes = await inTransaction(client, async () => {
       await holdPlace(client, cursor.hash)
-      return takeBack(client, cursor, to, from)
+      return takeBack(client, cursor, to, null)
     })
     log.warn(
       { chain: name, from: cursor.height, to: to.height, payments: changes.length },
@@ -532,7 +519,7 @@ export function createFollower(settings: FollowerSettings) {
 
   /**
    * Goes on after `halt`, on the branch that the node has now: from the newest of all blocks that we kept which it has too, however far
-   * below, or from before the oldest one. Payments that are not of that branch are taken back like in any reorganisation. For a person
+   * below, or from below the oldest one. Payments that are not of that branch are taken back like in any reorganisation. For a person
    * who has looked; who, and why, is kept. False: it is not halted.
    */
   async function resume(by: { who: string; why: string }): Promise<boolean> {
@@ -553,7 +540,7 @@ export function createFollower(settings: FollowerSettings) {
         break
       }
       const oldest = Number(kept.at(-1)?.height ?? 0)
-      const hash = to === null ? await chain.hashAt(Math.max(0, Math.min(oldest - 1, tip.height))) : null
+      const hash = to === null ? await chain.hashAt(Math.max(0, Math.min(oldest, tip.height) - WINDOW_BLOCKS)) : null
       const from = hash === null ? null : await chain.block(hash)
       if (to === null && from === null) throw new NodeTrouble('broken_answer', 'The node has no block to begin with')
       const changes = await inTransaction(client, async () => {
