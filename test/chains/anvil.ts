@@ -1,5 +1,5 @@
 /** An EVM node for tests: anvil, contracts to send things through, and a hand in between that makes a node lie. */
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after } from 'node:test'
 import { type Abi, encodeFunctionData, type Hex } from 'viem'
@@ -85,7 +85,11 @@ export type Hand = (call: {
 /** A node that is asked through a hand, which may be changed at any time. */
 export async function startHand(rig: Rig): Promise<{ url: string; asked: string[]; hand: Hand }> {
   const door = { url: '', asked: [] as string[], hand: (async () => 'truth') as Hand }
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
+    // Whoever hangs up is not answered.
+    answer(request, response).catch(() => response.destroy())
+  })
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let body = ''
     for await (const part of request) body += part
     const calls: { id: number; method: string; params: unknown[] }[] = [JSON.parse(body)].flat()
@@ -110,7 +114,7 @@ export async function startHand(rig: Rig): Promise<{ url: string; asked: string[
     }
     response.writeHead(200, { 'content-type': 'application/json' })
     response.end(JSON.stringify(Array.isArray(JSON.parse(body)) ? answers : answers[0]))
-  })
+  }
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   ends.push(() => {
     server.close()

@@ -381,6 +381,10 @@ describe('what is not believed', () => {
       changed('eth_getBlockByHash', (block) => ({ ...block, hash: `0x${'12'.repeat(32)}` })),
     ],
     [
+      'a header that does not hash to its hash',
+      changed('eth_getBlockByHash', (block) => ({ ...block, timestamp: '0x1' })),
+    ],
+    [
       'a transaction of another block',
       changed('eth_getBlockByHash', (block) => {
         block.transactions[0].blockHash = `0x${'12'.repeat(32)}`

@@ -14,6 +14,7 @@ import { type WireClock, wireClock } from '../../platform/clock.ts'
 import { evmAddress } from './address.ts'
 import type { Asset, Environment, Network } from './assets.ts'
 import { type Chain, type Found, NodeTrouble, type ReadBlock, type Tip, type Transfer } from './chain.ts'
+import { headerHash } from './evm-header.ts'
 import { type Call, createRpc, type Node, type Rpc, RpcError } from './rpc.ts'
 
 /** More than any network puts into a block today; a longer list is no block. */
@@ -81,7 +82,8 @@ export function createEvmChain(settings: EvmSettings): EvmChain {
     const answer = await asked(node, 'eth_getBlockByHash', [hash, true])
     if (answer === null) return null
     const header = record(node, answer)
-    if (hashOf(node, header['hash']) !== hash) throw broken(node, `answered another block than ${hash}`)
+    if (hashOf(node, header['hash']) !== hash || (headerHash(header) ?? hash) !== hash)
+      throw broken(node, `answered another block than ${hash}`)
     const listed = list(node, header['transactions'], BLOCK_TRANSACTIONS_MAX)
     const transactions = listed.map((one) => readTransaction(node, one))
     for (const { blockHash } of transactions)
