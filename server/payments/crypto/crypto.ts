@@ -27,6 +27,7 @@ import type { RateSource } from './rate-sources.ts'
 import { createRates, priceAt } from './rates.ts'
 import { cryptoRefundsOf } from './refund-row.ts'
 import { type CryptoTopupRow, findTopup, tellTopups } from './topup.ts'
+import { createUtxoChain } from './utxo.ts'
 
 export type Crypto = ReturnType<typeof createCrypto>
 
@@ -58,10 +59,7 @@ export function createCrypto(dependencies: {
   const environment: Environment = settings.livemode ? 'main' : 'test'
   const open = dependencies.openChain ?? openByNodes
   const ending = new AbortController()
-  // A network of a kind that nobody here reads is not offered.
-  const networks = settings.networks
-    .map((one) => ({ ...one, network: networkOf(one.name) }))
-    .filter(({ network }) => dependencies.openChain !== undefined || network.kind === 'evm')
+  const networks = settings.networks.map((one) => ({ ...one, network: networkOf(one.name) }))
   const explorers = new Map(networks.map(({ name, explorer }) => [name, explorer]))
   const keys = createKeys({
     database,
@@ -123,8 +121,9 @@ export function createCrypto(dependencies: {
 
   function openByNodes({ name, urls }: CryptoSettings['networks'][number]): OpenedChain {
     const network = networkOf(name)
+    const read = network.kind === 'utxo' ? createUtxoChain : createEvmChain
     const of = (some: readonly string[]): Chain =>
-      createEvmChain({ network, environment, assets, urls: some, clock, signal: ending.signal })
+      read({ network, environment, assets, urls: some, clock, signal: ending.signal })
     return { chain: of(urls), witnesses: urls.length > 1 ? urls.map((url) => of([url])) : [] }
   }
 
