@@ -2,7 +2,7 @@
  * `npm test`: everything that must pass, on a PostgreSQL of its own. `npm test -- <path or pattern>` runs these
  * tests only: node's (`.test.ts`) and the browser's (`.spec.ts`).
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { architectureTest, runChecks } from './check.mjs'
 import { ensureChromium } from './chromium.mjs'
@@ -10,6 +10,7 @@ import { endWith, giveBackLast, keepLock, runInSight, withCrew } from './crew.mj
 import { checkout, dataFolder, makeFolder } from './folders.mjs'
 import { holdData } from './hold.mjs'
 import { checkPlatform, childEnvironment, pinnedNode, preparePackages } from './install.mjs'
+import { ensureLitecoind, notRun } from './litecoind.mjs'
 import { giveBack, inMemory, settingsInMemory } from './memory.mjs'
 import { startCluster, stopLeftBehind } from './postgres.mjs'
 import { ensurePostgres15 } from './postgres15.mjs'
@@ -72,7 +73,7 @@ export async function test(wanted) {
     const old = files.filter((file) => isIn(file, alsoOnPostgres15) || isIn(file, onlyOnPostgres15))
     const measured = files.filter((file) => isIn(file, byThemselves))
     const usual = files.filter((file) => !isIn(file, onlyOnPostgres15) && !isIn(file, byThemselves))
-    const env = { ...(await openTests(folder)), WEB_DIST: webFolder }
+    const env = { ...(await openTests(folder)), WEB_DIST: webFolder, LITECOIND_PATH: '' }
     /** @type {Step[]} */
     const steps = []
     const run = async (/** @type {string} */ name, /** @type {() => Promise<boolean>} */ work) =>
@@ -82,6 +83,7 @@ export async function test(wanted) {
 
     if (all) steps.push(...(await runChecks()))
     await run('pages built', () => unlessRefused(buildWeb))
+    const isRealNodeMissing = await needLitecoind(files, run, env)
     const nodeTests = (/** @type {string[]} */ names, more = {}, atOnce = filesAtOnce) =>
       node(['--test', `--test-concurrency=${atOnce}`, `--test-timeout=${testSecondsMax * 1000}`, ...names], more)
     if (measured.length > 0)
@@ -113,8 +115,24 @@ export async function test(wanted) {
       const args = [cli, 'test', '-c', browserTests, ...(all ? [] : inBrowser)]
       await run('browser tests', () => node(args, { CHROMIUM_PATH: chromium }))
     }
+    if (isRealNodeMissing) warn(notRun)
     return report(steps)
   })
+}
+
+/**
+ * Where one of the tests runs on it. @param {string[]} files
+ * @param {(name: string, work: () => Promise<boolean>) => Promise<void>} run
+ * @param {{ LITECOIND_PATH: string }} env is told where it is
+ * @returns {Promise<boolean>} whether there is none
+ */
+async function needLitecoind(files, run, env) {
+  if (!files.some((file) => readFileSync(join(checkout, file), 'utf8').includes('litecoind'))) return false
+  const find = async () => {
+    env.LITECOIND_PATH = (await ensureLitecoind()) ?? ''
+  }
+  await run('litecoind found', () => unlessRefused(find))
+  return env.LITECOIND_PATH === ''
 }
 
 /** One at a time in a checkout. @returns {Promise<string>} the folder of the tests' own data */

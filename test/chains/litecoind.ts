@@ -18,7 +18,7 @@ const START_SECONDS_MAX = 30
 
 /** Null: there is none on this machine. */
 export const litecoindPath: string | null =
-  process.env['LITECOIND_PATH'] ?? (existsSync(usualPlace) ? usualPlace : null)
+  process.env['LITECOIND_PATH'] || (existsSync(usualPlace) ? usualPlace : null)
 
 /** A chain of its own that has only its first block; stopped, it leaves nothing. */
 export async function startLitecoind(): Promise<TestNode> {
