@@ -269,6 +269,29 @@ test('programs that are not those of PostgreSQL 15 are refused with what to do',
   assert.match(ran.stdout, /Refusal The tests also run on PostgreSQL 15, and there is none here: install it .*PG15_BIN/)
 })
 
+test('without litecoind the tests say loudly what was not run, and under CI they end', () => {
+  const ask = `const { ensureLitecoind } = await import('${CHECKOUT}/bin/litecoind.mjs')
+    await ensureLitecoind().then((path) => console.log('path', path), (error) => console.log(error.constructor.name, error.message))`
+  const nowhere = `process.env['PATH'] = '/nowhere'
+    const fs = await import('node:fs'); const { syncBuiltinESMExports } = await import('node:module')
+    fs.default.existsSync = () => false; syncBuiltinESMExports();${ask}`
+  const said = (script: string, env: Record<string, string>) =>
+    spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', env })
+  const loud = said(nowhere, {})
+  assert.match(loud.stdout, /path null/)
+  assert.match(loud.stderr, /NOT RUN on a real node: .*apt-get install litecoind.*LITECOIND_PATH/)
+  assert.match(said(nowhere, { CI: 'true' }).stdout, /Refusal CI must run everything: NOT RUN on a real node/)
+  const env = { PATH: process.env['PATH']! }
+  assert.match(
+    said(ask, { ...env, LITECOIND_PATH: join(place, 'nowhere') }).stdout,
+    /Refusal LITECOIND_PATH is .*nowhere, but it does not run .*: correct it, or unset it\./,
+  )
+  assert.match(
+    said(ask, { ...env, LITECOIND_PATH: process.execPath }).stdout,
+    /Refusal LITECOIND_PATH is .*, but it is no Litecoin Core from version 0\.21 on/,
+  )
+})
+
 test('a platform without a pinned Node is refused with what to use', () => {
   for (const [platform, words] of [
     ['win32', /WSL 2/],
