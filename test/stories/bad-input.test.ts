@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
-import type { CardTopup, Order } from '../../contract/contract.ts'
+import type { CardTopup, CryptoTopup, Order } from '../../contract/contract.ts'
 import { type Problem, type RefusalCode, refusals } from '../../contract/refusals.ts'
 import { until } from '../until.ts'
 import { type Answer, type Customer, signSms, startWorld, type World } from '../world.ts'
@@ -21,7 +21,7 @@ let tables: { name: string; moves: boolean }[]
 
 before(async () => {
   // Nothing is done here in its own time: what the ticks write would look like the work of whatever was asked just then.
-  world = await startWorld({ env: { ROLE: 'web' } })
+  world = await startWorld({ crypto: true, env: { ROLE: 'web' } })
   await world.control('/stripe/webhooks', { mode: 'off' })
   ana = await world.customer({ name: 'ana', credit: '5.00' })
   ben = await world.customer({ name: 'ben', credit: '5.00' })
@@ -115,6 +115,139 @@ test('a way to pay that is missing or not known opens no payment page', async ()
     ]),
   )
 })
+
+test('a top-up by crypto of no amount, or with a coin that is not taken, promises nothing and uses up no address', async () => {
+  await chainsAreRead()
+  const quote = (asked: object, expected?: Partial<Expected>): Question => [
+    json(asked).slice(0, 100),
+    () => ana.post<Problem>('/topups', { method: 'crypto', ...asked }),
+    expected,
+  ]
+  const taken = '"asset" is one of BTC, LTC, ETH, USDT, USDC \\(GET /api/v1/crypto'
+  await refusesAll(
+    { code: 'unknown_asset', field: 'asset', says: new RegExp(`is not taken here: ${taken}.*was begun`) },
+    [
+      ...[
+        'DOGE',
+        'btc',
+        ' BTC',
+        '',
+        'bitcoin',
+        "BTC'; drop table topups; --",
+        '₿',
+        '__proto__',
+        'x'.repeat(60_000),
+      ].map((asset) => quote({ asset, amount: '10.00' })),
+      quote({ asset: 'nonsense', amount: 'nonsense' }),
+    ],
+  )
+  await refusesAll(
+    { code: 'invalid_request', field: 'asset', says: new RegExp(`which coin you will send, in quotes: ${taken}`) },
+    [undefined, null, 0, 1, true, ['BTC'], { code: 'BTC' }].map((asset) => quote({ asset, amount: '10.00' })),
+  )
+  await refusesAll({ code: 'invalid_amount', field: 'amount', says: /such as "10\.00".*nothing was charged/ }, [
+    ...['-5', '-0.00000001', '1e3', '5.001', 'NaN', '', '0.0001 BTC', '10,00'].map((amount) =>
+      quote({ asset: 'BTC', amount }),
+    ),
+    ...[10, -5, null, undefined, true, ['10.00']].map((amount) => quote({ asset: 'USDT', amount })),
+  ])
+  await refusesAll({ field: 'amount' }, [
+    quote({ asset: 'BTC', amount: '4.99' }, { code: 'amount_below_minimum', says: /\$4\.99 is below.*Choose \$5\.00/ }),
+    quote({ asset: 'USDC', amount: '0' }, { code: 'amount_below_minimum', says: /\$0\.00 is below/ }),
+    quote({ asset: 'ETH', amount: '1000.01' }, { code: 'amount_above_maximum', says: /Choose \$1,000\.00 or less/ }),
+    // Whoever names his own rate is told the same.
+    quote(
+      {
+        asset: 'BTC',
+        amount: '4.99',
+        rate: '1.00',
+        asset_amount: '0.00000001',
+        address: 'bc1q',
+        confirmations_required: 0,
+      },
+      { code: 'amount_below_minimum', says: /is below/ },
+    ),
+  ])
+  await refusesAll({ code: 'invalid_request', field: 'method', says: /"method" is "card" or "crypto"/ }, [
+    ['Crypto', () => ana.post<Problem>('/topups', { method: 'Crypto', asset: 'BTC', amount: '10.00' })],
+  ])
+})
+
+test('a key that stands for one top-up by crypto begins no other one', async () => {
+  await chainsAreRead()
+  const key = { 'idempotency-key': 'one-quote' }
+  const asked = { method: 'crypto', asset: 'BTC', amount: '10.00' }
+  const first = await ana.post<CryptoTopup>('/topups', asked, key)
+  assert.equal(first.status, 201, json(first.body))
+  await refusesAll(
+    { code: 'idempotency_key_reused', field: 'Idempotency-Key', says: /belongs to another request\. Send a new key/ },
+    [{ asset: 'LTC' }, { amount: '10.01' }, { method: 'card' }].map((other) => [
+      json(other),
+      () => ana.post<Problem>('/topups', { ...asked, ...other }, key),
+    ]),
+  )
+  assert.deepEqual((await ana.post<CryptoTopup>('/topups', asked, key)).body, first.body)
+})
+
+test('a coin whose network is not read, or that has no rate, is not promised, and the others are', async () => {
+  await chainsAreRead()
+  const { pool } = world.db.database
+  const topup = (asset: string): Question => [
+    asset,
+    () => ana.post<Problem>('/topups', { method: 'crypto', asset, amount: '10.00' }),
+  ]
+  await pool.query("delete from crypto_rates where asset = 'LTC'")
+  await refusesAll(
+    {
+      code: 'temporarily_unavailable',
+      field: 'asset',
+      says: /^There is no rate for LTC at the moment\. The exchanges.*Choose another coin or a card/,
+    },
+    [topup('LTC')],
+  )
+  const other = await ana.post<CryptoTopup>('/topups', { method: 'crypto', asset: 'ETH', amount: '10.00' })
+  assert.equal(other.status, 201, json(other.body))
+})
+
+test("another customer's top-up by crypto is not found: neither its address nor what was paid", async () => {
+  await chainsAreRead()
+  const { body: quoted } = await ben.post<CryptoTopup>('/topups', { method: 'crypto', asset: 'BTC', amount: '10.00' })
+  assert.match(quoted.address, /^bcrt1/)
+  await refusesAll({ code: 'not_found', field: 'id', says: /no such top-up among yours\. Look at your top-ups/ }, [
+    ['read', () => ana.get<Problem>(`/topups/${quoted.id}`)],
+    ['return', () => ana.post<Problem>(`/topups/${quoted.id}/return`, {})],
+  ])
+})
+
+test('the clock of a sandbox goes forward only', async () => {
+  await refusesAll(
+    { code: 'invalid_request', field: 'advance_seconds', says: /Correct it and send it again; nothing was done/ },
+    [
+      ...[-1, -3_600, 0, 1.5, '60', null, undefined, 1e12].map(
+        (advance_seconds): Question => [
+          `${advance_seconds}`,
+          () => ana.post<Problem>('/api/sandbox/clock', { advance_seconds }),
+        ],
+      ),
+    ],
+  )
+})
+
+/** Nobody reads chains and prices here by himself: it is written down as the follower and the exchanges would have it. */
+async function chainsAreRead(): Promise<void> {
+  const { pool } = world.db.database
+  await pool.query(
+    `insert into chain_cursors (chain, identity, height, hash, block_time, node_height, looked_at, caught_up_at)
+     select chain, '0', 100, repeat('0', 64), house_now(), 100, now() + interval '1 hour', now() + interval '1 hour'
+       from unnest(array['bitcoin', 'litecoin', 'ethereum']) chain
+     on conflict do nothing`,
+  )
+  await pool.query(
+    `insert into crypto_rates (asset, price, sources, samples, at, fetched_at)
+     select asset, price, 3, '[]', house_now(), now() + interval '1 hour'
+       from (values ('BTC', 64000000000), ('LTC', 80000000), ('ETH', 3200000000), ('USDT', 1000000), ('USDC', 1000000)) v (asset, price)`,
+  )
+}
 
 test('an order for what is not sold is refused, and nothing is held', async () => {
   const order = (asked: object, expected?: Partial<Expected>): Question => [
