@@ -260,6 +260,7 @@ export const topupDisputeSchema = z
     reason: z.string(),
     opened_at: time,
     ended_at: time.nullable(),
+    cards_blocked: z.boolean().meta({ description: 'While this stands, no card is taken for a top-up' }),
   })
   .meta({ id: 'TopupDispute' })
 export type TopupDispute = z.infer<typeof topupDisputeSchema>
@@ -283,6 +284,10 @@ export const staffDisputeSchema = topupDisputeSchema
       .nullable()
       .meta({ description: 'Until when the bank waits for our answer; null: it does not' }),
     last_error: z.string().nullable().meta({ description: 'Why the last look could not find out' }),
+    cards_taken_again: z
+      .object({ by: z.string().nullable(), at: time, why: z.string() })
+      .nullable()
+      .meta({ description: 'Who of staff takes the customer’s cards again although this was lost; null: nobody does' }),
     warning: z
       .object({
         status: z.enum(['open', 'refund_asked', 'refunding', 'refunded', 'released', 'closed']),

@@ -86,6 +86,15 @@ export interface CardAttempts {
   tried_at: Timestamp;
 }
 
+export interface CardBlockLifts {
+  account_id: Int8;
+  dispute_id: string;
+  lifted_at: Timestamp;
+  lifted_by: Int8;
+  round: number;
+  why: string;
+}
+
 export interface CardEventState {
   anchored: Generated<boolean>;
   began_at: Generated<Timestamp>;
@@ -331,6 +340,7 @@ export interface Directory {
 
 export interface Disputes {
   account_id: Int8;
+  alarmed_at: Timestamp | null;
   amount: Int8;
   charge_refundable: boolean;
   closed_at: Timestamp | null;
@@ -364,6 +374,7 @@ export interface Favourites {
 export interface FraudWarnings {
   account_id: Int8;
   actionable: boolean;
+  alarmed_at: Timestamp | null;
   asked_at: Timestamp | null;
   asked_by: Int8 | null;
   closed_at: Timestamp | null;
@@ -727,6 +738,7 @@ export interface DB {
   api_keys: ApiKeys;
   balance_transactions: BalanceTransactions;
   card_attempts: CardAttempts;
+  card_block_lifts: CardBlockLifts;
   card_event_state: CardEventState;
   card_lists: CardLists;
   card_pauses: CardPauses;

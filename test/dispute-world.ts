@@ -215,6 +215,11 @@ export async function startDisputeWorld() {
       return id
     },
 
+    /** From now on the bank knows nothing of a dispute that it told of before. */
+    forgets(id: string): void {
+      disputes.delete(id)
+    },
+
     /** `available 8.80, held 0.00, frozen 0.00, owed 0.00`, without what is zero; `nothing` when all is. */
     async figures(accountId: bigint): Promise<string> {
       const balance = (await ledger.balance(db.database.pool, accountId))!

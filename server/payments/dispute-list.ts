@@ -4,7 +4,7 @@ import { micros, printAmount } from '../../contract/money.ts'
 import { printCursor } from '../platform/answer.ts'
 import type { Queryable } from '../platform/db.ts'
 import { printId } from '../platform/ids.ts'
-import { reasonInWords, statusInWords, type WarningStatus } from './dispute.ts'
+import { DISPUTE_BLOCKS_CARDS, OWED_FOR_DISPUTE, reasonInWords, statusInWords, type WarningStatus } from './dispute.ts'
 
 /** `before`: the id at which the page before ended. */
 export type StaffPage = { status: 'open' | 'closed' | null; limit: number; before: string | null }
@@ -21,7 +21,10 @@ type Row = {
   frozen: string
   taken: string
   owed: string
-  shortfall: string
+  cards_blocked: boolean
+  lifted_by: string | null
+  lifted_at: Date | null
+  lift_why: string | null
   reason: string
   network_reason_code: string | null
   card_brand: string | null
@@ -42,23 +45,27 @@ const FOUND = `
   select d.id, d.external_id, d.topup_id, d.account_id, d.kind, d.stripe_status as status, d.amount,
          case d.state when 'frozen' then d.covered else 0 end as frozen,
          case d.state when 'taken' then d.covered else 0 end as taken,
-         case d.state when 'released' then 0 else d.shortfall end as shortfall,
+         ${OWED_FOR_DISPUTE} as owed, ${DISPUTE_BLOCKS_CARDS} as cards_blocked, b.lifted_by, b.lifted_at, b.why as lift_why,
          d.reason, d.network_reason_code, d.evidence_due_by as due_by, d.opened_at, d.closed_at, d.last_error,
          null::bigint as asked_by, null::timestamptz as asked_at, null::bigint as decided_by, null::timestamptz as decided_at,
          null::text as why, null::uuid as refund_id
     from disputes d
+    join ledger_accounts l on l.id = d.account_id
+    left join card_block_lifts b on b.dispute_id = d.id and b.round = d.round
    union all
-  select w.id, w.external_id, w.topup_id, w.account_id, 'warning', w.status, null, w.frozen, 0, 0, w.fraud_type, null, null,
+  select w.id, w.external_id, w.topup_id, w.account_id, 'warning', w.status, null, w.frozen, 0, 0, w.closed_at is null, null, null, null,
+         w.fraud_type, null, null,
          w.opened_at, w.closed_at, w.last_error, w.asked_by, w.asked_at, w.decided_by, w.decided_at, w.why, w.refund_id
     from fraud_warnings w`
 
 const TOLD = `
-  select f.*, least(f.shortfall, l.owed) as owed, t.amount as topup_amount, coalesce(f.amount, t.amount) as amount,
-         t.card_brand, t.card_last4, a.username, asker.username as asked_by, decider.username as decided_by
+  select f.*, t.amount as topup_amount, coalesce(f.amount, t.amount) as amount,
+         t.card_brand, t.card_last4, a.username, lifter.username as lifted_by,
+         asker.username as asked_by, decider.username as decided_by
     from (${FOUND}) f
     join topups t on t.id = f.topup_id
-    join ledger_accounts l on l.id = f.account_id
     left join accounts a on a.id = f.account_id
+    left join accounts lifter on lifter.id = f.lifted_by
     left join accounts asker on asker.id = f.asked_by
     left join accounts decider on decider.id = f.decided_by`
 
@@ -112,6 +119,9 @@ function tellStaff(row: Row): StaffDispute {
     opened_at: row.opened_at.toISOString(),
     ended_at: time(row.closed_at),
     last_error: row.last_error,
+    cards_blocked: row.cards_blocked,
+    cards_taken_again:
+      row.lifted_at === null ? null : { by: row.lifted_by, at: row.lifted_at.toISOString(), why: row.lift_why ?? '' },
     warning:
       row.kind === 'warning'
         ? {

@@ -18,6 +18,15 @@ const decisionBody = z.object({
     .meta({ description: 'For the colleagues; no customer sees it' }),
 })
 
+const liftBody = z.object({
+  why: z
+    .string()
+    .trim()
+    .min(1)
+    .max(WHY_CHARACTERS_MAX)
+    .meta({ description: 'For the colleagues; no customer sees it' }),
+})
+
 export function staffDisputesRoutes(table: Routes, payments: Payments): void {
   table.get(
     '/api/v1/staff/disputes',
@@ -73,21 +82,41 @@ export function staffDisputesRoutes(table: Routes, payments: Payments): void {
       return refusalOf(decided) ? answerRefusal(c, refusalOf(decided)!) : c.json((await payments.staffDispute(id))!)
     },
   )
+
+  table.post(
+    '/api/v1/staff/disputes/:id/take-cards',
+    {
+      policy: 'staff',
+      summary: 'Take cards again of a customer who lost a dispute',
+      description:
+        'All disputes that he has lost so far are lifted; one that he loses later blocks his cards again. Who did it and why stays with the dispute. Answers how the dispute stands.',
+      params: { id: disputeId },
+      body: liftBody,
+      example: { why: 'Paid what was owed; the cardholder was his mother.' },
+      answers: { 200: staffDisputeSchema },
+      refuses: ['not_found', 'already_decided'],
+    },
+    async (c, { body }) => {
+      const id = idOf(c.req.param('id'))
+      const decided = await payments.takeCardsAgain(c.get('caller'), id, body.why)
+      return refusalOf(decided) ? answerRefusal(c, refusalOf(decided)!) : c.json((await payments.staffDispute(id))!)
+    },
+  )
 }
 
 function refusalOf(decided: Decided | null) {
-  if (decided === null) return unknownWarning()
+  if (decided === null) return unknownDispute()
   return decided.ok ? null : decided.refused
 }
 
 function idOf(printed: string): string {
-  return readId('dsp', printed) ?? unknownWarning()
+  return readId('dsp', printed) ?? unknownDispute()
 }
 
-function unknownWarning(): never {
+function unknownDispute(): never {
   throw new Refusal({
     code: 'not_found',
-    detail: 'There is no such warning. Look at the list of disputes for the right one; nothing was done.',
+    detail: 'There is no such dispute or warning. Look at the list of disputes for the right one; nothing was done.',
     field: 'id',
   })
 }

@@ -159,6 +159,27 @@ export function readWarningRow(row: any): WarningRow {
   }
 }
 
+/**
+ * In SQL: what is still owed for dispute `d` of the account `l`. What came in since paid for the oldest first, so what is owed now is owed
+ * for the youngest, and never more for all of them together than the account owes.
+ */
+export const OWED_FOR_DISPUTE = `
+  case d.state
+    when 'released' then 0
+    else greatest(0, least(d.shortfall,
+                           l.owed - (select coalesce(sum(y.shortfall), 0)
+                                       from disputes y
+                                      where y.account_id = d.account_id
+                                        and y.state <> 'released'
+                                        and (y.opened_at, y.id) > (d.opened_at, d.id))))
+  end`
+
+/** In SQL: whether the customer's cards are blocked because dispute `d` is lost, and nobody of staff takes them again. */
+const LOST_AND_BLOCKED = `
+  (d.stripe_status = 'lost'
+   and not exists (select from card_block_lifts b where b.dispute_id = d.id and b.round = d.round))`
+export const DISPUTE_BLOCKS_CARDS = `(d.state = 'frozen' or ${LOST_AND_BLOCKED})`
+
 /** What is told of the disputes and warnings of these top-ups, by top-up, oldest first; a top-up has few. */
 export async function disputesOf(db: Queryable, topupIds: readonly string[]): Promise<Map<string, TopupDispute[]>> {
   const { rows } = await db.query<{
@@ -172,16 +193,17 @@ export async function disputesOf(db: Queryable, topupIds: readonly string[]): Pr
     reason: string
     opened_at: Date
     closed_at: Date | null
+    cards_blocked: boolean
   }>(
     `select d.id, d.topup_id, d.kind, d.stripe_status as status, d.amount, d.reason, d.opened_at, d.closed_at,
             case d.state when 'frozen' then d.covered else 0 end as frozen,
-            -- What came in since has paid some of it.
-            case d.state when 'released' then 0 else least(d.shortfall, l.owed) end as owed
+            ${OWED_FOR_DISPUTE} as owed,
+            ${DISPUTE_BLOCKS_CARDS} as cards_blocked
        from disputes d
        join ledger_accounts l on l.id = d.account_id
       where d.topup_id = any ($1)
       union all
-     select w.id, w.topup_id, 'warning', w.status, t.amount, 'warning', w.opened_at, w.closed_at, w.frozen, 0
+     select w.id, w.topup_id, 'warning', w.status, t.amount, 'warning', w.opened_at, w.closed_at, w.frozen, 0, w.closed_at is null
        from fraud_warnings w
        join topups t on t.id = w.topup_id
       where w.topup_id = any ($1)
@@ -200,6 +222,7 @@ export async function disputesOf(db: Queryable, topupIds: readonly string[]): Pr
       reason: reasonInWords(row.reason),
       opened_at: row.opened_at.toISOString(),
       ended_at: row.closed_at?.toISOString() ?? null,
+      cards_blocked: row.cards_blocked,
     }
     told.set(row.topup_id, [...(told.get(row.topup_id) ?? []), dispute])
   }
@@ -259,10 +282,10 @@ export type CardsBlocked = { why: 'dispute' | 'inquiry' | 'warning' | 'lost'; to
 export async function cardsBlockedBy(db: Queryable, accountId: bigint): Promise<CardsBlocked | null> {
   const { rows } = await db.query<{ why: CardsBlocked['why']; topup_id: string }>(
     `select why, topup_id
-       from (select case when state = 'taken' then 'lost' else kind end as why, topup_id
-               from disputes
-              where account_id = $1
-                and (state = 'frozen' or stripe_status = 'lost')
+       from (select case when d.state = 'frozen' then d.kind else 'lost' end as why, d.topup_id
+               from disputes d
+              where d.account_id = $1
+                and ${DISPUTE_BLOCKS_CARDS}
               union all
              select 'warning', topup_id from fraud_warnings where account_id = $1 and closed_at is null) found
       order by array_position(array['lost', 'dispute', 'inquiry', 'warning'], why)

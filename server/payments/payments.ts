@@ -559,6 +559,7 @@ export function createPayments(dependencies: {
     learnWarning: disputes.learnWarning,
     refundWarning: disputes.refundWarning,
     releaseWarning: disputes.releaseWarning,
+    takeCardsAgain: disputes.takeCardsAgain,
     /** What banks say against payments, for members of staff. */
     staffDisputes: (page: StaffPage) => listDisputes(database.pool, page),
     staffDispute: (id: string) => readStaffDispute(database.pool, id),

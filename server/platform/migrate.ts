@@ -270,7 +270,7 @@ async function grant(client: pg.Client): Promise<void> {
       grant insert on crypto_refund_prices, crypto_staff_actions to mobilesms_app; -- what was offered, and who did what, stays
       grant update on card_lists to mobilesms_app;
       grant update (time_zone, company, tax_id, mail_receipts, mail_sign_ins) on accounts to mobilesms_app; -- opened, with their role, by account_open only
-      grant insert on card_attempts to mobilesms_app; -- what was tried stays tried
+      grant insert on card_attempts, card_block_lifts to mobilesms_app; -- what was tried, and what was allowed again, stays so
       grant insert on messages to mobilesms_app;
       grant insert, update on balance_transactions, reconciliation_reads, reconciliations, reconciliation_items to mobilesms_app;
       grant insert, delete on favourites to mobilesms_app;

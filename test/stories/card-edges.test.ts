@@ -179,7 +179,7 @@ test('authenticated but declined: the bank refused after the verification, and i
   await world.pay(topup, cards.declinedAfterwards)
   await ana.leaves(topup)
   const says = await text(ana, topup)
-  assert.match(says, /^Your bank declined after you had confirmed\. .*No money was taken\.$/)
+  assert.match(says, /^Your bank declined the payment\. .*No money was taken\.$/)
   assert.doesNotMatch(says, /3-D Secure/)
   assert.equal(await standing(ana), 'nothing')
 })

@@ -76,6 +76,7 @@ test('a dispute freezes what is disputed and nothing else: everything can be rea
       reason: 'the cardholder did not make this payment',
       opened_at: undefined,
       ended_at: null,
+      cards_blocked: true,
     },
   )
   assert.equal(
@@ -144,6 +145,35 @@ test('disputed after it was spent: owed is said as owed, orders wait, and what w
     (await ana.post<Problem>('/topups', { method: 'card', amount: '5.00' })).body.code,
     'cards_blocked_by_dispute',
   )
+  // Staff take cards again, say why, and stand for it; it is nobody else's to do.
+  const listedNow = await listed(topup.id)
+  assert.deepEqual([listedNow.cards_blocked, listedNow.cards_taken_again], [true, null])
+  const lift = `/staff/disputes/${listedNow.id}/take-cards`
+  const why = 'The customer paid by bank transfer.'
+  assert.equal((await (await world.signIn(ana)).post<Problem>(lift, { why })).status, 403)
+  const one = await staff()
+  assert.deepEqual((await one.post<Problem>(lift, { why: ' ' })).body.field, 'why')
+  const lifted = await Promise.all([one.post<StaffDispute>(lift, { why }), one.post<StaffDispute>(lift, { why })])
+  for (const { status, body } of lifted)
+    assert.deepEqual(
+      [status, body.cards_blocked, body.cards_taken_again?.by, body.cards_taken_again?.why],
+      [200, false, 'staff', why],
+    )
+  assert.equal((await topupOf(ana, topup)).disputes[0]!.cards_blocked, false)
+  assert.equal((await ana.post('/topups', { method: 'card', amount: '5.00' })).status, 201)
+  // One that is lost later blocks again, and is lifted by itself.
+  const later = await whoPaid('6.00', ana)
+  await decides((await disputes(later.session))['id'], 'lose')
+  await until(async () => (await topupOf(ana, later.topup)).disputes[0]?.status === 'lost')
+  assert.equal(
+    (await ana.post<Problem>('/topups', { method: 'card', amount: '5.00' })).body.code,
+    'cards_blocked_by_dispute',
+  )
+  const second = await one.post<StaffDispute>(`/staff/disputes/${(await listed(later.topup.id)).id}/take-cards`, {
+    why,
+  })
+  assert.equal(second.body.cards_blocked, false)
+
   // What comes in pays it first, and its row says so.
   await world.giveCredit(ana.accountId, 5_000_000n as never)
   assert.match((await lastRow(ana)).text, new RegExp(`\\$${spent} of it paid what you owed`))

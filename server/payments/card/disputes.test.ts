@@ -7,6 +7,8 @@ import { usd } from '../../../contract/money.ts'
 import { type CreditedTopup, type DisputeWorld, type Said, startDisputeWorld } from '../../../test/dispute-world.ts'
 import { until } from '../../../test/until.ts'
 import { newId } from '../../platform/ids.ts'
+import { disputesOf } from '../dispute.ts'
+import { listDisputes } from '../dispute-list.ts'
 
 let world: DisputeWorld
 before(async () => {
@@ -179,6 +181,67 @@ test('a dispute that is lost after the credits were spent leaves what is owed, a
   assert.equal(await world.figures(topup.accountId), 'owed 8.00')
   await world.credited('5.00', topup.accountId)
   assert.equal(await world.figures(topup.accountId), 'owed 3.00')
+})
+
+test('what several disputes of one customer say is owed is together what he owes, and the oldest is paid first', async () => {
+  const older = await world.credited()
+  const younger = await world.credited('10.00', older.accountId)
+  assert.ok(await world.spends(older.accountId, '18.00'))
+  for (const topup of [older, younger]) {
+    const id = world.says(topup, open)
+    await world.disputes.learn(topup.id, id)
+    world.says(topup, lost, id)
+    await world.disputes.learn(topup.id, id)
+  }
+  const owed = async () => {
+    const told = await disputesOf(world.db.database.pool, [older.id, younger.id])
+    return [older, younger].map(({ id }) => told.get(id)![0]!.owed)
+  }
+  assert.equal(await world.figures(older.accountId), 'owed 18.00')
+  assert.deepEqual(await owed(), ['8.00', '10.00'])
+  await world.credited('5.00', older.accountId)
+  assert.equal(await world.figures(older.accountId), 'owed 13.00')
+  assert.deepEqual(await owed(), ['3.00', '10.00'])
+  const staff = await listDisputes(world.db.database.pool, { status: null, limit: 2, before: null })
+  assert.deepEqual(
+    staff.items.map((item) => item.owed),
+    ['10.00', '3.00'],
+  )
+  await world.credited('5.00', older.accountId)
+  assert.deepEqual(await owed(), ['0.00', '8.00'])
+})
+
+test('a dispute of which the bank tells nothing any more alarms once, and again after an hour; told again and lost again, at once', async () => {
+  const topup = await world.credited()
+  const id = world.says(topup, open)
+  await world.disputes.learn(topup.id, id)
+  const asks = () => assert.rejects(world.disputes.learn(topup.id, id), /could not be read/)
+  const alarms = () => world.alarms.splice(0)
+  const told = ['Alarm: Stripe does not tell what it told before of a dispute']
+
+  world.forgets(id)
+  await asks()
+  assert.deepEqual(alarms(), told)
+  await asks()
+  await asks()
+  assert.deepEqual(alarms(), [], 'somebody knows')
+  await world.db.database.pool.query(
+    `update disputes set alarmed_at = alarmed_at - interval '1 hour' where external_id = $1`,
+    [id],
+  )
+  await Promise.all([asks(), asks()])
+  assert.deepEqual(alarms(), told, 'one of two at once')
+  world.says(topup, open, id)
+  await world.disputes.learn(topup.id, id)
+  world.forgets(id)
+  await asks()
+  assert.deepEqual(alarms(), told)
+  // What is not known is no reason to let go.
+  assert.equal(await world.figures(topup.accountId), frozen)
+  world.bank.silent = true
+  await asks()
+  world.bank.silent = false
+  assert.deepEqual(alarms(), [])
 })
 
 test('an appeal freezes again, also when the credits were spent meanwhile', async () => {

@@ -59,6 +59,8 @@ const NEXT_LOOK_CLOSED_SECONDS = 86_400
 const REOPENED_WITHIN_DAYS = 180
 /** After a call whose outcome is not known. */
 const NEXT_TRY_SECONDS = 60
+/** What the card company does not tell any more is asked for each minute, and told to a person at once and then so often. */
+const ALARM_AGAIN_SECONDS = 3_600
 /** A bank decides within 120 days; who still decides then is asked about. The deadline moves on with every look until then. */
 const FREEZE_DAYS = 180
 const SWEEP_ROWS_MAX = 100
@@ -130,14 +132,25 @@ export function createDisputes(settings: {
     externalId: string,
     answer: Extract<Answer<unknown>, { ok: false }>,
   ): Promise<'not_ours'> {
-    const { rowCount } = await database.pool.query(
+    const needsSomebody = answer.why === 'refused' || answer.code === KEY_REFUSED
+    const { rows } = await database.pool.query<{ alarm: boolean }>(
       `update ${table}
-          set last_error = $2, next_look_at = now() + make_interval(secs => $3)
-        where external_id = $1`,
-      [externalId, answer.message.slice(0, LAST_ERROR_CHARACTERS_MAX), NEXT_TRY_SECONDS],
+          set last_error = $2,
+              next_look_at = now() + make_interval(secs => $3),
+              alarmed_at = case when $4 and (alarmed_at is null or alarmed_at <= now() - make_interval(secs => $5)) then now()
+                                else alarmed_at end
+        where external_id = $1
+       returning coalesce(alarmed_at = now(), false) as alarm`,
+      [
+        externalId,
+        answer.message.slice(0, LAST_ERROR_CHARACTERS_MAX),
+        NEXT_TRY_SECONDS,
+        needsSomebody,
+        ALARM_AGAIN_SECONDS,
+      ],
     )
-    if (answer.why === 'refused' && rowCount === 0) return 'not_ours'
-    if (answer.why === 'refused' || answer.code === KEY_REFUSED)
+    if (answer.why === 'refused' && rows.length === 0) return 'not_ours'
+    if (needsSomebody && (rows[0]?.alarm ?? true))
       alarm('Stripe does not tell what it told before of a dispute', { external: externalId, stripe: answer.message })
     throw new Error(`${externalId} could not be read: ${answer.message}`)
   }
@@ -195,7 +208,7 @@ export function createDisputes(settings: {
       await tx.query(
         `update disputes
             set kind = $2, stripe_status = $3, reason = $4, network_reason_code = $5, charge_refundable = $6,
-                evidence_due_by = to_timestamp($7), look = look + 1, last_error = null
+                evidence_due_by = to_timestamp($7), look = look + 1, last_error = null, alarmed_at = null
           where id = $1`,
         [id, ...told],
       )
@@ -370,7 +383,7 @@ export function createDisputes(settings: {
     const id = before?.id ?? newId()
     await tx.query(
       before
-        ? 'update fraud_warnings set actionable = $2, look = look + 1, last_error = null where id = $1'
+        ? 'update fraud_warnings set actionable = $2, look = look + 1, last_error = null, alarmed_at = null where id = $1'
         : `insert into fraud_warnings (id, actionable, external_id, topup_id, account_id, fraud_type, status, opened_at, closed_at, look)
            values ($1, $2, $3, $4, $5, $6, 'closed', ${openedAt('$7')}, house_now(), 1)`,
       before
@@ -713,6 +726,41 @@ export function createDisputes(settings: {
     })
   }
 
+  /**
+   * A member of staff takes the cards of a customer again who lost a dispute: all that he lost so far are lifted, what he loses from now on
+   * blocks again. Repeating it changes nothing. Null: no such dispute.
+   */
+  async function takeCardsAgain(by: Member, disputeId: string, why: string): Promise<Decided | null> {
+    const decided = await database.transaction(async (tx) => {
+      const { rows } = await tx.query<{ topup_id: string; account_id: string; stripe_status: string }>(
+        'select topup_id, account_id, stripe_status from disputes where id = $1',
+        [disputeId],
+      )
+      const found = rows[0]
+      if (!found) return null
+      if (found.stripe_status !== 'lost') return { found, answer: refuse(notLost()) }
+      await tx.query(
+        `insert into card_block_lifts (dispute_id, round, account_id, lifted_by, lifted_at, why)
+         select id, round, account_id, $2, house_now(), $3
+           from disputes
+          where account_id = $1
+            and stripe_status = 'lost'
+          order by id
+         on conflict do nothing`,
+        [found.account_id, by.accountId, why],
+      )
+      return { found, answer: { ok: true, refundId: null } satisfies Decided }
+    })
+    if (decided?.answer.ok) {
+      tell(BigInt(decided.found.account_id), decided.found.topup_id)
+      log.warn(
+        { staff: String(by.accountId), account: decided.found.account_id },
+        'Somebody of the staff takes cards again of a customer who had lost a dispute',
+      )
+    }
+    return decided?.answer ?? null
+  }
+
   async function decide(
     warningId: string,
     work: (tx: pg.PoolClient, topup: TopupRow, warning: WarningRow) => Promise<Decided>,
@@ -737,7 +785,7 @@ export function createDisputes(settings: {
     log.error({ alarm: true, ...more }, `Alarm: ${sentence}`)
   }
 
-  return { learn, learnWarning, sweep, besideWarnings, refundWarning, releaseWarning }
+  return { learn, learnWarning, sweep, besideWarnings, refundWarning, releaseWarning, takeCardsAgain }
 }
 
 /** Who of staff decides. */
@@ -787,6 +835,14 @@ function nothingFrozen(): Refused {
     code: 'nothing_to_return',
     detail:
       'Nothing of this payment is frozen: it was spent before the bank warned of it. Release the warning, or send the whole payment back in the dashboard of the card company, which makes the customer owe it.',
+  }
+}
+
+function notLost(): Refused {
+  return {
+    code: 'already_decided',
+    detail:
+      'This dispute is not lost, so it is not what keeps cards away for good: they are taken again when the bank has decided for us. Nothing was changed.',
   }
 }
 
