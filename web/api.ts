@@ -25,6 +25,7 @@ import type {
   Settings,
   SignUp,
   Site,
+  StaffCards,
   StaffDispute,
   StaffEvent,
   Status,
@@ -157,6 +158,9 @@ export const api = {
   staffEvents: (filter: StaffListSearch & { cursor?: string }) => read<Page<StaffEvent>>(endpoints.staffEvents(filter)),
   staffDisputes: (filter: StaffListSearch & { cursor?: string }) =>
     read<Page<StaffDispute>>(endpoints.staffDisputes(filter)),
+  takeCardsAgain: (id: string, why: string) => send<StaffDispute>('POST', endpoints.takeCardsAgain(id), { why }),
+  staffCards: () => read<StaffCards>(endpoints.staffCards()),
+  pauseCards: (paused: boolean) => send<StaffCards>('POST', endpoints.staffCards(), { paused }),
   refundWarning: (id: string, why: string) => send<StaffDispute>('POST', endpoints.refundWarning(id), { why }),
   releaseWarning: (id: string, why: string) => send<StaffDispute>('POST', endpoints.releaseWarning(id), { why }),
   eventState: () => read<EventState>(endpoints.staffEventState()),

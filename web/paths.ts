@@ -29,6 +29,7 @@ export const paths = {
   mails: () => linkOptions({ to: '/settings/mails' }),
   docs: () => linkOptions({ to: '/api/docs' }),
   staffReconciliation: () => linkOptions({ to: '/staff/reconciliation' }),
+  staffCards: () => linkOptions({ to: '/staff/cards' }),
   staffEvents: (search: StaffListSearch = {}) => linkOptions({ to: '/staff/events', search }),
   staffDisputes: (search: StaffListSearch = {}) => linkOptions({ to: '/staff/disputes', search }),
 }
@@ -91,6 +92,8 @@ export const endpoints = {
   staffEvents: (filter: StaffListSearch & { cursor?: string }) => `${API}/staff/events${query(filter)}`,
   staffDisputes: (filter: StaffListSearch & { cursor?: string }) => `${API}/staff/disputes${query(filter)}`,
   staffEvidence: (dispute: string) => `${API}/staff/disputes/${id(dispute)}/evidence`,
+  takeCardsAgain: (dispute: string) => `${API}/staff/disputes/${id(dispute)}/take-cards`,
+  staffCards: () => `${API}/staff/cards`,
   refundWarning: (warning: string) => `${API}/staff/warnings/${id(warning)}/refund`,
   releaseWarning: (warning: string) => `${API}/staff/warnings/${id(warning)}/release`,
   staffEventState: () => `${API}/staff/events/state`,

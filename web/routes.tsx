@@ -138,6 +138,11 @@ const staffRoutes = [
   }),
   createRoute({
     ...staffPage,
+    path: '/staff/cards',
+    component: lazyRouteComponent(() => import('./staff/CardsPage.tsx'), 'CardsPage'),
+  }),
+  createRoute({
+    ...staffPage,
     path: '/staff/events',
     component: lazyRouteComponent(() => import('./staff/EventsPage.tsx'), 'EventsPage'),
     validateSearch: readStaffListSearch,

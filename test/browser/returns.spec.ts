@@ -91,7 +91,9 @@ test('a dispute says what is frozen, what may still be done, and how it ended', 
   const topup = await openTopup(page)
   await world.control('/stripe/disputes', { payment: topup })
   await expect(page.getByText(/^The payment of \$10\.00 by Visa 3220 was disputed at the bank/)).toBeVisible()
-  await expect(page.getByText('While the bank is deciding, nothing of this top-up can be returned.')).toBeVisible()
+  await expect(
+    page.getByText(/Until it is decided no card is taken, and nothing of this top-up can be returned\./),
+  ).toBeVisible()
   await inspect(page)
   await goTo(page, 'Home')
   await expect(

@@ -15,7 +15,7 @@ async function signInAs(page: Page, who: 'staff' | 'approver', at: string): Prom
 test('a customer finds nothing where the pages of staff are, and no way there', async ({ page }) => {
   await signIn(page)
   await expect(page.getByRole('link', { name: 'Staff pages' })).toHaveCount(0)
-  for (const address of ['/staff/reconciliation', '/staff/disputes', '/staff/events']) {
+  for (const address of ['/staff/reconciliation', '/staff/disputes', '/staff/cards', '/staff/events']) {
     await page.goto(address)
     await expect(page.getByRole('heading', { level: 1, name: 'Not found' })).toBeVisible()
   }
@@ -135,4 +135,36 @@ test('what a bank says against payments stands with its due date, and two people
   await approver.getByRole('button', { name: /^Agree: send \$10\.00 back to Visa 3220/ }).click()
   await expect(approver.getByText(/staff asked, approver agreed: the money/)).toBeVisible()
   await second.close()
+
+  await test.step('who lost a dispute pays by card again when somebody says why', async () => {
+    const { disputes: all } = (await world.control('/stripe/books')) as { disputes: { id: string }[] }
+    await world.control(`/stripe/disputes/${all[0]!.id}`, { outcome: 'lose' })
+    const again = page.getByRole('button', { name: 'Take cards of demo again' })
+    await expect
+      .poll(async () => {
+        await page.reload()
+        await expect(disputes).toBeVisible()
+        return again.count()
+      })
+      .toBe(1)
+    await expect(again).toBeDisabled()
+    await page.getByRole('textbox', { name: 'Why, for your colleagues' }).fill('Paid what was owed.')
+    await inspect(page)
+    await again.click()
+    await expect(page.getByText(/^staff takes cards of demo again since .*Paid what was owed\.$/)).toBeVisible()
+  })
+
+  await test.step('card payments are paused for everybody, and opened again, by a hand with a name', async () => {
+    await page.getByRole('link', { name: 'Card payments' }).click()
+    await expect(page.getByText('New card payments are begun as ever.')).toBeVisible()
+    await page.getByRole('button', { name: 'Pause card payments for everybody' }).click()
+    await expect(page.getByText('staff paused card payments for everybody.')).toBeVisible()
+    await inspect(page)
+    await page.getByRole('button', { name: 'Open card payments again' }).click()
+    await expect(page.getByText('New card payments are begun as ever.')).toBeVisible()
+    await expect(page.getByRole('table', { name: 'Pauses' }).getByRole('row').nth(1)).toContainText(
+      /Paused by staff.*by staff/s,
+    )
+    await inspect(page)
+  })
 })

@@ -1,13 +1,14 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import type { Order, Price } from '../../contract/contract.ts'
-import { displayAmount, printAmount, subtract, usd } from '../../contract/money.ts'
+import { displayAmount } from '../../contract/money.ts'
 import { api, type Refusal } from '../api.ts'
 import { paths } from '../paths.ts'
 import { type Press, usePress } from '../press.ts'
 import { balanceRead, orderChanged, pricesRead } from '../reads.ts'
 import { Button, linkClass } from '../ui/Button.tsx'
 import { Notice } from '../ui/Notice.tsx'
+import { missingFor } from './order.ts'
 
 type Wish = { service: string; country: string; max_price: string }
 
@@ -53,13 +54,11 @@ export function OrderButton({
 }) {
   const balance = useQuery(balanceRead).data
   if (price.in_stock === 0) return <span className="text-quiet">None free</span>
-  const missing = balance ? subtract(usd(price.price), usd(balance.available)) : 0n
-  if (missing > 0n) {
+  const missing = balance ? missingFor(price.price, balance) : null
+  if (missing !== null) {
     return (
       <span className="inline-flex flex-wrap items-center justify-end gap-x-8">
-        <span className="whitespace-nowrap text-quiet">
-          {displayAmount(printAmount(missing as typeof missing & ReturnType<typeof usd>))} short
-        </span>
+        <span className="whitespace-nowrap text-quiet">{displayAmount(missing)} short</span>
         <Link {...paths.topUp()} className={`inline-flex min-h-target items-center whitespace-nowrap ${linkClass}`}>
           Top up
         </Link>

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Message, Order } from '../../contract/contract.ts'
-import { furtherMessages, stageOf, tellingMessage, veiled } from './order.ts'
+import { furtherMessages, missingFor, stageOf, tellingMessage, veiled } from './order.ts'
+
+test('what is short of a price contains what is owed, because that is paid first', () => {
+  assert.equal(missingFor('1.20', { available: '1.20', owed: '0.00' }), null)
+  assert.equal(missingFor('1.20', { available: '0.40', owed: '0.00' }), '0.80')
+  assert.equal(missingFor('1.20', { available: '0.00', owed: '8.10' }), '9.30')
+})
 
 const message = (change: Partial<Message>): Message => ({
   id: 'msg_1',

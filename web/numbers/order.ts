@@ -1,4 +1,5 @@
-import type { Message, Order } from '../../contract/contract.ts'
+import type { Balance, Message, Order } from '../../contract/contract.ts'
+import { add, printAmount, subtract, usd } from '../../contract/money.ts'
 
 /** What an order is to the one who looks at it: the screen is a switch over these. */
 export type Stage =
@@ -31,6 +32,13 @@ export function stageOf(order: Order, now: number): Stage {
     case 'failed':
       return { is: 'no_code', why: order.status }
   }
+}
+
+/** What must come in before this price can be held, as the wire writes it; what is owed is paid first. Null: nothing. */
+export function missingFor(price: string, balance: Pick<Balance, 'available' | 'owed'>): string | null {
+  const needed = add(usd(price), usd(balance.owed))
+  const available = usd(balance.available)
+  return needed > available ? printAmount(subtract(needed, available) as ReturnType<typeof usd>) : null
 }
 
 /** The code as a trace may show it to somebody else's eyes: its ends only. */

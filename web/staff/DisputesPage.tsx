@@ -104,9 +104,8 @@ const columns: Column<StaffDispute>[] = [
           {dispute.card && `, ${cardBrandName(dispute.card.brand)} ${dispute.card.last4}`}, a top-up of{' '}
           {displayAmount(dispute.topup_amount)}
         </span>
-        <span className="block font-mono text-note wrap-anywhere text-quiet">
-          {dispute.card_company_id} · {dispute.topup_id}
-        </span>
+        <span className="block font-mono text-note wrap-anywhere text-quiet">{dispute.card_company_id}</span>
+        <span className="block font-mono text-note wrap-anywhere text-quiet">{dispute.topup_id}</span>
       </>
     ),
   },
@@ -136,24 +135,77 @@ function Standing({ dispute }: { dispute: StaffDispute }) {
 function WhatToDo({ dispute }: { dispute: StaffDispute }) {
   if (dispute.warning === null)
     return (
-      <div className="flex flex-wrap items-center gap-x-16 gap-y-8">
-        <a
-          href={endpoints.staffEvidence(dispute.id)}
-          download={`evidence-${dispute.card_company_id}.json`}
-          className={buttonClass()}
-        >
-          Download the evidence
-        </a>
-        {dispute.evidence_due_by !== null && dispute.ended_at === null && (
-          <p className="text-note text-quiet">
-            Hand it in at Stripe’s dashboard. An inquiry that nobody answers can cost us the protection of 3-D Secure.
-          </p>
-        )}
+      <div className="grid gap-12">
+        <div className="flex flex-wrap items-center gap-x-16 gap-y-8">
+          <a
+            href={endpoints.staffEvidence(dispute.id)}
+            download={`evidence-${dispute.card_company_id}.json`}
+            className={buttonClass()}
+          >
+            Download the evidence
+          </a>
+          {dispute.evidence_due_by !== null && dispute.ended_at === null && (
+            <p className="text-note text-quiet">
+              Hand it in at Stripe’s dashboard.{' '}
+              {dispute.kind === 'inquiry'
+                ? 'An inquiry that nobody answers can cost us the protection of 3-D Secure.'
+                : 'A dispute that nobody answers is lost.'}
+            </p>
+          )}
+        </div>
+        <Cards dispute={dispute} />
       </div>
     )
   const { status } = dispute.warning
   if (status === 'open' || status === 'refund_asked') return <Decide dispute={dispute} warning={dispute.warning} />
   return <p className="text-note text-quiet">{decided(dispute.warning)}</p>
+}
+
+/** Who lost a dispute pays by card again only when somebody of staff says so, and why. */
+function Cards({ dispute }: { dispute: StaffDispute }) {
+  const cache = useQueryClient()
+  const heading = useId()
+  const [why, setWhy] = useState('')
+  const { press, go } = usePress<string, StaffDispute>(
+    (reason) => api.takeCardsAgain(dispute.id, reason),
+    () => void cache.invalidateQueries({ queryKey: ['staff', 'disputes'] }),
+  )
+  const who = dispute.username ?? 'this customer'
+  const again = dispute.cards_taken_again
+  if (again)
+    return (
+      <p className="text-note text-quiet">
+        {again.by ?? 'Somebody'} takes cards of {who} again since <Time at={again.at} precision="minutes" />.{' '}
+        {again.why}
+      </p>
+    )
+  if (dispute.card_company_status !== 'lost' || !dispute.cards_blocked) return null
+  return (
+    <section aria-labelledby={heading} className="grid max-w-reading gap-8">
+      <p id={heading} className="text-label">
+        No card of {who} is taken, because this was lost. Whoever takes them again says why; a dispute that is lost
+        later blocks them again.
+      </p>
+      {press.state === 'refused' && (
+        <Notice tone="refused" takesFocus requestId={press.refusal.requestId}>
+          <p>{press.refusal.detail}</p>
+        </Notice>
+      )}
+      <Field
+        label="Why, for your colleagues"
+        value={why}
+        maxLength={WHY_CHARACTERS_MAX}
+        autoComplete="off"
+        onChange={(event) => setWhy(event.currentTarget.value)}
+      />
+      <div className="flex flex-wrap items-center gap-x-16 gap-y-8">
+        <Button disabled={press.state === 'pending' || why.trim() === ''} onClick={() => go(why.trim())}>
+          Take cards of {who} again
+        </Button>
+        {why.trim() === '' && <p className="text-note text-quiet">Not before it says why.</p>}
+      </div>
+    </section>
+  )
 }
 
 type Warning = NonNullable<StaffDispute['warning']>

@@ -11,6 +11,7 @@ import { TimeZone } from '../ui/Time.tsx'
 const rooms = [
   { text: 'Reconciliation', path: paths.staffReconciliation() },
   { text: 'Disputes', path: paths.staffDisputes() },
+  { text: 'Card payments', path: paths.staffCards() },
   { text: 'Events', path: paths.staffEvents() },
 ]
 

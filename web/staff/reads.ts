@@ -13,6 +13,12 @@ export const reconciliationRead = queryOptions({
     query.state.data?.runs.some((run) => run.status === 'running') ? WHILE_IT_RUNS_MS : OTHERWISE_MS,
 })
 
+export const cardsRead = queryOptions({
+  queryKey: ['staff', 'cards'],
+  queryFn: api.staffCards,
+  refetchInterval: OTHERWISE_MS,
+})
+
 export const eventStateRead = queryOptions({
   queryKey: ['staff', 'events', 'state'],
   queryFn: api.eventState,

@@ -61,7 +61,7 @@ function wordsOf({ step, state }: TraceStep, topup: CardTopup): string {
     case 'bank_answered':
       switch (state) {
         case 'done':
-          return 'Your bank answered.'
+          return topup.reason === 'bank_unavailable' ? 'Your bank’s check did not answer.' : 'Your bank answered.'
         case 'waiting':
           return triesAgain(topup) ?? 'Waiting for your bank.'
         case 'to_come':
@@ -99,7 +99,12 @@ function wordsOf({ step, state }: TraceStep, topup: CardTopup): string {
 /** What the bank said to the last attempt, while the payment page is open for another one. */
 function triesAgain(topup: CardTopup): string | null {
   if (topup.status !== 'awaiting_payment' || topup.reason === null) return null
-  return topup.reason === 'declined'
-    ? 'Your bank declined. Another card may work.'
-    : 'The confirmation was not finished. You can try again.'
+  switch (topup.reason) {
+    case 'declined':
+      return 'Your bank declined. Another card may work.'
+    case 'bank_unavailable':
+      return 'Your bank’s check did not answer. You can try again.'
+    default:
+      return 'The confirmation was not finished. You can try again.'
+  }
 }

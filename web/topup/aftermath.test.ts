@@ -73,6 +73,7 @@ const dispute = (change: Partial<TopupDispute>): TopupDispute => ({
   reason: 'the cardholder did not make this payment',
   opened_at: '2026-11-22T14:00:00Z',
   ended_at: null,
+  cards_blocked: true,
   ...change,
 })
 const says = (change: Partial<TopupDispute>) => disputeWords(dispute(change), visa, dayOf)
@@ -81,7 +82,7 @@ test('an open dispute says what happened, what is frozen, what is owed, and what
   const { says: words, todo, tone } = says({})
   assert.equal(
     words,
-    'The payment of $10.00 by Visa 3220 was disputed at the bank, which took the money back until it has decided. $8.80 of its credits are frozen until that is decided. $1.20 had been spent already and counts as owed; what you top up next pays it first.',
+    'The payment of $10.00 by Visa 3220 was disputed at the bank, which took the money back until it has decided. $8.80 of its credits is frozen until that is decided. Of it, $1.20 had been spent already: that is what you owe for now, and what comes in next pays it first.',
   )
   assert.match(todo!, /^You can spend what is available/)
   assert.equal(tone, 'held')
@@ -99,6 +100,11 @@ test('an inquiry and a warning move no money, and say so', () => {
   )
   assert.equal(says({ kind: 'inquiry', ...none }).steps[0]!.money, null)
   assert.match(says({ kind: 'warning', ...none }).says, /may not have been made by the cardholder\.$/)
+  // Nobody has disputed anything there.
+  assert.match(
+    says({ kind: 'warning', ...none }).todo!,
+    /If the payment was yours, tell your bank and write to our support\.$/,
+  )
 })
 
 test('won, lost, closed: each says what became of the credits', () => {
@@ -108,7 +114,8 @@ test('won, lost, closed: each says what became of the credits', () => {
   const lost = says({ status: 'lost', ...ended, owed: '1.20' })
   assert.match(lost.says, /are gone\. \$1\.20 had been spent already and is owed;/)
   assert.equal(lost.tone, 'refused')
-  assert.match(lost.todo!, /support/)
+  assert.match(lost.todo!, /Cards are not taken for this account any more; our support/)
+  assert.match(says({ status: 'lost', ...ended, cards_blocked: false }).todo!, /We take your cards again\.$/)
 })
 
 test('what cannot be returned says why, and is silent where nothing is left to return', () => {
@@ -125,5 +132,7 @@ test('what cannot be returned says why, and is silent where nothing is left to r
   assert.equal(whyNotReturnable(topup({ returned: '10.00' })), null)
   assert.equal(whyNotReturnable(topup({ status: 'refused' })), null)
   assert.match(whyNotReturnable(topup({}))!, /it is spent, or held\.$/)
-  assert.match(whyNotReturnable(topup({ disputes: [dispute({})] }))!, /^While the bank is deciding/)
+  // What stands at the dispute says it already.
+  assert.equal(whyNotReturnable(topup({ disputes: [dispute({})] })), null)
+  assert.match(says({}).todo!, /nothing of this top-up can be returned/)
 })

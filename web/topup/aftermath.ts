@@ -108,10 +108,13 @@ export function disputeWords(dispute: TopupDispute, card: CardTopup['card'], day
   const over = dispute.status === 'won' || dispute.status === 'lost' || dispute.status === 'closed'
   const frozen = isZero(dispute.frozen)
     ? ''
-    : ` ${displayAmount(dispute.frozen)} of its credits ${over ? 'were' : 'are'} frozen${over ? '' : ' until that is decided'}.`
+    : ` ${displayAmount(dispute.frozen)} of its credits is frozen until that is decided.`
+  // What is frozen contains what is owed: it is kept, whether it is there or not.
   const owed = isZero(dispute.owed)
     ? ''
-    : ` ${displayAmount(dispute.owed)} had been spent already and ${over ? 'is' : 'counts as'} owed; what you top up next pays it first.`
+    : over
+      ? ` ${displayAmount(dispute.owed)} had been spent already and is owed; what comes in next pays it first.`
+      : ` Of it, ${displayAmount(dispute.owed)} had been spent already: that is what you owe for now, and what comes in next pays it first.`
   return {
     tone: dispute.status === 'lost' ? 'refused' : over ? 'arrived' : 'held',
     says: `${whatHappened(dispute, amount, from)}${over ? '' : frozen}${owed}`,
@@ -165,10 +168,19 @@ function whatToDo(dispute: TopupDispute): string | null {
     case 'closed':
       return null
     case 'lost':
-      return 'You go on seeing your account and its history. Cards are not taken for this account any more; our support can tell you what is possible.'
+      return dispute.cards_blocked
+        ? 'You go on seeing your account and its history. Cards are not taken for this account any more; our support can tell you what is possible.'
+        : 'You go on seeing your account and its history. We take your cards again.'
     case 'open':
-    case 'under_review':
-      return 'You can spend what is available, and see everything as before. Until it is decided no card is taken, and nothing of this top-up can be returned. If it was you who disputed it by mistake, tell your bank and write to our support.'
+    case 'under_review': {
+      const rest =
+        'You can spend what is available, and see everything as before. Until it is decided no card is taken, and nothing of this top-up can be returned.'
+      return {
+        dispute: `${rest} If it was you who disputed it by mistake, tell your bank and write to our support.`,
+        inquiry: `${rest} If the payment was yours, tell your bank and write to our support.`,
+        warning: `${rest} If the payment was yours, tell your bank and write to our support.`,
+      }[dispute.kind]
+    }
   }
 }
 
@@ -186,12 +198,10 @@ function isOpen(status: TopupDispute['status']): boolean {
   return status === 'open' || status === 'under_review'
 }
 
-/** Why nothing of a credited top-up can be returned now. Null: something can, or all of it went back. */
+/** Why nothing of a credited top-up can be returned now. Null: something can, all of it went back, or what a bank says tells it. */
 export function whyNotReturnable(topup: CardTopup): string | null {
   if (topup.status !== 'credited' || !isZero(topup.returnable) || topup.returned === topup.amount) return null
-  if (topup.disputes.some(({ status }) => isOpen(status)))
-    return 'While the bank is deciding, nothing of this top-up can be returned.'
-  if (topup.disputes.some(({ status }) => status === 'lost')) return null
+  if (topup.disputes.some(({ status }) => isOpen(status) || status === 'lost')) return null
   return 'Nothing of this top-up can be returned at the moment: it is spent, or held.'
 }
 

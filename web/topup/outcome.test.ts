@@ -74,7 +74,7 @@ test('no 3-D Secure: one text for the three reasons, with the pending sentence o
 test('failed or closed, declined, unreachable, wallet, expired: each says its own', () => {
   assert.equal(refused('verification_failed').says, 'You did not finish the confirmation. No money was taken.')
   assert.equal(refused('abandoned').says, refused('verification_failed').says)
-  assert.match(refused('declined').says, /^Your bank declined after you had confirmed\./)
+  assert.match(refused('declined').says, /^Your bank declined the payment\./)
   assert.match(refused('bank_unavailable').says, /check did not answer/)
   assert.match(
     refused('wallet_without_3ds').says,

@@ -90,7 +90,7 @@ function refused(reason: TopupReason | null, amount: string, mayShowPending: boo
     case 'declined':
       return {
         tone: 'refused',
-        says: `Your bank declined after you had confirmed. It does not tell us why; it can tell you. No money was taken.${pending}`,
+        says: `Your bank declined the payment. It does not tell us why; it can tell you. No money was taken.${pending}`,
         next: 'another_card',
         crypto: second,
       }
