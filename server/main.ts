@@ -18,7 +18,7 @@ import { createCatalogue, seedCatalogue } from './orders/catalogue.ts'
 import { orderFigures } from './orders/figures.ts'
 import { createOrders } from './orders/orders.ts'
 import { paymentFigures } from './payments/figures.ts'
-import { createPayments, KeysDoNotFit, type Payments } from './payments/payments.ts'
+import { createPayments, KeysDoNotFit, type Payments, TokensDoNotFit } from './payments/payments.ts'
 import { createAnnounce } from './platform/announce.ts'
 import { advanceHouseClock, atMost, houseNow, pause, wireClock } from './platform/clock.ts'
 import { type Database, openDatabase } from './platform/db.ts'
@@ -377,7 +377,7 @@ async function settleKeys(payments: Payments): Promise<void> {
   try {
     await payments.settleKeys()
   } catch (error) {
-    throw error instanceof KeysDoNotFit ? new CannotStart(error.message) : error
+    throw error instanceof KeysDoNotFit || error instanceof TokensDoNotFit ? new CannotStart(error.message) : error
   }
 }
 

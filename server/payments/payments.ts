@@ -49,6 +49,7 @@ export type Payments = ReturnType<typeof createPayments>
 
 export { type SettleJob, settleQueue } from './card/events.ts'
 export { assetOf, networkOf, printUnits } from './crypto/assets.ts'
+export { TokensDoNotFit } from './crypto/crypto.ts'
 export { KeysDoNotFit } from './crypto/keys.ts'
 
 /**

@@ -7,7 +7,7 @@ import type { Usd } from '../../../contract/money.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { Announce } from '../../platform/announce.ts'
 import type { Refused } from '../../platform/answer.ts'
-import { houseNow, type WireClock } from '../../platform/clock.ts'
+import { atMost, houseNow, type WireClock } from '../../platform/clock.ts'
 import type { Database, Queryable } from '../../platform/db.ts'
 import type { Log } from '../../platform/log.ts'
 import type { Outbox } from '../../platform/mail.ts'
@@ -38,11 +38,20 @@ export type CryptoSettings = {
 }
 
 /** A network, as it is read. `witnesses`: each node by itself, where there are several. */
-export type OpenedChain = { chain: Chain; witnesses: readonly Pick<Chain, 'hashAt'>[] }
+export type OpenedChain = {
+  chain: Chain
+  witnesses: readonly Pick<Chain, 'hashAt'>[]
+  /** What the operator must correct about its tokens, in sentences. */
+  checkTokens?: () => Promise<string[]>
+}
 export type OpenChain = (network: CryptoSettings['networks'][number], environment: Environment) => OpenedChain
 
 const RATES_EVERY_SECONDS = 20
 const SWEEP_EVERY_SECONDS = 5
+const CHECK_TOKENS_MS_MAX = 3_000
+
+/** A contract counts otherwise than our list of assets; the message is for the operator. */
+export class TokensDoNotFit extends Error {}
 
 export function createCrypto(dependencies: {
   database: Database
@@ -121,10 +130,38 @@ export function createCrypto(dependencies: {
 
   function openByNodes({ name, urls }: CryptoSettings['networks'][number]): OpenedChain {
     const network = networkOf(name)
-    const read = network.kind === 'utxo' ? createUtxoChain : createEvmChain
-    const of = (some: readonly string[]): Chain =>
-      read({ network, environment, assets, urls: some, clock, signal: ending.signal })
-    return { chain: of(urls), witnesses: urls.length > 1 ? urls.map((url) => of([url])) : [] }
+    const how = (some: readonly string[]) => ({
+      network,
+      environment,
+      assets,
+      urls: some,
+      clock,
+      signal: ending.signal,
+    })
+    if (network.kind === 'utxo') {
+      const witnesses = urls.length > 1 ? urls.map((url) => createUtxoChain(how([url]))) : []
+      return { chain: createUtxoChain(how(urls)), witnesses }
+    }
+    const chain = createEvmChain(how(urls))
+    const witnesses = urls.length > 1 ? urls.map((url) => createEvmChain(how([url]))) : []
+    return { chain, witnesses, checkTokens: chain.checkTokens }
+  }
+
+  /** A node that is away is asked again before it is believed; the start does not wait for it. */
+  async function checkTokens(): Promise<void> {
+    for (const [name, { checkTokens }] of chains) {
+      let wrong: string[] = []
+      const asked = (async () => {
+        wrong = (await checkTokens?.()) ?? []
+      })().catch((error: unknown) => {
+        if (!(error instanceof NodeTrouble)) throw error
+      })
+      await atMost(asked, CHECK_TOKENS_MS_MAX)
+      if (wrong.length > 0)
+        throw new TokensDoNotFit(
+          `${wrong.join('. ')}. Either ${name.toUpperCase()}_RPC_URLS leads to another network, or the list of assets is wrong; nothing was read.`,
+        )
+    }
   }
 
   /** As their customer reads them. An address that its key does not give is not shown to anybody: that throws. */
@@ -197,8 +234,11 @@ export function createCrypto(dependencies: {
   }
 
   return {
-    /** At the start: the rows of keys are as the settings say. Throws with the sentence for the operator where they cannot be. */
-    settle: keys.settle,
+    /** At the start: the rows of keys are as the settings say, and tokens count as we do. Throws with the sentence for the operator where they cannot be. */
+    settle: async () => {
+      await keys.settle()
+      await checkTokens()
+    },
     /** What can be paid with, and how each is doing. */
     offers: offers.read,
     readAsset: quotes.readAsset,

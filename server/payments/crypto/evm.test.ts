@@ -373,6 +373,19 @@ describe('what is not believed', () => {
     const [decimals, absent] = await wrong.checkTokens()
     assert.match(decimals!, /^USDT: the contract at 0x\w{40} counts with 18 decimals, not with 6$/)
     assert.match(absent!, /^USDC: there is no contract at 0x\w{40} on Ethereum$/)
+    // Nothing is read of such a node, also when it answers only after the start.
+    const later = createEvmChain({
+      network: ethereum,
+      assets: [{ ...assetOf('USDT'), contract: eighteen }],
+      environment: 'test',
+      urls: [rig.url],
+    })
+    await assert.rejects(
+      later.block(full),
+      (error) => trouble('wrong_chain')(error) && /18 decimals/.test(String(error)),
+    )
+    const away = open(['http://127.0.0.1:9'])
+    await assert.rejects(away.checkTokens(), trouble('unreachable'))
   })
 
   const lies: [string, Hand][] = [

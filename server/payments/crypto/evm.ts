@@ -34,8 +34,9 @@ const MOVES_NO_VALUE = new Set(['DELEGATECALL', 'STATICCALL', 'CALLCODE'])
 
 export type EvmChain = Chain & {
   /**
-   * Asks the contract of each token for its decimals: a wrong entry in the list would credit a millionfold. Sentences for the operator,
-   * which stop the start; none: all is as we were told. Throws `NodeTrouble` while no node answers.
+   * Asks each node once for the decimals of each token, of its contract: a wrong entry in the list would credit a millionfold. Sentences
+   * for the operator, which stop the start; none: all is as we were told. Throws `NodeTrouble` while no node answers; who answers later
+   * is asked then, before he is believed, and is of the wrong chain when they differ.
    */
   checkTokens: () => Promise<string[]>
   /**
@@ -69,6 +70,7 @@ export function createEvmChain(settings: EvmSettings): EvmChain {
   const tracing = new Map<Node, boolean>()
   const receiptsByBlock = new Map<Node, boolean>()
 
+  /** Before a node is believed, and again after trouble with it: of the right chain, and its tokens count as ours do. */
   async function isOurs(node: Node): Promise<void> {
     const said = await chainId(node)
     if (expected !== null && said !== expected)
@@ -76,6 +78,8 @@ export function createEvmChain(settings: EvmSettings): EvmChain {
         'wrong_chain',
         `${node.name} is of chain ${said}, not of ${network.title}, which is chain ${expected}`,
       )
+    const [wrong] = await checkTokens(node)
+    if (wrong !== undefined) throw new NodeTrouble('wrong_chain', `${node.name}: ${wrong}`)
   }
 
   async function block(node: Node, hash: string): Promise<ReadBlock | null> {
@@ -350,6 +354,13 @@ export function createEvmChain(settings: EvmSettings): EvmChain {
     return wrong
   }
 
+  async function checkAll(): Promise<string[]> {
+    const said = await Promise.allSettled(rpc.nodes.map(checkTokens))
+    const answered = said.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    if (answered.length === 0) throw (said[0] as PromiseRejectedResult).reason
+    return [...new Set(answered.flat())]
+  }
+
   async function traces(node: Node): Promise<boolean> {
     const { hash } = await newest(node)
     return (await offered(tracing, node, 'debug_traceBlockByHash', [hash, TRACER])) !== NOT_OFFERED
@@ -371,7 +382,7 @@ export function createEvmChain(settings: EvmSettings): EvmChain {
       if (scripts.length === 0) return []
       return rpc.ask((node) => balances(node, asset, scripts))
     },
-    checkTokens: () => rpc.ask(checkTokens),
+    checkTokens: checkAll,
     traces: () => rpc.ask(traces),
   }
 }
