@@ -129,7 +129,7 @@ export function createHttp(house: {
       return c.json({ me: caller && meOf(caller), ...siteOf(config, await houseNow(database.pool)) } satisfies Site)
     },
   )
-  const status = createStatus({ database, log: house.log })
+  const status = createStatus({ database, log: house.log, chains: house.payments.networks })
   table.get(
     '/api/v1/status',
     {

@@ -44,6 +44,7 @@ test('nothing has happened yet: the pages answer, and the rest is not known', as
     [
       ['pages', 'works'],
       ['cards', 'not_known'],
+      ...world.server.parts.payments.networks.map((name) => [name, 'not_known']),
       ['sms', 'not_known'],
       ['mail', 'not_known'],
     ],

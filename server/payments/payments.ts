@@ -573,6 +573,9 @@ export function createPayments(dependencies: {
     reconcileTick: { name: 'payments_reconcile', everySeconds: 20, run: reconciliation.tick } satisfies Tick,
     /** What can be paid with on chains, and how each is doing. */
     offers: crypto.offers,
+    /** On which networks can be paid. */
+    networks: [...crypto.chains.keys()],
+    resumeChain: crypto.resume,
     /** At the start: the keys of the settings are those that give addresses. Throws `KeysDoNotFit`. */
     settleKeys: crypto.settle,
     /** The prices, one follower a network, and the rows of what nobody paid. */

@@ -114,18 +114,21 @@ export function createCrypto(dependencies: {
     letters: createCryptoLetters({ ...dependencies, publicUrl: settings.publicUrl }),
   })
   const chains = new Map(networks.map((one) => [one.name, open(one, environment)]))
-  const followers = networks.map(({ name, network }) =>
-    createFollower({
-      database,
-      ...chains.get(name)!,
-      network,
-      assets: assets.filter((asset) => asset.chain === name),
-      environment,
-      announce,
-      log,
-      clock,
-      decide: credits.decide,
-    }),
+  const followers = new Map(
+    networks.map(({ name, network }) => [
+      name,
+      createFollower({
+        database,
+        ...chains.get(name)!,
+        network,
+        assets: assets.filter((asset) => asset.chain === name),
+        environment,
+        announce,
+        log,
+        clock,
+        decide: credits.decide,
+      }),
+    ]),
   )
 
   function openByNodes({ name, urls }: CryptoSettings['networks'][number]): OpenedChain {
@@ -250,6 +253,9 @@ export function createCrypto(dependencies: {
     /** What can be paid with at all. */
     offered: offered as readonly Asset[],
     chainState: stateOfChain,
+    /** Goes on with a network that was halted; who, and why, is kept. False: it is not halted, or none of ours. */
+    resume: async (chain: ChainName, by: { who: string; why: string }): Promise<boolean> =>
+      (await followers.get(chain)?.resume(by)) ?? false,
     /** The networks, as staff's tools read them. */
     chains: chains as ReadonlyMap<ChainName, OpenedChain>,
     keys,
@@ -260,7 +266,7 @@ export function createCrypto(dependencies: {
       ...(offered.length === 0
         ? []
         : [{ name: 'payments_rates', everySeconds: RATES_EVERY_SECONDS, run: rates.tick } satisfies Tick]),
-      ...followers.map((follower) => follower.followTick),
+      ...[...followers.values()].map((follower) => follower.followTick),
       {
         name: 'payments_crypto',
         everySeconds: SWEEP_EVERY_SECONDS,
