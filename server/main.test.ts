@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import type { Order } from '../contract/contract.ts'
+import { startRig } from '../test/chains/anvil.ts'
 import { freshDatabase, type TestDatabase } from '../test/database.ts'
 import { until } from '../test/until.ts'
 import { startWorld, type World } from '../test/world.ts'
@@ -55,6 +56,18 @@ function run(env: Record<string, string>): { child: ChildProcess; said: () => st
 async function serving(program: ReturnType<typeof run>): Promise<string> {
   return until(async () => /"url":"(http:[^"]+)"/.exec(program.said())?.[1])
 }
+
+test('a token whose contract counts otherwise stops the start with a sentence that says which', async () => {
+  const rig = await startRig()
+  await rig.put('Eighteen', '0xdac17f958d2ee523a2206206994597c13d831ec7')
+  await rig.put('Plain', '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48')
+  const program = run(settings({ ETHEREUM_RPC_URLS: rig.url }))
+  assert.equal(await program.ended, 1)
+  assert.match(
+    program.said(),
+    /USDT: the contract at 0x\w{40} counts with 18 decimals, not with 6\. Either ETHEREUM_RPC_URLS/,
+  )
+})
 
 test('wrong settings are told all at once, a sentence each, and nothing is started', async () => {
   const program = run(settings({ PORT: 'x', AUTH_SECRET: 'short' }))
