@@ -13,6 +13,8 @@ const NARROW = { width: 360, height: 740 }
 type Options = {
   /** The phones answer the demo customer's orders by themselves after this long; 0: never. Unit: seconds. */
   autoSmsSeconds: number
+  /** Coins are taken, over the sandbox's chains. */
+  crypto: boolean
   /** Settings of the server beyond those that every world has. */
   settings: Record<string, string>
 }
@@ -20,11 +22,13 @@ type Options = {
 export const test = base.extend<Options & { world: World }>({
   autoSmsSeconds: [0, { option: true }],
 
+  crypto: [false, { option: true }],
+
   settings: [{}, { option: true }],
 
-  world: async ({ autoSmsSeconds, settings }, use, testInfo) => {
+  world: async ({ autoSmsSeconds, crypto, settings }, use, testInfo) => {
     // In the process of the test: another one would cost each test a second of two processors. What needs one stands in test/faults.
-    const world = await startWorld({ autoSmsSeconds, env: settings })
+    const world = await startWorld({ autoSmsSeconds, crypto, env: settings })
     try {
       await use(world)
       // Whatever was pressed: the books are whole, and the bank's say the same.

@@ -46,6 +46,26 @@ export async function topUp(page: Page, amount = '$10.00'): Promise<void> {
   await expect(page.getByText(`${amount} added.`)).toBeVisible()
 }
 
+/** From Home or any other room; ends on the page that says what to send. */
+export async function startPayingIn(page: Page, coin: RegExp, words: string): Promise<void> {
+  await goTo(page, 'Top-Up')
+  await page.getByRole('radio', { name: 'Crypto' }).check()
+  await page.getByRole('radio', { name: coin }).check()
+  await page.getByRole('button', { name: words }).click()
+  await expect(page.getByRole('heading', { level: 1, name: /^Top-up of/ })).toBeVisible()
+  await expect(page.getByText(/^Rate held until/)).toBeVisible()
+}
+
+/** From the page that says what to send, at the desk of the sandbox, which has it filled in. Answers with the desk. */
+export async function payAtDesk(page: Page): Promise<Page> {
+  const opened = page.context().waitForEvent('page')
+  await page.getByRole('link', { name: 'Pay this at the desk' }).click()
+  const desk = await opened
+  await desk.getByRole('button', { name: 'Pay this' }).click()
+  await expect(desk.getByText(/were sent to/).first()).toBeVisible()
+  return desk
+}
+
 /** From the page Numbers; ends on the order's own page. */
 export async function order(page: Page, service: string, country: string): Promise<void> {
   await page.getByRole('searchbox', { name: 'Service or country' }).fill(`${service} ${country}`)
