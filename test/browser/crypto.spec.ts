@@ -39,10 +39,7 @@ test('choose a coin, pay at the desk, mine three blocks: credited, and nobody re
   await inspect(page)
 
   await goTo(page, 'Billing History')
-  await rowsOf(page, /^Top-up/)
-    .getByRole('link')
-    .first()
-    .click()
+  await rowsOf(page, 'Top-up by crypto').getByRole('link').first().click()
   await said(page, '$10.00 added.')
 })
 
@@ -108,7 +105,7 @@ test.describe('four blocks that are taken back after the credit', () => {
     })
     await inspect(page)
     await goTo(page, 'Home')
-    await expect(page.getByRole('region', { name: 'Balance' })).toContainText(/Owed\s*\$1\.20/)
+    await expect(page.getByRole('region', { name: 'Balance' })).toContainText(/Owed.*\$1\.20$/)
     await goTo(page, 'Billing History')
     await expect(rowsOf(page, /taken back/i).first()).toContainText('−$10.00')
     await inspect(page)

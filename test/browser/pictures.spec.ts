@@ -7,7 +7,19 @@ import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs
 import { join, resolve } from 'node:path'
 import type { Page } from '@playwright/test'
 import { expect, test } from './browser.ts'
-import { answerBank, cards, goTo, openDesk, order, payBy, signIn, startPaying, topUp } from './person.ts'
+import {
+  answerBank,
+  cards,
+  goTo,
+  openDesk,
+  order,
+  payAtDesk,
+  payBy,
+  signIn,
+  startPaying,
+  startPayingIn,
+  topUp,
+} from './person.ts'
 import { drawSheet, type Shot } from './sheet.ts'
 
 /** A window of 1440 px at 200 % zoom shows 720 px. */
@@ -25,10 +37,13 @@ const HEIGHT_MAX = 2_600
 const KEPT = join(import.meta.dirname, '../../docs/pictures')
 const KEPT_BYTES_MAX = 6_000_000
 const README_PICTURE = join(KEPT, 'home.png')
+const CRYPTO_PICTURE = join(KEPT, 'crypto.png')
 const README_PICTURE_WIDTH = 1100
 const README_PICTURE_BYTES_MAX = 200_000
 
 const folder = resolve(process.env['PICTURES_FOLDER'] ?? '')
+
+test.use({ crypto: true })
 
 test('pictures of the pages', async ({ page, context, world }) => {
   test.setTimeout(1_800_000)
@@ -66,7 +81,7 @@ test('pictures of the pages', async ({ page, context, world }) => {
     ['password-forgotten', '/password/forgotten', 'Forgotten password'],
     ['status-not-known', '/status', 'Status'],
     ['help', '/help', 'Help'],
-    ['help-article', '/help/paying-by-card', 'Topping up by card, and 3-D Secure'],
+    ['help-article', '/help/paying-by-crypto', 'Topping up with crypto'],
     ['terms', '/terms', 'Terms'],
     ['privacy', '/privacy', 'Privacy'],
     ['acceptable-use', '/acceptable-use', 'Acceptable use'],
@@ -132,6 +147,36 @@ test('pictures of the pages', async ({ page, context, world }) => {
   await picture('return-refused')
   await topUp(page)
   await picture('return-credited')
+
+  await goTo(page, 'Top-Up')
+  await page.getByRole('radio', { name: 'Crypto' }).check()
+  await page.getByRole('radio', { name: '$5', exact: true }).check()
+  await page.getByRole('radio', { name: /^Bitcoin/ }).check()
+  await picture('top-up-crypto')
+  await startPayingIn(page, /^Tether/, 'Pay $10.00 in USDT')
+  await picture('crypto-token')
+  await startPayingIn(page, /^Litecoin/, 'Pay $10.00 in LTC')
+  await picture('crypto-pay')
+  await showWhole(page, README_PICTURE_WIDTH)
+  mkdirSync(join(CRYPTO_PICTURE, '..'), { recursive: true })
+  await page.screenshot({ path: CRYPTO_PICTURE })
+  expect(statSync(CRYPTO_PICTURE).size).toBeLessThan(README_PICTURE_BYTES_MAX)
+  await page.setViewportSize({ width: 1440, height: 900 })
+  const chains = await payAtDesk(page)
+  await world.control('/chains/ltc/mine', { blocks: 1 })
+  await expect(page.getByText(/^We see your payment\. 1 of 3/)).toBeVisible()
+  await picture('crypto-on-its-way')
+  await world.control('/chains/ltc/reorg', { depth: 1, drop: false })
+  await expect(page.getByRole('status').filter({ hasText: /^The chain took back/ })).toBeVisible()
+  await picture('crypto-taken-back')
+  await picture('desk-chains', chains)
+  await chains.close()
+  await world.control('/chains/ltc/mine', { blocks: 3 })
+  await expect(page.getByText(/^\$10\.00 added\./)).toBeVisible()
+  await picture('crypto-credited')
+  await page.getByRole('link', { name: 'Receipt' }).click()
+  await expect(page.getByRole('heading', { level: 1, name: 'Receipt' })).toBeVisible()
+  await picture('crypto-receipt')
 
   await goTo(page, 'Numbers')
   await expect(page.getByRole('button', { name: /^Order: / }).first()).toBeVisible()

@@ -279,6 +279,7 @@ export const topics: readonly Topic[] = [
             title: 'Owed',
             passages: [
               'What had been spent of the disputed credits cannot be frozen. It stands as owed on Home. Nothing is asked of you at once; but what comes in next, a top-up or a refund, pays it first, and the row of that says so.',
+              'What a chain took back after it was spent is owed in the same way: [When a chain takes a block back](/help/paying-by-crypto).',
             ],
           },
           {
