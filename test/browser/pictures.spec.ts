@@ -153,6 +153,8 @@ test('pictures of the pages', async ({ page, context, world }) => {
   await page.getByRole('radio', { name: '$5', exact: true }).check()
   await page.getByRole('radio', { name: /^Bitcoin/ }).check()
   await picture('top-up-crypto')
+  // A new page, with its own first choice.
+  await goTo(page, 'Home')
   await startPayingIn(page, /^Tether/, 'Pay $10.00 in USDT')
   await picture('crypto-token')
   await startPayingIn(page, /^Litecoin/, 'Pay $10.00 in LTC')
