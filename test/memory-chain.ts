@@ -18,7 +18,7 @@ export function createMemoryChain(name: ChainName, coin: CryptoAsset) {
   let made = 0
   const unique = (what: string) => createHash('sha256').update(`${name} ${what} ${++made}`).digest('hex')
   const hashOf = (what: string) => `${evm ? '0x' : ''}${unique(what)}`
-  let blocks: Block[] = []
+  const blocks: Block[] = []
   const pool = new Map<string, Transaction>()
   let asleep: NodeTrouble | null = null
   for (let height = 0; height < 20; height++) push([], new Date())
@@ -137,15 +137,15 @@ export function createMemoryChain(name: ChainName, coin: CryptoAsset) {
       if (drop) return
       for (const one of gone.flatMap(({ transactions }) => transactions)) pool.set(one.txid, one)
     },
+    /** What was excluded waits again, under the id that it had. */
+    mineAgain({ txid, spends, pays }: { txid: string; spends: readonly string[]; pays: Pays }): void {
+      const again = transaction([pays], { spends })
+      const transfers = again.transfers.map((transfer) => ({ ...transfer, txid }))
+      pool.set(txid, { txid, spends, transfers })
+    },
     /** The node does not answer any more, or answers again. */
     sleeps(is = true): void {
       asleep = is ? new NodeTrouble('unreachable', 'The node of this test is down') : null
-    },
-    /** Everything begins anew: not one block is as it was. */
-    rewrite(): void {
-      const { length } = blocks
-      blocks = []
-      for (let height = 0; height < length; height++) push([], new Date())
     },
   }
 }

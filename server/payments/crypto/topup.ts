@@ -98,8 +98,8 @@ export async function toldOf(db: Queryable, topup: CryptoTopupRow): Promise<Told
 }
 
 /**
- * `over`: the chain was read after the rate had ended, by the clock on the wall, so that what was sent in time would be known; or it has
- * a block whose time is so far behind that the clocks of miners do not matter.
+ * `over`: the chain was read after the rate had ended, so that what was sent in time would be known; or it has a block so much later that
+ * the clocks of miners do not matter. Once said, it stays said.
  */
 async function allTold(db: Queryable, topups: readonly CryptoTopupRow[]): Promise<Map<string, Told>> {
   const ids = topups.map(({ id }) => id)
@@ -109,11 +109,12 @@ async function allTold(db: Queryable, topups: readonly CryptoTopupRow[]): Promis
          from unnest($1::uuid[]) wanted(id)
         cross join lateral (select * from crypto_payments p where p.topup_id = wanted.id
                              order by p.worth is distinct from 0 desc, p.id limit $2) p
-        order by p.first_seen_at, p.id`,
+        order by p.first_seen_at, p.txid, p.ordinal`,
       [ids, PAYMENTS_TOLD_MAX],
     ),
-    await db.query<{ chain: string; height: string; read_until: Date; behind: Date }>(
-      `select chain, height, caught_up_at + (house_now() - now()) as read_until, block_time - interval '2 hours' as behind
+    await db.query<{ chain: string; height: string; read_until: Date | null; behind: Date }>(
+      `select chain, height, block_time - interval '2 hours' as behind,
+              case when trouble is null and halted is null then caught_up_at + (house_now() - now()) end as read_until
          from chain_cursors`,
     ),
   ]
@@ -125,8 +126,9 @@ async function allTold(db: Queryable, topups: readonly CryptoTopupRow[]): Promis
       const cursor = read.get(topup.chain)
       const { expiresAt } = topup.quote
       const over =
-        cursor !== undefined &&
-        ((cursor.read_until !== null && cursor.read_until >= expiresAt) || cursor.behind >= expiresAt)
+        topup.status === 'expired' ||
+        (cursor !== undefined &&
+          ((cursor.read_until !== null && cursor.read_until >= expiresAt) || cursor.behind >= expiresAt))
       return [
         topup.id,
         {
