@@ -198,15 +198,32 @@ const roomChecks: Record<string, string> = {
   'what went back of a top-up is what its refunds say, and no more than it credited': `
     select p.id as topup, p.amount, coalesce(r.booked, 0) as refunds, coalesce(t.gone, 0) as gone
       from topups p
-      left join (select topup_id, sum(booked) filter (where status <> 'failed') as booked from topup_refunds group by topup_id) r
-        on r.topup_id = p.id
+      left join (select topup_id, sum(booked) as booked
+                   from (select topup_id, booked from topup_refunds where status <> 'failed'
+                          union all
+                         select topup_id, amount from crypto_refunds where status not in ('declined', 'failed')) b
+                  group by topup_id) r on r.topup_id = p.id
       left join (select reference, account_id,
                         sum(case when kind in ('void', 'credit') then -amount when kind = 'capture' then 0 else amount end) as gone
                    from transfers
                   where code = 2 or (code = 43 and contra = 4)
                   group by reference, account_id) t on t.reference = p.id and t.account_id = p.account_id
      where coalesce(r.booked, 0) <> coalesce(t.gone, 0)
-        or r.booked > p.amount`,
+        or r.booked > case p.method when 'card' then p.amount else (select sum(c.amount) from transfers c
+                                                                      where c.reference = p.id and c.account_id = p.account_id
+                                                                        and c.kind = 'credit' and c.code in (31, 42)) end`,
+
+  'money that goes back by a chain stands as its refund does: held, taken, or given back': `
+    select r.id as refund, r.topup_id as topup, r.status, r.amount, h.amount as held, e.kind as ended_by, c.amount as came_back
+      from crypto_refunds r
+      left join transfers h on h.id = derived_id(r.id, 'hold')
+       and (h.kind, h.code, h.account_id, h.reference, h.amount) = ('hold', 2, r.account_id, r.topup_id, r.amount)
+      left join transfers e on e.hold_id = h.id
+      left join transfers c on c.id = derived_id(r.id, 'failed')
+     where h.id is null
+        or e.kind::text is distinct from case when r.captured_at is not null then 'capture'
+                                              when r.status in ('declined', 'failed') then 'void' end
+        or c.amount is distinct from case when r.status = 'failed' and r.captured_at is not null then r.amount end`,
 
   "a refund's money stands as the refund does: held, taken, or given back": `
     select r.id as refund, r.topup_id as topup, r.status, r.amount, h.amount as held, e.kind as ended_by, c.amount as came_back
