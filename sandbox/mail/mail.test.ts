@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { after, before, beforeEach, test } from 'node:test'
 import { createTransport } from 'nodemailer'
 import type { Options } from 'nodemailer/lib/mailer'
@@ -41,6 +43,25 @@ const pageOf = async (path: string) => {
   const answer = await fetch(world.sandbox.url + path, { headers: { accept: 'text/html,*/*;q=0.8' } })
   return { status: answer.status, headers: answer.headers, text: await answer.text() }
 }
+
+test('who hangs up in the middle of a mail is no trouble, and nothing of it is taken', async (t) => {
+  const said = t.mock.method(console, 'error', () => {})
+  const socket = connect(world.sandbox.smtpPort, '127.0.0.1')
+  socket.on('error', () => {})
+  for (const line of ['EHLO sms.example', 'MAIL FROM:<a@y.example>', 'RCPT TO:<b@y.example>', 'DATA']) {
+    await once(socket, 'data')
+    socket.write(`${line}\r\n`)
+  }
+  await once(socket, 'data')
+  socket.write('Subject: half')
+  socket.resetAndDestroy()
+  await send()
+  assert.deepEqual(
+    (await list()).map(({ to }) => to),
+    ['ana@y.example'],
+  )
+  assert.deepEqual(said.mock.calls, [])
+})
 
 test('what was taken stands in the mailbox, newest first, with every link once', async () => {
   await send()

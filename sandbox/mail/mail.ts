@@ -85,8 +85,10 @@ export function openMailbox(world: { books: Books; clock: Clock; note: (sentence
       )
     },
   })
-  // A port that is taken is told by `listen`.
-  server.on('error', (error) => server.server.listening && console.error('sandbox: trouble with mail', error))
+  // A port that is taken is told by `listen`. Whoever hangs up in the middle, such as a house that was killed, sends the mail again.
+  server.on('error', (error) => {
+    if (server.server.listening && !hungUp(error)) console.error('sandbox: trouble with mail', error)
+  })
 
   /** Answered only once it is in the books: what was taken is not lost with the process. */
   async function take(stream: SMTPServerDataStream, recipients: string[]): Promise<void> {
@@ -185,6 +187,10 @@ export function openMailbox(world: { books: Books; clock: Clock; note: (sentence
 
     stop: () => new Promise<void>((resolve) => server.close(resolve)),
   }
+}
+
+function hungUp(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'ECONNRESET' || error.code === 'EPIPE'
 }
 
 function refusal(responseCode: number, sentence: string): Error {

@@ -26,7 +26,7 @@ const EVENTS_PER_KILL = 400
 const KILLS_MIN = 2
 const COPIES_MAX = 20
 const LOST = 0.3
-const PAYMENTS_AT_ONCE = 8
+const PAYMENTS_AT_ONCE = 16
 const DELIVERIES_AT_ONCE = 8
 /** As many events lie in a heap before the first of them leaves: out of order, and not too late for those who wait. */
 const HEAP_MIN = 60
@@ -177,10 +177,12 @@ function createHeap(world: World, luck: Chance) {
 
   /** What has happened since the last time; each event's copies go onto the heap, or nowhere. */
   async function listen(): Promise<number> {
-    const { data } = await stripe.events.list({ limit: 100, ...(last ? { ending_before: last } : {}) })
-    // Before the first one there is no place to read on from: more than a page of them would go unheard.
-    assert.ok(last !== null || data.length < 100)
-    for (const event of data.toReversed()) {
+    // Before the first one there is no place to read on from: all of them are read, newest first.
+    const data =
+      last === null
+        ? (await stripe.events.list({ limit: 100 }).autoPagingToArray({ limit: 10_000 })).toReversed()
+        : (await stripe.events.list({ limit: 100, ending_before: last })).data.toReversed()
+    for (const event of data) {
       last = event.id
       counts.events++
       if (luck.happens(LOST)) counts.lost++
