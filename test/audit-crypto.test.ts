@@ -1,0 +1,208 @@
+/**
+ * The auditor on payments on chains: each damage is done alone, in a transaction that is rolled back, and the audit must name what was
+ * done, by the checks that are about it.
+ */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import pg from 'pg'
+import { auditLedger, type Difference, findOverdue } from '../server/ledger/audit/audit.ts'
+import { type CryptoWorld, startCryptoWorld } from './crypto-world.ts'
+
+const checks = {
+  rounds: 'each round of a payment on a chain has its credit, and its reversal exactly when it was taken back',
+  payment: 'what was credited and taken back of crypto has its payment and its round',
+  arrived: 'a top-up by crypto has what its payments credited, less what was taken back',
+  parts: 'a payment on a chain is worth its parts, rounded up to the cent, or is dust',
+  rounding: 'rounding has the residues of what was credited on chains',
+  block: 'a payment in a block stands in one that stands',
+  ways: 'top-ups by crypto move money in their own ways only, against their own platform account',
+  platform: "a platform account's total is the sum of what moved it",
+  sealed: 'every row is as it was when it was sealed',
+  deep: 'a payment that is deep enough is credited within five minutes',
+  gone: 'a credited payment that is gone is taken back within five minutes',
+}
+
+let world: CryptoWorld
+let owner: pg.Client
+/** Credited with a residue; dust; taken back; taken back and credited anew; on its way. */
+const ids = { credited: '', dust: '', reversed: '', again: '', coming: '' }
+let topup = ''
+
+before(async () => {
+  world = await startCryptoWorld()
+  owner = new pg.Client({ connectionString: world.db.url })
+  await owner.connect()
+  const ana = await world.customer()
+  const [one, two, three, four] = [await ana.starts(), await ana.starts(), await ana.starts('LTC'), await ana.starts()]
+  await world.pays(one, { units: 12_501n })
+  await world.pays(two, { units: 600n })
+  await world.pays(three)
+  await world.blocks(3)
+  const [spent] = await world.paymentsOf(three)
+  world.chains.litecoin.rewind(3, { drop: true })
+  await world.blocks(6)
+  world.chains.litecoin.mineAgain({
+    txid: String(spent!['txid']),
+    spends: spent!['spends'] as string[],
+    pays: { script: await world.scriptOf(three), units: 20_000_000n },
+  })
+  await world.blocks(3)
+  const five = await ana.starts('ETH')
+  await world.pays(five)
+  await world.blocks(3)
+  world.chains.ethereum.rewind(3, { drop: true })
+  await world.blocks(6)
+  await world.pays(four)
+  await world.blocks(1)
+  const idOf = async (of: typeof one) => String((await world.paymentsOf(of))[0]!['id'])
+  Object.assign(ids, {
+    credited: await idOf(one),
+    dust: await idOf(two),
+    again: await idOf(three),
+    coming: await idOf(four),
+    reversed: await idOf(five),
+  })
+  topup = String((await world.row(one))['id'])
+})
+after(async () => {
+  await owner.end()
+  await world.stop()
+})
+
+async function inside(does: string): Promise<{ differences: Difference[]; overdue: Difference[] }> {
+  const connect = async () =>
+    ({
+      query: (text: string) => (/^(begin|rollback)/.test(text) ? { rows: [] } : owner.query(text)),
+      release() {},
+    }) as unknown as pg.PoolClient
+  await owner.query('begin')
+  try {
+    await owner.query(does)
+    return { differences: await auditLedger({ connect }), overdue: await findOverdue({ connect }) }
+  } finally {
+    await owner.query('rollback')
+  }
+}
+
+/** One movement more, by the ledger's own function: its sums stay right. */
+const movement = (kind: string, code: number, contra: number) =>
+  `select ledger_apply(array[gen_random_uuid()], array['${kind}']::transfer_kind[], array[1]::bigint[], array[${contra}]::smallint[],
+     array[1000000]::bigint[], array[null]::uuid[], array[${code}]::smallint[], array['${topup}']::uuid[], array[null]::timestamptz[],
+     array[null]::timestamptz[], array[null]::text[], array[null]::int[], array[null]::int[])`
+
+test('what payments on chains did differs nowhere: credited, dust, taken back, credited anew, on their way', async () => {
+  const { rows } = await owner.query(
+    `select round, credited_at is not null as credited, reversed_at is not null as reversed, worth from crypto_payments order by id`,
+  )
+  assert.ok(rows.some(({ round, reversed }) => round === 2 && !reversed))
+  assert.ok(rows.some(({ reversed }) => reversed))
+  assert.ok(rows.some(({ worth }) => worth === '0'))
+  await world.booksAgree()
+})
+
+test('each damage is found, by the checks that are about it', async () => {
+  const damages: Record<string, [does: string, found: string[]]> = {
+    'a payment is credited twice': [movement('credit', 31, 2), [checks.payment, checks.arrived]],
+    'a payment is taken back that stands': [movement('clawback_debit', 43, 2), [checks.payment, checks.arrived]],
+    'a payment says that it was not credited': [
+      `update crypto_payments set round = 0, credited_at = null where id = '${ids.credited}'`,
+      [checks.payment, checks.arrived, checks.rounding],
+    ],
+    'a payment says that it was credited': [
+      `update crypto_payments set round = 1, credited_at = now() where id = '${ids.coming}'`,
+      [checks.rounds, checks.arrived],
+    ],
+    'a payment that was taken back says that it stands': [
+      `update crypto_payments set reversed_at = null where id = '${ids.reversed}'`,
+      [checks.rounds, checks.arrived],
+    ],
+    'a round is forgotten': [
+      `update crypto_payments set round = 1 where id = '${ids.again}'`,
+      [checks.rounds, checks.payment],
+    ],
+    'a payment was credited at another time than it says': [
+      `update crypto_payments set credited_at = credited_at - interval '1 second' where id = '${ids.credited}'`,
+      [checks.rounds],
+    ],
+    'a payment is worth more than was credited': [
+      `update crypto_payments set worth = worth + 10000 where id = '${ids.credited}'`,
+      [checks.rounds, checks.arrived, checks.parts, checks.rounding],
+    ],
+    'a payment that is on its way is rounded up by more than a cent': [
+      `update crypto_payments set worth = worth + 10000 where id = '${ids.coming}'`,
+      [checks.parts],
+    ],
+    'a payment has other units than its parts': [
+      `update crypto_payments set units = units + 1 where id = '${ids.coming}'`,
+      [checks.parts],
+    ],
+    'dust has another value than its parts': [
+      `update crypto_payments set value = value + 1 where id = '${ids.dust}'`,
+      [checks.parts],
+    ],
+    'a top-up says that more arrived': [
+      `update topups set arrived = arrived + 10000 where id = '${topup}'`,
+      [checks.arrived],
+    ],
+    'a credited top-up does not know when': [
+      `update topups set credited_at = null where id = '${topup}'`,
+      [checks.arrived],
+    ],
+    'a residue was never booked': [
+      `delete from house_entries where code = 63`,
+      [checks.platform, checks.rounding, checks.sealed],
+    ],
+    'a residue is booked of nothing': [
+      `select ledger_book(gen_random_uuid(), 10::smallint, 2::smallint, 100, 63::smallint, gen_random_uuid(), null)`,
+      [checks.rounding],
+    ],
+    'the block of a payment is another one': [
+      `update chain_blocks b set hash = 'another' from crypto_payments p where p.id = '${ids.coming}' and (b.chain, b.height) = (p.chain, p.height)`,
+      [checks.block],
+    ],
+    'the block of a payment is gone': [
+      `delete from chain_blocks b using crypto_payments p where p.id = '${ids.coming}' and (b.chain, b.height) = (p.chain, p.height)`,
+      [checks.block],
+    ],
+    'a payment is credited against another account of the platform': [
+      movement('credit', 31, 1),
+      [checks.payment, checks.arrived, checks.ways],
+    ],
+    'crypto is taken back by a plain debit': [movement('debit', 43, 2), [checks.payment, checks.arrived, checks.ways]],
+  }
+  for (const [damage, [does, found]] of Object.entries(damages)) {
+    const { differences } = await inside(does)
+    assert.deepEqual([...new Set(differences.map(({ check }) => check))].sort(), [...found].sort(), damage)
+  }
+})
+
+test('what should have been credited, or taken back, for five minutes is overdue; a minute ago it is not', async () => {
+  const older = (minutes: number) => `update chain_blocks set time = house_now() - interval '${minutes} minutes'`
+  const deep = `update chain_cursors set height = height + 3;
+    insert into chain_blocks select c.chain, c.height - n, 'x' || n, 'p', house_now() from chain_cursors c, generate_series(0, 2) n
+      on conflict do nothing`
+  const gone = `update crypto_payments set block_hash = null, height = null, block_time = null, unmined_at_height = height
+                 where id = '${ids.credited}'`
+  for (const [minutes, does, found] of [
+    [6, deep, [checks.deep]],
+    [1, deep, []],
+    [6, gone, [checks.gone]],
+    [1, gone, []],
+  ] as const) {
+    const { overdue } = await inside(`${does}; ${older(minutes)}`)
+    assert.deepEqual([...new Set(overdue.map(({ check }) => check))], found, `${does} ${minutes}`)
+  }
+})
+
+test('what waits for a person, or for a rate, waits rightly', async () => {
+  const late = `update chain_cursors set height = height + 3;
+    insert into chain_blocks select c.chain, c.height - n, 'x' || n, 'p', house_now() from chain_cursors c, generate_series(0, 2) n
+      on conflict do nothing;
+    update chain_blocks set time = house_now() - interval '6 minutes'`
+  for (const waits of [
+    `update crypto_payments set review = 'account_suspended' where id = '${ids.coming}'`,
+    `update crypto_payments set parts = null, value = null, worth = null, valued_at = null where id = '${ids.coming}';
+     update crypto_rates set at = at - interval '1 day'`,
+  ])
+    assert.deepEqual((await inside(`${late}; ${waits}`)).overdue, [], waits)
+})
