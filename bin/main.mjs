@@ -5,6 +5,7 @@ import { audit } from './audit.mjs'
 import { backup } from './backup.mjs'
 import { bench } from './bench.mjs'
 import { check } from './check.mjs'
+import { crypto } from './crypto.mjs'
 import { database } from './database.mjs'
 import { faults } from './faults.mjs'
 import { canaries, mutants } from './planted.mjs'
@@ -28,6 +29,7 @@ const verbs = {
   backup,
   restore,
   reconcile,
+  crypto,
   staff,
   database,
 }

@@ -432,6 +432,35 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
   }
 }
 
+/** What is paid with on chains, for the operator's command. */
+export function readCryptoSettings(
+  env: Record<string, string | undefined>,
+): { ok: true; mode: Config['mode']; crypto: Config['crypto'] } | { ok: false; problems: string[] } {
+  const from = settingsOf(env)
+  const crypto = readCrypto(from)
+  return from.problems.length > 0 ? { ok: false, problems: from.problems } : { ok: true, mode: from.mode, crypto }
+}
+
+/** The keys alone, each by its setting's name, before there are nodes: to be compared with the wallet. */
+export function readKeySettings(
+  env: Record<string, string | undefined>,
+): { ok: true; keys: { name: string; family: Family; key: string }[] } | { ok: false; problems: string[] } {
+  const from = settingsOf(env)
+  const keys = readKeys('those that are set', from)
+  if (from.problems.length > 0) return { ok: false, problems: from.problems }
+  return { ok: true, keys: [...keys].map(([family, key]) => ({ name: keySettings[family], family, key })) }
+}
+
+function settingsOf(env: Record<string, string | undefined>) {
+  const problems: string[] = []
+  const text = (name: string) => env[name]?.trim() || null
+  const isLive = /^[sr]k_live_/.test(text('STRIPE_SECRET_KEY') ?? '')
+  const mode: Config['mode'] =
+    text('MODE') === 'production' || (text('MODE') === null && isLive) ? 'production' : 'sandbox'
+  const sandboxPort = Number(text('SANDBOX_PORT') ?? 3001)
+  return { problems, mode, sandboxPort, text, wrong: (sentence: string) => void problems.push(sentence) }
+}
+
 const keySettings: Readonly<Record<Family, string>> = { btc: 'BITCOIN_KEY', ltc: 'LITECOIN_KEY', evm: 'EVM_KEY' }
 
 /** No sentence repeats a key, or a node's address with what may stand in it. */
@@ -486,9 +515,9 @@ function readCrypto(from: {
   }
 }
 
-/** The keys of the families that have nodes, as descriptors. */
+/** The keys of the families that have nodes, as descriptors; or those that are set, before any nodes are. */
 function readKeys(
-  withNodes: ReadonlySet<Family>,
+  withNodes: ReadonlySet<Family> | 'those that are set',
   { mode, text, wrong }: Parameters<typeof readCrypto>[0],
 ): Map<Family, string> {
   const keys = new Map<Family, string>()
@@ -500,7 +529,7 @@ function readKeys(
       .map((network) => `${network.name.toUpperCase()}_RPC_URLS`)
       .join(' or ')
     const given = text(name)
-    const isWanted = withNodes.has(family)
+    const isWanted = withNodes === 'those that are set' ? given !== null || mode === 'sandbox' : withNodes.has(family)
     if (given !== null && !isWanted)
       wrong(`${name} is set and ${variables} is not: set it to your nodes, or remove ${name}.`)
     if (given === null && !isWanted) continue

@@ -18,7 +18,7 @@ const rows = [
   ['billing'],
   ['staff'],
   // The only files that see all: they build the rooms and give each its URL.
-  ['http.ts', 'jobs.ts', 'live.ts', 'main.ts', 'openapi.ts', 'status.ts', 'config.ts', 'backup'],
+  ['http.ts', 'jobs.ts', 'live.ts', 'main.ts', 'openapi.ts', 'status.ts', 'config.ts', 'wallet.ts', 'backup'],
 ]
 /** Programs and what they start with: nobody imports them. */
 const entries = [
@@ -32,6 +32,7 @@ const entries = [
   'server/backup/check.ts',
   'server/backup/restore.ts',
   'server/staff/reconcile.ts',
+  'server/wallet.ts',
   'bench/bench.ts',
   'test/playwright.config.ts',
 ]

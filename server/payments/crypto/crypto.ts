@@ -53,6 +53,21 @@ const CHECK_TOKENS_MS_MAX = 3_000
 /** A contract counts otherwise than our list of assets; the message is for the operator. */
 export class TokensDoNotFit extends Error {}
 
+/** By the nodes of the settings. */
+export function openByNodes({ clock, signal }: { clock: WireClock; signal: AbortSignal }): OpenChain {
+  return ({ name, urls }, environment) => {
+    const network = networkOf(name)
+    const how = (some: readonly string[]) => ({ network, environment, assets, urls: some, clock, signal })
+    if (network.kind === 'utxo') {
+      const witnesses = urls.length > 1 ? urls.map((url) => createUtxoChain(how([url]))) : []
+      return { chain: createUtxoChain(how(urls)), witnesses }
+    }
+    const chain = createEvmChain(how(urls))
+    const witnesses = urls.length > 1 ? urls.map((url) => createEvmChain(how([url]))) : []
+    return { chain, witnesses, checkTokens: chain.checkTokens }
+  }
+}
+
 export function createCrypto(dependencies: {
   database: Database
   ledger: Ledger
@@ -66,8 +81,8 @@ export function createCrypto(dependencies: {
 }) {
   const { database, ledger, announce, log, clock, settings } = dependencies
   const environment: Environment = settings.livemode ? 'main' : 'test'
-  const open = dependencies.openChain ?? openByNodes
   const ending = new AbortController()
+  const open = dependencies.openChain ?? openByNodes({ clock, signal: ending.signal })
   const networks = settings.networks.map((one) => ({ ...one, network: networkOf(one.name) }))
   const explorers = new Map(networks.map(({ name, explorer }) => [name, explorer]))
   const keys = createKeys({
@@ -130,25 +145,6 @@ export function createCrypto(dependencies: {
       }),
     ]),
   )
-
-  function openByNodes({ name, urls }: CryptoSettings['networks'][number]): OpenedChain {
-    const network = networkOf(name)
-    const how = (some: readonly string[]) => ({
-      network,
-      environment,
-      assets,
-      urls: some,
-      clock,
-      signal: ending.signal,
-    })
-    if (network.kind === 'utxo') {
-      const witnesses = urls.length > 1 ? urls.map((url) => createUtxoChain(how([url]))) : []
-      return { chain: createUtxoChain(how(urls)), witnesses }
-    }
-    const chain = createEvmChain(how(urls))
-    const witnesses = urls.length > 1 ? urls.map((url) => createEvmChain(how([url]))) : []
-    return { chain, witnesses, checkTokens: chain.checkTokens }
-  }
 
   /** A node that is away is asked again before it is believed; the start does not wait for it. */
   async function checkTokens(): Promise<void> {
