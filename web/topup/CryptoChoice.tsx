@@ -33,13 +33,13 @@ export function CryptoChoice({
       {offers.map((each) => (
         <EdgeRow
           key={each.asset}
-          className="line-below py-8"
+          className="line-below items-start py-8"
           money={
             each.typical_fee && (
-              <>
+              <p className="py-4">
                 <span className="text-note text-quiet sm:hidden">fee about </span>
                 <Money amount={each.typical_fee} />
-              </>
+              </p>
             )
           }
         >

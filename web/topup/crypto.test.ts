@@ -236,6 +236,10 @@ test('a step that was taken back stays, struck through, and the new one follows'
     'to_come: 3 of 3 confirmations.',
     'to_come: Credits are added.',
   ])
+  assert.equal(
+    texts(payment({ state: 'unmined', events: [...story, event('seen')] }))[3],
+    'done: It waits for a block again.',
+  )
   assert.deepEqual(texts(payment({ ...mined(101, 1), events: [...story, event('mined', 101)] })).slice(3), [
     'done: 1 of 3 confirmations, block 101.',
     'waiting: 2 of 3 confirmations.',

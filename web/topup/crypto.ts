@@ -247,7 +247,12 @@ export function paymentSteps(payment: CryptoPayment): Telling[] {
     const worth = payment.worth ?? '0.00'
     switch (event.what) {
       case 'seen':
-        step('done', `Seen on the ${payment.network} network: ${payment.asset_amount} ${payment.asset}.`)
+        step(
+          'done',
+          events.slice(0, index).some(({ what }) => what === 'unmined')
+            ? 'It waits for a block again.'
+            : `Seen on the ${payment.network} network: ${payment.asset_amount} ${payment.asset}.`,
+        )
         break
       case 'mined': {
         if (isTakenBackLater(events, index)) {
