@@ -368,6 +368,10 @@ export function createFollower(settings: FollowerSettings) {
       [name, changes.map(({ payment }) => payment.id), height, CONFIRMATIONS_MAX],
     )
     for (const row of rows) announce.publish({ what: 'topup', accountId: BigInt(row.account_id), id: row.topup_id })
+    // What is on its way is a figure of the balance.
+    if (changes.length > 0)
+      for (const accountId of new Set(rows.map((row) => row.account_id)))
+        announce.publish({ what: 'balance', accountId: BigInt(accountId) })
     if (rows.length > 0) await decideNow()
   }
 
