@@ -235,6 +235,29 @@ test('a restart goes on with the same chains, also with what waited', async () =
   assert.equal((await world.control('/chains/eth/reorg', { depth: 4 })).status, 200)
 })
 
+test('a long chain is pressed as quickly, and after a restart its payments can still be traced', async () => {
+  const address = addresses['eth']!
+  const { transaction_id: txid } = (await world.control('/chains/eth/pay', { address, amount: '0.4' })).body
+  const paid = (await world.control('/chains/eth/mine', { blocks: 250 })).body
+  assert.ok(Number(paid['transactions']) >= 1)
+  const { blockHash } = (await ask('eth', 'eth_getTransactionByHash', txid)) as { blockHash: string }
+  const tracer = { tracer: 'callTracer' }
+  const before = [
+    await ask('eth', 'debug_traceBlockByHash', blockHash, tracer),
+    await ask('eth', 'debug_traceTransaction', txid, tracer),
+  ]
+  await world.restart()
+  const after = [
+    await ask('eth', 'debug_traceBlockByHash', blockHash, tracer),
+    await ask('eth', 'debug_traceTransaction', txid, tracer),
+  ]
+  assert.deepEqual(after, before)
+  const { status, body } = await world.control('/chains/eth/reorg', { depth: 3 })
+  assert.deepEqual([status, body['field']], [400, 'depth'])
+  await world.control('/chains/eth/mine', { blocks: 3 })
+  assert.equal((await world.control('/chains/eth/reorg', { depth: 3 })).status, 200)
+})
+
 test('kill -9 of the sandbox leaves no node behind, and the chain is as it was answered', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'sandbox-'))
   const port = await freePort()

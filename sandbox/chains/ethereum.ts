@@ -27,6 +27,13 @@ const PROXY_MILLISECONDS_MAX = 60_000
 const CALLS_MAX = 200
 /** So many are still there after a restart. */
 const WAITING_MAX = 500
+/**
+ * Up to this height the chain is written down with the state after each of its blocks: what it takes grows with the square of the height,
+ * to seconds a press. Above it a restart forgets those states: what was mined before it can then not be taken back any more, and its
+ * traces come from the books.
+ */
+const WITH_STATES_HEIGHT_MAX = 200
+const TRACES_MAX = 2_000
 /** What a node lets everybody ask: it reads. Nothing else passes, so that a chain is changed at the desk only. */
 const READING =
   /^(eth_(accounts|blobBaseFee|blockNumber|call|chainId|estimateGas|feeHistory|gasPrice|get\w+|maxPriorityFeePerGas|syncing)|debug_(getRaw\w+|trace\w+)|net_version|web3_clientVersion)$/
@@ -41,6 +48,13 @@ type Block = { number: string; hash: string; transactions: unknown[] }
 
 export function openEthereum(world: { dataDir: string; books: Books; log: (sentence: string) => void }): SandboxNode {
   const { books } = world
+  books.define(`
+    create table if not exists ethereum_traces (
+      seq integer primary key,
+      block text not null,
+      txid text not null unique,
+      trace text not null
+    )`)
   const file = join(world.dataDir, 'sandbox-ethereum.json')
   let starting: Promise<Anvil> | null = null
   let view: NodeView = { state: 'starting', detail: null, height: null, waiting: 0 }
@@ -94,7 +108,8 @@ export function openEthereum(world: { dataDir: string; books: Books; log: (sente
 
   /** Whole or not at all: a file that was cut off would be the end of the chain. */
   async function keep(anvil: Anvil): Promise<void> {
-    const state = await anvil.call<string>('anvil_dumpState', true)
+    const height = Number(await anvil.call<string>('eth_blockNumber'))
+    const state = await anvil.call<string>('anvil_dumpState', height <= WITH_STATES_HEIGHT_MAX)
     const beside = `${file}.new`
     writeFileSync(beside, gunzipSync(Buffer.from(state.slice(2), 'hex')), { mode: 0o600, flush: true })
     renameSync(beside, file)
@@ -107,6 +122,34 @@ export function openEthereum(world: { dataDir: string; books: Books; log: (sente
     for (const { hash } of transactions.slice(0, WAITING_MAX))
       waiting.push(await anvil.call<string>('eth_getRawTransactionByHash', hash))
     books.set('ethereum_waiting', JSON.stringify(waiting))
+  }
+
+  async function keepTraces(anvil: Anvil, { hash, transactions }: Block): Promise<void> {
+    if (transactions.length === 0) return
+    const traces = await anvil.call<{ txHash: string }[]>('debug_traceBlockByHash', hash, { tracer: 'callTracer' })
+    books.transaction(() => {
+      for (const one of traces)
+        books.run(
+          'insert or replace into ethereum_traces (block, txid, trace) values (?, ?, ?)',
+          hash,
+          one.txHash,
+          JSON.stringify(one),
+        )
+      books.run('delete from ethereum_traces where seq <= (select max(seq) from ethereum_traces) - ?', TRACES_MAX)
+    })
+  }
+
+  /** The answer to a trace whose state a restart forgot; null: to something else, or not known. */
+  function keptTrace(asked: unknown): unknown {
+    const { method, params } = asked as { method?: unknown; params?: unknown }
+    const [id, options] = Array.isArray(params) ? params : []
+    if (typeof id !== 'string' || (options as { tracer?: unknown } | undefined)?.tracer !== 'callTracer') return null
+    const key = method === 'debug_traceTransaction' ? 'txid' : method === 'debug_traceBlockByHash' ? 'block' : null
+    if (key === null) return null
+    const rows = books.all<{ trace: string }>(`select trace from ethereum_traces where ${key} = ? order by seq`, id)
+    const traces = rows.map(({ trace }) => JSON.parse(trace) as { result: unknown })
+    if (traces.length === 0) return null
+    return key === 'txid' ? traces[0]!.result : traces
   }
 
   function readWaiting(): string[] {
@@ -169,6 +212,7 @@ export function openEthereum(world: { dataDir: string; books: Books; log: (sente
         const before = await look(anvil)
         await anvil.call('anvil_mine', hex(blocks))
         const first = await anvil.call<Block>('eth_getBlockByNumber', hex(Number(before.number) + 1), false)
+        await keepTraces(anvil, first)
         const { number, hash } = await look(anvil)
         return { ok: true as const, height: Number(number), hash, transactions: first.transactions.length }
       }),
@@ -192,7 +236,13 @@ export function openEthereum(world: { dataDir: string; books: Books; log: (sente
           for (const { hash, nonce } of block.transactions)
             taken.push({ raw: await anvil.call<string>('eth_getRawTransactionByHash', hash), nonce })
         }
-        await anvil.call('anvil_reorg', depth, [])
+        try {
+          await anvil.call('anvil_reorg', depth, [])
+        } catch (error) {
+          if (!/data unavailable/i.test(sentenceOf(error))) throw error
+          const detail = `Only what was mined since the sandbox started can be taken back, above block ${WITH_STATES_HEIGHT_MAX}.`
+          return { ok: false as const, field: 'depth' as const, detail }
+        }
         if (drop) {
           // All of them were the payer's: whoever uses the same nonce in the new branch excludes them.
           const from = await payer(anvil)
@@ -239,7 +289,12 @@ export function openEthereum(world: { dataDir: string; books: Books; log: (sente
           body,
           signal: AbortSignal.timeout(PROXY_MILLISECONDS_MAX),
         })
-        return { status: answered.status, body: await answered.text() }
+        const text = await answered.text()
+        const failed = !Array.isArray(asked) && hasFailed(JSON.parse(text))
+        const kept = failed ? keptTrace(asked) : null
+        if (kept === null) return { status: answered.status, body: text }
+        const { id } = asked as { id: unknown }
+        return { status: 200, body: JSON.stringify({ jsonrpc: '2.0', id, result: kept }) }
       } catch {
         return refusal(503, -32005, view.detail ?? 'The Ethereum node does not answer', null)
       }
@@ -258,6 +313,12 @@ export function openEthereum(world: { dataDir: string; books: Books; log: (sente
       await anvil?.stop()
     },
   }
+}
+
+/** The whole call, or, of a block's traces, one of them. */
+function hasFailed({ error, result }: { error?: unknown; result?: unknown }): boolean {
+  const isFailed = (one: unknown) => typeof one === 'object' && one !== null && 'error' in one && !('result' in one)
+  return error !== undefined || (Array.isArray(result) && result.some(isFailed))
 }
 
 function refusal(status: number, code: number, message: string, id: unknown = null): { status: number; body: string } {

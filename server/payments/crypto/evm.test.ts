@@ -449,7 +449,7 @@ describe('what is not believed', () => {
     [
       'an error instead of traces',
       only('debug_traceBlockByHash', async () => ({
-        error: { code: -32000, message: 'required historical state unavailable' },
+        error: { code: -32000, message: 'execution aborted (timeout = 5s)' },
       })),
     ],
     ['half a text', only('eth_getLogs', async () => ({ status: 200, text: '{"jsonrpc":"2.0","id":1,"resu' }))],
@@ -550,6 +550,18 @@ describe('what is not believed', () => {
     // What is missing shows here, and is for a person.
     assert.deepEqual(await blind.balances('ETH', [script]), [FINNEY + 5n])
     assert.equal(await chain.traces(), true)
+  })
+
+  test('21: a node that has thrown away the state to trace by is trouble with its own word, and what to do about it', async () => {
+    for (const message of ['required historical state unavailable (reexec=128)', 'missing trie node 1234']) {
+      const { chain: forgetful } = await through(
+        only('debug_traceBlockByHash', async () => ({ error: { code: -32000, message } })),
+      )
+      await assert.rejects(
+        forgetful.block(full),
+        (error) => trouble('no_trace')(error) && /add a node that keeps it/.test(String(error)),
+      )
+    }
   })
 
   test('21: a node that stops tracing, or one beside a node that traces, is trouble, not a smaller answer', async () => {

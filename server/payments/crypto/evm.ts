@@ -520,6 +520,11 @@ async function offered(
     return answer
   } catch (error) {
     if (!(error instanceof RpcError)) throw error
+    if (isForgotten(error))
+      throw new NodeTrouble(
+        'no_trace',
+        `${node.name} has thrown away the state that ${method} needs (${error.message}): add a node that keeps it to its URLs`,
+      )
     if (!isUnknownMethod(error)) throw broken(node, `refused ${method}: ${error.message}`)
     if (known.get(node) === true)
       throw new NodeTrouble(
@@ -538,6 +543,13 @@ function isUnknownMethod({ code, message }: RpcError): boolean {
     /method.{0,60}(not (found|supported|available|enabled|allowed|whitelisted)|does not exist|unsupported|disabled)/i.test(
       message,
     )
+  )
+}
+
+/** Nodes keep the state of their newest blocks only, a hundred or so; what we missed for longer, an archive node can trace. */
+function isForgotten({ message }: RpcError): boolean {
+  return /state.{0,40}(unavailable|not available|is pruned|pruned)|missing trie node|distance to target block exceeds/i.test(
+    message,
   )
 }
 
