@@ -89,6 +89,7 @@ test('what the launcher gives is enough, and the rest has its default', () => {
         bitstamp: 'http://127.0.0.1:3001/rates/bitstamp',
       },
     },
+    secondPersonAbove: usd('20.00'),
     order: { lifetimeSeconds: 1200, cancelAfterSeconds: 120, restSeconds: 86_400, openMax: 20 },
     brand: { name: 'MobileSMS', linkColour: null },
     seller: {

@@ -94,6 +94,8 @@ export type Config = {
      */
     rateUrls: Record<RateSource, string> | null
   }
+  /** SECOND_PERSON_ABOVE: what goes back by a chain, or is credited by decision, needs two people above this. Dollars, default 20.00. */
+  secondPersonAbove: Usd
   order: {
     /** ORDER_LIFETIME_SECONDS: how long a number waits for its code. 60 to 86400, default 1200. Source: what the field does. */
     lifetimeSeconds: number
@@ -311,6 +313,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
     }),
   }
 
+  const secondPersonAbove = amount('SECOND_PERSON_ABOVE', usd('20.00'))
   const crypto = readCrypto({ mode, sandboxPort, text, wrong })
 
   const lifetimeSeconds = wholeNumber('ORDER_LIFETIME_SECONDS', { min: 60, max: 86_400, default: 1200 })
@@ -418,6 +421,7 @@ export function readConfig(env: Record<string, string | undefined>): ConfigRead 
       topup,
       cards,
       crypto,
+      secondPersonAbove,
       order: { lifetimeSeconds, cancelAfterSeconds, restSeconds, openMax },
       brand: { name: brandName, linkColour },
       mail: { smtp: mailServer, from: sender },

@@ -28,6 +28,7 @@ import type { Orders } from './orders/orders.ts'
 import { catalogueRoutes, ordersRoutes } from './orders/routes.ts'
 import { smsWebhook, twilioWebhook } from './orders/webhooks.ts'
 import { staffCardRoutes } from './payments/card/limits-routes.ts'
+import { staffCryptoRoutes } from './payments/crypto-staff-routes.ts'
 import { staffDisputesRoutes } from './payments/dispute-routes.ts'
 import type { Payments } from './payments/payments.ts'
 import { paymentsRoutes, staffEventsRoutes, stripeWebhook } from './payments/routes.ts'
@@ -118,6 +119,7 @@ export function createHttp(house: {
   staffEventsRoutes(table, house.payments)
   staffDisputesRoutes(table, house.payments)
   staffCardRoutes(table, house.payments)
+  staffCryptoRoutes(table, house.payments)
   evidenceRoutes(table, house.billing)
 
   table.chapter('This installation', 'Its limits, its state, and this document.')

@@ -169,6 +169,7 @@ export async function startServer(settings: Config, overrides: { log?: Log; acco
         receipt: config.receipt,
         cardLimits: config.cards,
         crypto: config.crypto,
+        secondPersonAbove: config.secondPersonAbove,
       },
       hasProvenAddress: accounts.hasProvenAddress,
     })

@@ -6,6 +6,7 @@ import type {
   Country,
   CryptoAsset,
   CryptoOffers,
+  CryptoReconciliation,
   CryptoTopup,
   CryptoTransaction,
   EndpointTest,
@@ -26,6 +27,9 @@ import type {
   SignUp,
   Site,
   StaffCards,
+  StaffCryptoItem,
+  StaffCryptoLookup,
+  StaffCryptoRefund,
   StaffDispute,
   StaffEvent,
   Status,
@@ -163,6 +167,24 @@ export const api = {
   pauseCards: (paused: boolean) => send<StaffCards>('POST', endpoints.staffCards(), { paused }),
   refundWarning: (id: string, why: string) => send<StaffDispute>('POST', endpoints.refundWarning(id), { why }),
   releaseWarning: (id: string, why: string) => send<StaffDispute>('POST', endpoints.releaseWarning(id), { why }),
+  staffCrypto: (filter: StaffListSearch & { cursor?: string }) =>
+    read<Page<StaffCryptoItem>>(endpoints.staffCrypto(filter)),
+  lookUpCrypto: (asked: { chain: string; transaction_id: string; network?: string; address?: string }) =>
+    send<StaffCryptoLookup>('POST', endpoints.staffCryptoLookup(), asked),
+  closeCryptoItem: (
+    id: string,
+    decision: { action: 'credit' | 'leave' | 'recover'; why: string; amount?: string; topup_id?: string },
+  ) => send<StaffCryptoItem>('POST', endpoints.closeCryptoItem(id), decision),
+  staffCryptoRefunds: (filter: StaffListSearch & { cursor?: string }) =>
+    read<Page<StaffCryptoRefund>>(endpoints.staffCryptoRefunds(filter)),
+  approveCryptoRefund: (id: string) => send<StaffCryptoRefund>('POST', endpoints.cryptoRefund(id, 'approve'), {}),
+  priceCryptoRefund: (id: string) => send<StaffCryptoRefund>('POST', endpoints.cryptoRefund(id, 'price'), {}),
+  payCryptoRefund: (id: string, transaction_id: string) =>
+    send<StaffCryptoRefund>('POST', endpoints.cryptoRefund(id, 'paid'), { transaction_id }),
+  declineCryptoRefund: (id: string, why: string) =>
+    send<StaffCryptoRefund>('POST', endpoints.cryptoRefund(id, 'decline'), { why }),
+  cryptoReconciliation: () => read<CryptoReconciliation>(endpoints.cryptoReconciliation()),
+  reconcileCrypto: () => send<CryptoReconciliation>('POST', endpoints.cryptoReconciliation(), {}),
   eventState: () => read<EventState>(endpoints.staffEventState()),
   testEndpoint: () => send<EndpointTest>('POST', endpoints.staffEventTest(), {}),
   replayEvent: (event: string) => send<StaffEvent>('POST', endpoints.staffReplay(event), {}),

@@ -32,6 +32,8 @@ export const paths = {
   staffCards: () => linkOptions({ to: '/staff/cards' }),
   staffEvents: (search: StaffListSearch = {}) => linkOptions({ to: '/staff/events', search }),
   staffDisputes: (search: StaffListSearch = {}) => linkOptions({ to: '/staff/disputes', search }),
+  staffCrypto: (search: StaffListSearch = {}) => linkOptions({ to: '/staff/crypto', search }),
+  staffCryptoRefunds: (search: StaffListSearch = {}) => linkOptions({ to: '/staff/crypto-refunds', search }),
 }
 
 /** The row of the catalogue as an address, to come back to. */
@@ -96,6 +98,13 @@ export const endpoints = {
   staffCards: () => `${API}/staff/cards`,
   refundWarning: (warning: string) => `${API}/staff/warnings/${id(warning)}/refund`,
   releaseWarning: (warning: string) => `${API}/staff/warnings/${id(warning)}/release`,
+  staffCrypto: (filter: StaffListSearch & { cursor?: string }) => `${API}/staff/crypto${query(filter)}`,
+  staffCryptoLookup: () => `${API}/staff/crypto/lookup`,
+  closeCryptoItem: (item: string) => `${API}/staff/crypto/${id(item)}/close`,
+  staffCryptoRefunds: (filter: StaffListSearch & { cursor?: string }) => `${API}/staff/crypto-refunds${query(filter)}`,
+  cryptoRefund: (refund: string, what: 'approve' | 'price' | 'paid' | 'decline') =>
+    `${API}/staff/crypto-refunds/${id(refund)}/${what}`,
+  cryptoReconciliation: () => `${API}/staff/reconciliation/crypto`,
   staffEventState: () => `${API}/staff/events/state`,
   staffEventTest: () => `${API}/staff/events/test`,
   staffReplay: (event: string) => `${API}/staff/events/${id(event)}/replay`,

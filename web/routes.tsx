@@ -143,6 +143,18 @@ const staffRoutes = [
   }),
   createRoute({
     ...staffPage,
+    path: '/staff/crypto',
+    component: lazyRouteComponent(() => import('./staff/CryptoPage.tsx'), 'CryptoPage'),
+    validateSearch: readStaffListSearch,
+  }),
+  createRoute({
+    ...staffPage,
+    path: '/staff/crypto-refunds',
+    component: lazyRouteComponent(() => import('./staff/CryptoRefundsPage.tsx'), 'CryptoRefundsPage'),
+    validateSearch: readStaffListSearch,
+  }),
+  createRoute({
+    ...staffPage,
     path: '/staff/events',
     component: lazyRouteComponent(() => import('./staff/EventsPage.tsx'), 'EventsPage'),
     validateSearch: readStaffListSearch,

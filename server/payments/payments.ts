@@ -48,9 +48,10 @@ export { openStripe } from './card/stripe.ts'
 export type Payments = ReturnType<typeof createPayments>
 
 export { type SettleJob, settleQueue } from './card/events.ts'
-export { assetOf, networkOf, printUnits } from './crypto/assets.ts'
-export { TokensDoNotFit } from './crypto/crypto.ts'
+export { assetOf, networkOf, networks, printUnits } from './crypto/assets.ts'
+export { openChains, TokensDoNotFit } from './crypto/crypto.ts'
 export { KeysDoNotFit } from './crypto/keys.ts'
+export { type CryptoRun, createCryptoReconciliation, type Difference } from './crypto/reconcile.ts'
 
 /**
  * How long the payment page stays open. Unit: seconds. Stripe allows 30 minutes to 24 hours, counted from the call: the rest of the
@@ -88,6 +89,8 @@ export function createPayments(dependencies: {
     cardLimits: CardLimits
     /** What is paid with on chains (config.ts says what each is); no networks: cards only. */
     crypto: CryptoSettings
+    /** What goes back by a chain, or is credited by decision, needs two people above this. Default: $20.00. */
+    secondPersonAbove?: Usd
     /** Also accept cards whose bank does not take part in the confirmation. Default: no. */
     acceptAttempted?: boolean
     /** The house tries by itself whether webhooks reach it at its public address. Default: only when it is told to. */
@@ -147,6 +150,8 @@ export function createPayments(dependencies: {
       publicUrl: settings.publicUrl,
       livemode: settings.livemode,
       minimum: settings.minimum,
+      supportEmail: settings.seller.supportEmail,
+      secondPersonAbove: settings.secondPersonAbove,
     },
   })
   const installation = createInstallation(database)
@@ -456,6 +461,18 @@ export function createPayments(dependencies: {
     )
   }
 
+  /** `address`: where to, of a top-up by crypto. Null: no such top-up of this customer. */
+  async function sendBack(asked: {
+    accountId: bigint
+    topupId: string
+    amount: unknown
+    address?: unknown
+    idempotencyKey: string | null
+  }) {
+    const [byCrypto] = await findTopups(database.pool, [asked.topupId])
+    return byCrypto ? crypto.staff.sendBack({ address: undefined, ...asked }) : refunds.request(asked)
+  }
+
   /** The facts of its receipt. Null: no such top-up of this customer. */
   async function receipt(accountId: bigint, topupId: string): Promise<Receipt | 'not_credited' | null> {
     const row = await owned(accountId, topupId)
@@ -552,8 +569,10 @@ export function createPayments(dependencies: {
     refundReceipt,
     list,
     pending,
-    /** Sends back to the card what is unspent of a top-up (card/refunds.ts). */
-    sendBack: refunds.request,
+    /** Sends back what is unspent of a top-up: to its card (card/refunds.ts), or by its chain (crypto/refunds.ts). */
+    sendBack,
+    /** What people decide about crypto (crypto/staff.ts). */
+    cryptoStaff: crypto.staff,
     learnRefund: refunds.learn,
     /** What the outside told of a dispute, or of a warning of fraud (card/disputes.ts). */
     learnDispute: disputes.learn,

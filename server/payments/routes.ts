@@ -48,6 +48,13 @@ const sendBackBody = z.object({
     .unknown()
     .optional()
     .meta({ override: { $ref: '#/components/schemas/Amount' }, description: 'Absent: everything that is unspent' }),
+  address: z
+    .unknown()
+    .optional()
+    .meta({
+      override: { type: 'string' },
+      description: 'Of a top-up by crypto, and required there: where to, on the network that it came from',
+    }),
 })
 const returnBody = z.object({ session_id: z.string().max(255).nullish() })
 
@@ -181,9 +188,9 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
     '/api/v1/topups/:id/refunds',
     {
       policy: 'session',
-      summary: 'Return what is unspent of a top-up to its card',
+      summary: 'Return what is unspent of a top-up',
       description:
-        'The money is held at once and leaves the balance when the card company has sent it; when that fails, it is on the balance again. `returnable` of the top-up says how much can be returned.',
+        'To its card, or, of crypto, to an address that you name, after a person has looked at it. The money is held at once and leaves the balance when it was sent; when that fails, it is on the balance again. `returnable` of the top-up says how much can be returned.',
       params: { id: topupId },
       body: sendBackBody,
       example: { amount: '5.00' },
@@ -198,13 +205,16 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
         'not_credited',
         'too_many_returns',
         'account_suspended',
+        'invalid_address',
+        'amount_below_minimum',
       ],
     },
-    async (c, { body: { amount } }) => {
+    async (c, { body: { amount, address } }) => {
       const requested = await payments.sendBack({
         accountId: c.get('caller').accountId,
         topupId: idOf(c.req.param('id')),
         amount,
+        address,
         idempotencyKey: readIdempotencyKey(c),
       })
       if (requested === null) return unknownTopup()

@@ -2,20 +2,33 @@
  * Reconciliation in words: for the pages of staff, and for whoever runs it by hand.
  *
  *   npm run reconcile -- card
+ *   npm run reconcile -- crypto
  *
  * Compares our books with the card company's, prints what was compared and each thing that is open as a sentence: what, whose, since
  * when, what to do. Needs DATABASE_URL and STRIPE_SECRET_KEY (and STRIPE_API_URL for a sandbox); the server may run beside it. What can be
- * mended is mended by the server, which is waited for a little while. Exits 0 when everything fits, 1 when something is open, 2 when it
+ * mended is mended by the server, which is waited for a little while. `crypto` compares with the chains instead, and needs DATABASE_URL,
+ * MODE, and the nodes of the server's settings (BITCOIN_RPC_URLS, LITECOIN_RPC_URLS, ETHEREUM_RPC_URLS). Exits 0 when everything fits, 1 when something is open, 2 when it
  * could not run.
  */
 import type { ReconciliationItem, ReconciliationRun } from '../../contract/contract.ts'
 import { displayAmount, printAmount, type Usd } from '../../contract/money.ts'
 import { createLedger } from '../ledger/ledger.ts'
-import { createReconciliation, type Item, openStripe, type Run } from '../payments/payments.ts'
-import { pause } from '../platform/clock.ts'
+import {
+  type CryptoRun,
+  createCryptoReconciliation,
+  createReconciliation,
+  type Item,
+  networkOf,
+  networks,
+  openChains,
+  openStripe,
+  type Run,
+} from '../payments/payments.ts'
+import { pause, wireClock } from '../platform/clock.ts'
 import { openDatabase } from '../platform/db.ts'
 import { printId } from '../platform/ids.ts'
 import { openLog } from '../platform/log.ts'
+import { linesOfChain } from './reconcile-crypto.ts'
 
 const ITEMS_PRINTED_MAX = 100
 /** So long a run of somebody else is waited for, and the server's mending. Units: seconds. */
@@ -138,7 +151,9 @@ export async function reconcileByHand(
   env: Record<string, string | undefined>,
   say: (line: string) => void,
 ): Promise<0 | 1> {
-  if (args.length !== 1 || args[0] !== 'card') throw new CannotRun('Say what to reconcile: npm run reconcile -- card.')
+  if (args.length === 1 && args[0] === 'crypto') return reconcileChains(env, say)
+  if (args.length !== 1 || args[0] !== 'card')
+    throw new CannotRun('Say what to reconcile: npm run reconcile -- card, or npm run reconcile -- crypto.')
   const url = env['DATABASE_URL']
   const secretKey = env['STRIPE_SECRET_KEY']
   if (!url) throw new CannotRun('DATABASE_URL is missing: set it to the database of the installation.')
@@ -159,6 +174,53 @@ export async function reconcileByHand(
     await ledger.close()
     await database.close()
   }
+}
+
+/** Each chain whose nodes are set. The server, which follows them, has to run beside it. */
+async function reconcileChains(env: Record<string, string | undefined>, say: (line: string) => void): Promise<0 | 1> {
+  const url = env['DATABASE_URL']
+  if (!url) throw new CannotRun('DATABASE_URL is missing: set it to the database of the installation.')
+  const settings = networks.map(({ name }) => `${name.toUpperCase()}_RPC_URLS`)
+  const withNodes = networks.flatMap(({ name }, at) => {
+    const urls = (env[settings[at]!] ?? '').split(',').flatMap((one) => one.trim() || [])
+    return urls.length === 0 ? [] : [{ name, urls, key: '', explorer: null }]
+  })
+  if (withNodes.length === 0)
+    throw new CannotRun(
+      `No nodes are set: set ${settings.join(', ')} as the server has them, or those of them that it has.`,
+    )
+  const ending = new AbortController()
+  const environment = env['MODE'] === 'production' ? 'main' : 'test'
+  const chains = openChains(withNodes, environment, { clock: wireClock, signal: ending.signal })
+  const log = openLog({ level: 'silent' })
+  const database = openDatabase({ url, role: 'mobilesms_app', connectionsMax: 3, onIdleError: () => {} })
+  try {
+    const comparison = createCryptoReconciliation({ database, log, chains })
+    const { ids, done } = await comparison.begin('command')
+    await done
+    const runs = await endedRuns(comparison, ids)
+    for (const run of runs) for (const line of linesOfChain(run)) say(line)
+    const failed = runs.filter(({ status }) => status === 'failed')
+    if (failed.length > 0)
+      throw new CannotRun(`${failed.map(({ chain }) => networkOf(chain).title).join(' and ')} could not be compared.`)
+    return runs.every(({ status }) => status === 'clean') ? 0 : 1
+  } finally {
+    ending.abort()
+    await database.close()
+  }
+}
+
+/** These runs, when they have ended: one of the server may have been under way. */
+async function endedRuns(
+  comparison: ReturnType<typeof createCryptoReconciliation>,
+  ids: readonly string[],
+): Promise<CryptoRun[]> {
+  for (let waited = 0; waited < OTHER_RUN_SECONDS_MAX * 1000; waited += LOOK_AGAIN_MS) {
+    const runs = (await comparison.runs(100)).filter(({ id }) => ids.includes(id))
+    if (runs.every(({ status }) => status !== 'running')) return runs
+    await pause(LOOK_AGAIN_MS)
+  }
+  throw new CannotRun('A run of the server has been under way for ten minutes: try again later.')
 }
 
 type Reconciliation = ReturnType<typeof createReconciliation>

@@ -1,5 +1,5 @@
 /** What staff ask for, over HTTP. */
-import { reconciliationRunSchema, reconciliationSchema } from '../../contract/contract.ts'
+import { cryptoReconciliationSchema, reconciliationRunSchema, reconciliationSchema } from '../../contract/contract.ts'
 import type { Routes } from '../accounts/accounts.ts'
 import type { Staff } from './staff.ts'
 
@@ -26,5 +26,29 @@ export function staffRoutes(table: Routes, staff: Staff): void {
       answers: { 202: reconciliationRunSchema },
     },
     async (c) => c.json(await staff.reconcile(), 202),
+  )
+
+  table.get(
+    '/api/v1/staff/reconciliation/crypto',
+    {
+      policy: 'staff',
+      summary: 'Read how our books and the chains agree',
+      description:
+        'The last runs of each chain: what was received, where it is, what was credited, and each difference.',
+      answers: { 200: cryptoReconciliationSchema },
+    },
+    async (c) => c.json(await staff.cryptoReconciliation()),
+  )
+
+  table.post(
+    '/api/v1/staff/reconciliation/crypto',
+    {
+      policy: 'staff',
+      summary: 'Compare our books with the chains now',
+      description:
+        'Begins a run of each chain and answers at once; its progress is read with GET. A run reads only: what it finds is put right by the server in its ordinary way, or by staff.',
+      answers: { 202: cryptoReconciliationSchema },
+    },
+    async (c) => c.json(await staff.reconcileCrypto(), 202),
   )
 }

@@ -11,6 +11,8 @@ import { TimeZone } from '../ui/Time.tsx'
 const rooms = [
   { text: 'Reconciliation', path: paths.staffReconciliation() },
   { text: 'Disputes', path: paths.staffDisputes() },
+  { text: 'Crypto', path: paths.staffCrypto() },
+  { text: 'Returns by crypto', path: paths.staffCryptoRefunds() },
   { text: 'Card payments', path: paths.staffCards() },
   { text: 'Events', path: paths.staffEvents() },
 ]

@@ -41,3 +41,27 @@ export const staffDisputesRead = (search: StaffListSearch) =>
     initialPageParam: '',
     getNextPageParam: (last) => last.next_cursor,
   })
+
+export const staffCryptoRead = (search: StaffListSearch) =>
+  infiniteQueryOptions({
+    queryKey: ['staff', 'crypto', search],
+    queryFn: ({ pageParam }) => api.staffCrypto({ ...search, ...(pageParam ? { cursor: pageParam } : {}) }),
+    initialPageParam: '',
+    getNextPageParam: (last) => last.next_cursor,
+  })
+
+export const staffCryptoRefundsRead = (search: StaffListSearch) =>
+  infiniteQueryOptions({
+    queryKey: ['staff', 'crypto-refunds', search],
+    queryFn: ({ pageParam }) => api.staffCryptoRefunds({ ...search, ...(pageParam ? { cursor: pageParam } : {}) }),
+    initialPageParam: '',
+    getNextPageParam: (last) => last.next_cursor,
+    refetchInterval: OTHERWISE_MS,
+  })
+
+export const cryptoReconciliationRead = queryOptions({
+  queryKey: ['staff', 'reconciliation', 'crypto'],
+  queryFn: api.cryptoReconciliation,
+  refetchInterval: (query) =>
+    query.state.data?.runs.some((run) => run.status === 'running') ? WHILE_IT_RUNS_MS : OTHERWISE_MS,
+})

@@ -26,6 +26,7 @@ import { createQuotes } from './quotes.ts'
 import type { RateSource } from './rate-sources.ts'
 import { createRates, priceAt } from './rates.ts'
 import { cryptoRefundsOf } from './refund-row.ts'
+import { createCryptoStaff } from './staff.ts'
 import { type CryptoTopupRow, findTopup, tellTopups } from './topup.ts'
 import { createUtxoChain } from './utxo.ts'
 
@@ -75,7 +76,13 @@ export function createCrypto(dependencies: {
   mail: Outbox
   log: Log
   clock: WireClock
-  settings: CryptoSettings & { publicUrl: string; livemode: boolean; minimum: Usd }
+  settings: CryptoSettings & {
+    publicUrl: string
+    livemode: boolean
+    minimum: Usd
+    supportEmail: string
+    secondPersonAbove?: Usd | undefined
+  }
   /** How a network is read, when it is not by the nodes of the settings. */
   openChain?: OpenChain
 }) {
@@ -129,6 +136,15 @@ export function createCrypto(dependencies: {
     letters: createCryptoLetters({ ...dependencies, publicUrl: settings.publicUrl }),
   })
   const chains = new Map(networks.map((one) => [one.name, open(one, environment)]))
+  const staff = createCryptoStaff({
+    ...dependencies,
+    environment,
+    chains: new Map([...chains].map(([name, { chain }]) => [name, chain])),
+    explorers,
+    rates,
+    priceAt,
+    decide: credits.decide,
+  })
   const followers = new Map(
     networks.map(({ name, network }) => [
       name,
@@ -256,6 +272,8 @@ export function createCrypto(dependencies: {
     chains: chains as ReadonlyMap<ChainName, OpenedChain>,
     keys,
     rates,
+    /** What people do: payments that need a look, money that goes back, the comparison. */
+    staff,
     decide: credits.decide,
     /** One follower a network, the prices, and the rows of what nobody paid. */
     ticks: [
@@ -268,10 +286,24 @@ export function createCrypto(dependencies: {
         everySeconds: SWEEP_EVERY_SECONDS,
         run: (signal) => credits.sweep(signal),
       } satisfies Tick,
+      ...(offered.length === 0 ? [] : staff.ticks),
     ] as readonly Tick[],
     /** Nothing more is asked of any node. */
-    close: async (): Promise<void> => ending.abort(),
+    close: async (): Promise<void> => {
+      ending.abort()
+      await staff.close()
+    },
   }
+}
+
+/** The networks of the settings, for a program that reads them and is no server. */
+export function openChains(
+  networks: CryptoSettings['networks'],
+  environment: Environment,
+  by: { clock: WireClock; signal: AbortSignal },
+): Map<ChainName, Chain> {
+  const open = openByNodes(by)
+  return new Map(networks.map((one) => [one.name, open(one, environment).chain]))
 }
 
 /** As its network writes it; null: that is none. */

@@ -102,10 +102,9 @@ export function createCryptoReviews(settings: {
       `select p.id, p.review
          from crypto_payments p
          left join chain_cursors c using (chain)
-        where p.decided_at is null
-          and (p.review is not null
+        where (p.review is not null
                -- Dust is looked at when it cannot vanish any more.
-               or (p.worth = 0 and p.height + p.confirmations_required - 1 <= c.height))
+               or (p.decided_at is null and p.worth = 0 and p.height + p.confirmations_required - 1 <= c.height))
           and not exists (select from crypto_reviews r
                            where r.payment_id = p.id and r.kind = coalesce(p.review, 'below_minimum'))
         order by p.id

@@ -52,18 +52,18 @@ export function createCryptoStaff(dependencies: {
   priceAt: (db: Queryable, asset: CryptoAsset, at: Date) => Promise<{ price: Usd } | null>
   /** Credits what is due on a chain. */
   decide: (chain: ChainName) => Promise<unknown>
-  settings: { publicUrl: string; supportEmail: string; secondPersonAbove?: Usd }
+  settings: { publicUrl: string; supportEmail: string; secondPersonAbove?: Usd | undefined }
   /** As of reconcile.ts. */
   followerMsMax?: number
 }) {
   const { database, environment, explorers, rates, settings } = dependencies
-  const { secondPersonAbove = SECOND_PERSON_ABOVE } = settings
+  const { publicUrl, supportEmail, secondPersonAbove = SECOND_PERSON_ABOVE } = settings
   const toldBy: ToldBy = { explorers, secondPersonAbove }
   const refunds = createCryptoRefunds({
     ...dependencies,
     priceNow: rates.priceNow,
     readAddress: (family, text) => readAddress(family, environment, text),
-    letters: createCryptoRefundLetters({ ...dependencies, ...settings }),
+    letters: createCryptoRefundLetters({ ...dependencies, publicUrl, supportEmail }),
     secondPersonAbove,
   })
   const reviews = createCryptoReviews({ ...dependencies, creditDue: dependencies.decide, secondPersonAbove })
