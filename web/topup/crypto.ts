@@ -129,29 +129,27 @@ function credited(topup: CryptoTopup, { now, available, timeOf }: Context): Cryp
 /** Nothing that counts is on its way. */
 function notThere(topup: CryptoTopup, needed: number, { now, timeOf }: Context): CryptoTold {
   const last = topup.payments.at(-1)
-  switch (last?.state) {
-    case 'replaced':
-      return {
-        tone: 'refused',
-        says: `Another transaction spent the coins of your payment, so it cannot arrive. Nothing was added.`,
-        hint: 'Did your wallet raise the fee? Then the new transaction appears here by itself. Otherwise you can send again to the same address.',
-        next: 'pay',
-      }
-    case 'dropped':
-      return {
-        tone: 'held',
-        says: 'The network forgot your payment before it came into a block. The coins are in your wallet as before.',
-        hint: 'Send them again to the same address, with a higher fee.',
-        next: 'pay',
-      }
-    case 'dust':
-      return {
-        tone: 'held',
-        says: `${last.asset_amount} ${last.asset} arrived, less than $0.50. So little is not credited.`,
-        hint: 'What you send now to the same address counts by itself.',
-        next: 'pay',
-      }
-  }
+  if (last?.state === 'replaced')
+    return {
+      tone: 'refused',
+      says: `Another transaction spent the coins of your payment, so it cannot arrive. Nothing was added.`,
+      hint: 'Did your wallet raise the fee? Then the new transaction appears here by itself. Otherwise you can send again to the same address.',
+      next: 'pay',
+    }
+  if (last?.state === 'dropped')
+    return {
+      tone: 'held',
+      says: 'The network forgot your payment before it came into a block. The coins are in your wallet as before.',
+      hint: 'Send them again to the same address, with a higher fee.',
+      next: 'pay',
+    }
+  if (last?.state === 'dust')
+    return {
+      tone: 'held',
+      says: `${last.asset_amount} ${last.asset} arrived, less than $0.50. So little is not credited.`,
+      hint: 'What you send now to the same address counts by itself.',
+      next: 'pay',
+    }
   if (isRateHeld(topup, now))
     return {
       tone: 'held',
