@@ -5,6 +5,9 @@
  *
  * `npm run faults -- --webhooks N --seed S`: N events of the bank, each delivered up to twenty times, out of order, a third of them never,
  * and the server killed in between; what is left is compared with one clean run, and with the bank's own books.
+ *
+ * `npm run faults -- --chains N --seed S`: N random steps (pay, replace, double-spend, mine, refuse and forgive blocks) on litecoind and on
+ * the sandbox's simulator at once; both must say the same after each.
  */
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,6 +15,7 @@ import { parseArgs } from 'node:util'
 import { keepLock, runQuietly, withCrew } from './crew.mjs'
 import { checkout } from './folders.mjs'
 import { checkPlatform, pinnedNode, preparePackages } from './install.mjs'
+import { ensureLitecoind, notRun } from './litecoind.mjs'
 import { begin, done, line, Refusal, seconds } from './say.mjs'
 import { holdTests, openTests } from './test.mjs'
 
@@ -28,22 +32,28 @@ const eventsMax = 100_000
 /** As the test has it for one. */
 const secondsPerEventMax = 0.4
 
+const stepsMax = 100_000
+/** Each looks at both networks from all sides. */
+const secondsPerStepMax = 3
+
 const serverShare = 0.4
 const kinds = [
   { kind: 'postgres', name: 'PostgreSQL', file: 'test/faults/kill-postgres.test.ts' },
   { kind: 'server', name: 'Server', file: 'test/faults/kill.test.ts' },
 ]
+const chains = { kind: 'chains', name: 'Chains', file: 'test/faults/chains.test.ts' }
 const webhooks = { kind: 'webhooks', name: 'Webhooks', file: 'test/faults/webhooks.test.ts' }
 
 /** @param {string[]} args @returns {Promise<number>} the exit code */
 export async function faults(args) {
-  const { kills, events, seed } = read(args)
+  const { kills, events, steps, seed } = read(args)
   checkPlatform()
   return withCrew(async () => {
     const folder = await holdTests()
     keepLock(await preparePackages('faults'))
     const env = await openTests(folder)
     const since = performance.now()
+    if (steps !== null) return compare(steps, { folder, env: { ...env, SEED: String(seed) }, seed, since })
     if (events !== null) return deliver(events, { folder, env: { ...env, SEED: String(seed) }, seed, since })
     const ofServer = Math.round(kills * serverShare)
     const parts = kinds
@@ -97,6 +107,36 @@ async function deliver(events, { folder, env, seed, since }) {
   return code === 0 ? 0 : 1
 }
 
+/**
+ * @param {number} steps
+ * @param {{ folder: string, env: NodeJS.ProcessEnv, seed: number, since: number }} run
+ */
+async function compare(steps, { folder, env, seed, since }) {
+  const path = await ensureLitecoind()
+  if (path === null) throw new Refusal(notRun)
+  const report = reportOf(folder, chains.kind)
+  const progress = () => progressOf(report, 'steps')
+  line(`  ${steps} steps on both, seed ${seed}`)
+  begin('Chains', progress())
+  const looking = setInterval(() => begin('Chains', progress()), lookMs)
+  const limit = `--test-timeout=${(startSecondsMax + steps * secondsPerStepMax) * 1000}`
+  const more = { FAULTS_REPORT: report, FAULTS_CHAINS: String(steps), LITECOIND_PATH: path }
+  const { code, output } = await runQuietly(pinnedNode, ['--test', limit, join(checkout, chains.file)], {
+    cwd: checkout,
+    env: { ...env, ...more },
+  })
+  clearInterval(looking)
+  done(progress())
+  if (code !== 0) line(output)
+  table([report].flatMap((file) => sum(linesOf(file).flatMap((told) => told.figures ?? [])) ?? []))
+  line(
+    code === 0
+      ? `litecoind and the simulator said the same after each of ${steps} steps, in ${seconds(since)}.`
+      : `FAILED after ${seconds(since)}: again with --seed ${seed}.`,
+  )
+  return code === 0 ? 0 : 1
+}
+
 /** Where the tests tell what they see. @param {string} folder @param {string} kind */
 function reportOf(folder, kind) {
   const report = join(folder, `${kind}.report`)
@@ -120,15 +160,18 @@ function read(args) {
   const { values } = parsed(args)
   const kills = Number(values.kills ?? killsUsual)
   const events = values.webhooks === undefined ? null : Number(values.webhooks)
+  const steps = values.chains === undefined ? null : Number(values.chains)
   const seed = Number(values.seed ?? Math.floor(Math.random() * 1_000_000))
   if (!Number.isInteger(kills) || kills < 1 || kills > killsMax)
     throw new Refusal(`--kills is a whole number from 1 to ${killsMax}.`)
   if (events !== null && (!Number.isInteger(events) || events < 1 || events > eventsMax))
     throw new Refusal(`--webhooks is a whole number from 1 to ${eventsMax}.`)
-  if (events !== null && values.kills !== undefined)
-    throw new Refusal('Give --kills or --webhooks: one after the other.')
+  if (steps !== null && (!Number.isInteger(steps) || steps < 1 || steps > stepsMax))
+    throw new Refusal(`--chains is a whole number from 1 to ${stepsMax}.`)
+  if ([values.kills, values.webhooks, values.chains].filter((given) => given !== undefined).length > 1)
+    throw new Refusal('Give --kills, --webhooks or --chains: one after the other.')
   if (!Number.isInteger(seed) || seed < 0) throw new Refusal('--seed is a whole number.')
-  return { kills, events, seed }
+  return { kills, events, steps, seed }
 }
 
 /** @param {string[]} args */
@@ -136,7 +179,12 @@ function parsed(args) {
   try {
     return parseArgs({
       args,
-      options: { kills: { type: 'string' }, webhooks: { type: 'string' }, seed: { type: 'string' } },
+      options: {
+        kills: { type: 'string' },
+        webhooks: { type: 'string' },
+        chains: { type: 'string' },
+        seed: { type: 'string' },
+      },
     })
   } catch (error) {
     throw new Refusal(
@@ -186,7 +234,7 @@ function sum(all) {
 function table(seen) {
   line('')
   for (const { kind, ...figures } of seen) {
-    line(`  ${[...kinds, webhooks].find((one) => one.kind === kind)?.name}`)
+    line(`  ${[...kinds, webhooks, chains].find((one) => one.kind === kind)?.name}`)
     for (const [name, value] of Object.entries(figures)) {
       if (typeof value === 'number') row(name, value)
       else for (const [part, count] of Object.entries(value)) row(`${name}: ${part}`, count)

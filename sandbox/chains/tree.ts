@@ -45,6 +45,8 @@ const RELAY_UNITS_PER_KILOBYTE = 1_000n
 /** An input that signals with less may be replaced (BIP125). */
 const FINAL_SEQUENCE = 0xfffffffe
 const REPLACED_MAX = 100
+/** Of transactions that wait and spend each other, in both directions, each one counted with itself. */
+const FAMILY_MAX = 25
 /** Core brings back what stood in so many blocks that it is told to refuse; what lay deeper is gone. */
 const BROUGHT_BACK_BLOCKS_MAX = 10
 const MEDIAN_BLOCKS = 11
@@ -72,6 +74,8 @@ export function plantTree(start: {
   /** By transaction: which coins it spent, to give them back. */
   const spentBy = new Map<string, [key: string, coin: Coin][]>()
   const waiting = new Map<string, Waiting>()
+  /** What may become the best branch's last block: not worse than the one that is. */
+  const candidates = new Set<Block>()
   /** Which waiting transaction spends a coin. */
   const claimed = new Map<string, string>()
   let lastOrder = 0
@@ -197,6 +201,17 @@ export function plantTree(start: {
     return found
   }
 
+  /** What it spends that waits itself, over any number of steps. */
+  function eldersOf(tx: Tx, found = new Set<string>()): Set<string> {
+    for (const { txid } of tx.inputs) {
+      const parent = waiting.get(txid)?.tx
+      if (!parent || found.has(txid)) continue
+      found.add(txid)
+      eldersOf(parent, found)
+    }
+    return found
+  }
+
   /** What it replaces; throws Core's refusal. `isBack`: it stood in a block, so its fee is not asked for. */
   function judge(tx: Tx, isBack = false): { fee: bigint; replaces: Set<string> } {
     if (tx.coinbase) throw new Refused(-26, 'coinbase')
@@ -212,6 +227,10 @@ export function plantTree(start: {
 
     const replaces = new Set<string>()
     for (const txid of direct) withDescendants(txid, replaces)
+    const elders = eldersOf(tx)
+    const isCrowded = (txid: string) =>
+      [...withDescendants(txid)].filter((one) => !replaces.has(one)).length >= FAMILY_MAX
+    if (elders.size + 1 > FAMILY_MAX || [...elders].some(isCrowded)) throw new Refused(-26, 'too-long-mempool-chain')
     if (replaces.size === 0) return { fee, replaces }
     for (const input of tx.inputs)
       if (replaces.has(input.txid)) throw new Refused(-26, 'bad-txns-spends-conflicting-tx')
@@ -258,19 +277,40 @@ export function plantTree(start: {
     }
   }
 
-  function isRefused(block: Block): boolean {
-    for (let each: Block | undefined = block; each && !isActive(each); each = blocks.get(each.parent))
-      if (each.invalid) return true
-    return false
+  function setRefused(block: Block, invalid: boolean): void {
+    if (block.invalid === invalid) return
+    block.invalid = invalid
+    keeper?.blockMarked(block)
   }
 
-  /** Moves to the longest branch; of several the one whose last block came first. */
+  /**
+   * The longest branch that may count; of several the one whose last block came first. What stands on a refused block is marked when it is
+   * met here, not before: so does Core, and a block that is forgiven later brings back only what stands on it.
+   */
+  function bestCandidate(): Block {
+    for (;;) {
+      let best = tip()
+      for (const block of candidates) if (isBetter(block, best)) best = block
+      const branch: Block[] = []
+      let each = best
+      while (!isActive(each) && !each.invalid) {
+        branch.push(each)
+        each = parentOf(each)
+      }
+      if (isActive(each)) return best
+      for (const block of branch) {
+        setRefused(block, true)
+        candidates.delete(block)
+      }
+      candidates.delete(each)
+    }
+  }
+
+  /** Moves to the branch that counts. */
   function activate(): void {
     const gone: Block[] = []
     for (;;) {
-      let best = tip()
-      for (const block of blocks.values())
-        if (isBetter(block, best) && !isActive(block) && !isRefused(block)) best = block
+      const best = bestCandidate()
       if (best === tip()) break
       const branch: Block[] = []
       for (let each = best; !isActive(each); each = parentOf(each)) branch.unshift(each)
@@ -280,8 +320,7 @@ export function plantTree(start: {
           connect(block)
         } catch (error) {
           if (!(error instanceof Refused)) throw error
-          block.invalid = true
-          keeper?.blockMarked(block)
+          setRefused(block, true)
           break
         }
         for (const tx of block.txs) {
@@ -293,6 +332,7 @@ export function plantTree(start: {
         }
       }
     }
+    for (const block of candidates) if (isBetter(tip(), block)) candidates.delete(block)
     const still = gone.filter((block) => !isActive(block))
     if (still.length > 0) {
       const mined = new Set(active.slice(still.at(-1)!.height).flatMap((block) => block.txs.map((tx) => tx.txid)))
@@ -330,6 +370,7 @@ export function plantTree(start: {
   function add(block: Block): void {
     blocks.set(block.hash, block)
     keeper?.blockAdded(block)
+    if (!isBetter(tip(), block)) candidates.add(block)
     activate()
   }
 
@@ -429,27 +470,29 @@ export function plantTree(start: {
       const block = need(hash)
       if (block === first) throw new Refused(-20, 'The first block cannot be refused')
       let count = 0
-      while (isActive(block)) bringBack([disconnect()], ++count <= BROUGHT_BACK_BLOCKS_MAX)
-      block.invalid = true
-      keeper?.blockMarked(block)
+      while (isActive(block)) {
+        const gone = disconnect()
+        setRefused(gone, true)
+        candidates.delete(gone)
+        bringBack([gone], ++count <= BROUGHT_BACK_BLOCKS_MAX)
+      }
+      setRefused(block, true)
+      candidates.delete(block)
+      for (const each of blocks.values()) if (!each.invalid && !isBetter(tip(), each)) candidates.add(each)
       activate()
     },
 
-    /** Forgives it, what it stands on and what stands on it. */
+    /** Forgives it, what it stands on and what stands on it; of these only what stands on it may become the best branch now. */
     reconsider(hash: string): void {
       const block = need(hash)
-      const forgive = (one: Block) => {
-        if (!one.invalid) return
-        one.invalid = false
-        keeper?.blockMarked(one)
+      const forgiven = new Set([block.hash])
+      for (const each of [block, ...[...blocks.values()].sort((a, b) => a.height - b.height)]) {
+        if (each !== block && !forgiven.has(each.parent)) continue
+        forgiven.add(each.hash)
+        if (each.invalid && isBetter(each, tip())) candidates.add(each)
+        setRefused(each, false)
       }
-      for (let each: Block | undefined = block; each; each = blocks.get(each.parent)) forgive(each)
-      const below = new Set([block.hash])
-      for (const each of [...blocks.values()].sort((a, b) => a.height - b.height))
-        if (below.has(each.parent)) {
-          below.add(each.hash)
-          forgive(each)
-        }
+      for (let each: Block | undefined = block; each; each = blocks.get(each.parent)) setRefused(each, false)
       activate()
     },
 
@@ -459,11 +502,12 @@ export function plantTree(start: {
         blocks.set(block.hash, block)
         lastOrder = Math.max(lastOrder, block.order)
       }
-      let best: Block = first
-      for (const block of blocks.values()) if (isBetter(block, best) && !isRefused(block)) best = block
+      for (const block of blocks.values()) if (!block.invalid) candidates.add(block)
+      const best = bestCandidate()
       const branch: Block[] = []
       for (let each = best; each !== first; each = parentOf(each)) branch.unshift(each)
       for (const block of branch) connect(block)
+      for (const block of candidates) if (isBetter(best, block)) candidates.delete(block)
       for (const one of kept.waiting) wait(one.tx, judge(one.tx, true).fee, one)
     },
   }
