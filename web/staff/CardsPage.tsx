@@ -122,15 +122,15 @@ const columns: Column<Pause>[] = [
         : `By itself: ${pause.declines} of ${pause.attempts} cards were declined`,
   },
   {
-    head: 'Opened again',
+    head: 'Ended',
     kind: 'text',
     narrow: 'second-right',
     cell: (pause) =>
       pause.ended_at === null ? (
-        'Not yet'
+        'Not opened yet'
       ) : (
         <>
-          <Time at={pause.ended_at} /> {pause.ended_by ? `by ${pause.ended_by}` : 'by itself'}
+          Opened <Time at={pause.ended_at} /> {pause.ended_by ? `by ${pause.ended_by}` : 'by itself'}
         </>
       ),
   },
