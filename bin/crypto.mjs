@@ -7,11 +7,14 @@ import { embeddedUrl } from './audit.mjs'
 import { keepLock, runInSight, withCrew } from './crew.mjs'
 import { checkout } from './folders.mjs'
 import { checkPlatform, childEnvironment, pinnedNode, preparePackages } from './install.mjs'
+import { keepOutputFree } from './say.mjs'
 import { readSettings, sandboxChains } from './settings.mjs'
 
 /** @param {string[]} args given to the program @returns {Promise<number>} the exit code */
 export async function crypto(args) {
   checkPlatform()
+  // A list for another program.
+  if (args[0] === 'sweep') keepOutputFree()
   return withCrew(async () => {
     keepLock(await preparePackages('crypto'))
     const settings = readSettings({ ...process.env, ROLE: 'all' })
