@@ -14,7 +14,7 @@
  *   npm run backup -- FILE     copies the configured database into a file, while it is used
  *   npm run restore -- FILE    fills an empty database from it
  *   npm run bench              the figures of the benchmarks; `-- --json` for machines
- *   npm run reconcile -- card  compares the books with the card company's, and names what does not fit
+ *   npm run reconcile -- card  compares the books with the card company's, and names what does not fit; -- crypto: with the chains
  *   npm run crypto -- keys     the first addresses, to compare with the wallet; `addresses`, `sweep`: what was given out, what lies where
  *   npm run staff -- create    makes a login for a member of staff
  *   node bin/run.mjs database  for work by hand: a PostgreSQL that stays, and its TEST_DATABASE_URL

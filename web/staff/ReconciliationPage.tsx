@@ -13,6 +13,7 @@ import { Notice } from '../ui/Notice.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
 import { Time, useZone } from '../ui/Time.tsx'
 import { zoneWords } from '../ui/times.ts'
+import { Chains } from './Chains.tsx'
 import { reconciliationRead } from './reads.ts'
 
 /** Our books beside Stripe's: what does not fit, where the money lies, and when it was last compared. */
@@ -36,6 +37,8 @@ export function ReconciliationPage() {
             empty="Everything that Stripe and we have booked fits."
           />
           <Clearing runs={read.data.runs} />
+          <Heading>Chains</Heading>
+          <Chains />
           <Heading>Runs</Heading>
           <Statement
             label="Runs"
