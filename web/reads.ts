@@ -84,8 +84,8 @@ export function searchDigits(typed: string | undefined): string | null {
 
 export const orderRead = (id: string) => queryOptions({ queryKey: ['order', id], queryFn: () => api.order(id) })
 
-/** As often as the follower of a chain looks, roughly. */
-const CRYPTO_FRESH_MS = 30_000
+/** A network that was away is back within seconds; whoever waits for it sees that soon. */
+const CRYPTO_FRESH_MS = 10_000
 export const cryptoRead = queryOptions({
   queryKey: ['crypto'],
   queryFn: api.crypto,
