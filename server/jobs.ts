@@ -19,6 +19,9 @@ export const queues: QueueDefinition[] = [settleQueue]
  * - `payments_follow_…`: a network is read under a lock of its own; whoever comes second finds it taken. Its payments are decided about under
  *   their top-ups' locks, by ids derived from payment and round.
  * - `payments_crypto`: writes into a top-up's row how its payments stand, under its lock; the second finds it so.
+ * - `payments_crypto_refunds`: how a transaction stands is written under its refund's lock, and taken from the credits by an id derived from
+ *   the refund; what needs a look is opened once, which a unique index decides.
+ * - `payments_crypto_reconcile`: as `payments_reconcile`, for each chain.
  * - `payments_events`: what both read is stored once; the place in the list is moved under its row's lock, and only forward.
  * - `payments_endpoint`: two webhooks of the house to itself say the same as one.
  * - `payments_sweep`: a look at a payment is claimed in its row; whoever comes second leaves it alone.
