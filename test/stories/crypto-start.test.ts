@@ -172,7 +172,10 @@ test('the operator is shown the first addresses, how far his wallet must look, a
     csv.slice(1).sort(),
     [`${paid.address},3,BTC,0.00015625`, csv.find((line) => line.includes('USDC'))].sort(),
   )
-  assert.match(csv.find((line) => line.includes('USDC'))!, new RegExp(`^${token.address},\\d+,USDC,${token.asset_amount}$`))
+  assert.match(
+    csv.find((line) => line.includes('USDC'))!,
+    new RegExp(`^${token.address},\\d+,USDC,${token.asset_amount}$`),
+  )
   assert.deepEqual(noted, [])
 })
 
