@@ -87,21 +87,6 @@ export async function chainHealth(db: Queryable, chain: ChainName, wireNow: Date
   }
 }
 
-/**
- * Whether everything that happened on a network until then was read. Before that, nobody may say that something did not arrive.
- * `houseTime`: house time.
- */
-export async function caughtUpBeyond(db: Queryable, chain: ChainName, houseTime: Date): Promise<boolean> {
-  const { rowCount } = await db.query(
-    `select from chain_cursors
-      where chain = $1
-        and halted is null
-        and caught_up_at + (house_now() - now()) >= $2`,
-    [chain, houseTime],
-  )
-  return rowCount === 1
-}
-
 function inWords(seconds: number): string {
   const minutes = Math.max(1, Math.round(seconds / 60))
   if (minutes < 120) return minutes === 1 ? 'a minute' : `${minutes} minutes`
