@@ -46,15 +46,13 @@ export async function chainState(db: Queryable, chain: ChainName, wireNow: Date)
       'halted',
       'the network rewrote more of its chain than a program may judge, so a person looks at it. Payments are on the chain and are not lost; nothing is credited until then.',
     )
-  switch (row.trouble) {
-    case 'wrong_chain':
-      return say(
-        'trouble',
-        'our node follows another network, so nothing is read from it. Payments are credited when that is mended.',
-      )
-    case 'disagreement':
-      return say('trouble', 'our nodes do not agree about the newest blocks. Payments will be credited when they do.')
-  }
+  if (row.trouble === 'wrong_chain')
+    return say(
+      'trouble',
+      'our node follows another network, so nothing is read from it. Payments are credited when that is mended.',
+    )
+  if (row.trouble === 'disagreement')
+    return say('trouble', 'our nodes do not agree about the newest blocks. Payments will be credited when they do.')
   const silent = seconds(row.caught_up_at ?? row.trouble_since ?? row.looked_at)
   const isNews = row.trouble !== null && seconds(row.trouble_since!) >= GRACE_SECONDS
   if (row.trouble === 'behind' && (isNews || silent >= GRACE_SECONDS))
