@@ -31,12 +31,14 @@ export type Anvil = {
   stop: () => Promise<void>
 }
 
-/** Where the program is; null: there is none for this platform. */
+/**
+ * Where the program is; null: there is none for this platform. Each platform's program is a package of its own; those of Linux on x64
+ * are among ours, others can be added to package.json's optional dependencies where they are to be had.
+ */
 export function anvilProgram(platform = process.platform, architecture = process.arch): string | null {
   const name = `anvil-${platform}-${architecture === 'x64' ? 'amd64' : architecture}`
   try {
-    const around = createRequire(createRequire(import.meta.url).resolve('@foundry-rs/anvil/package.json'))
-    const path = around.resolve(`@foundry-rs/${name}/bin/anvil`)
+    const path = createRequire(import.meta.url).resolve(`@foundry-rs/${name}/bin/anvil`)
     return existsSync(path) ? path : null
   } catch {
     return null
