@@ -30,6 +30,8 @@ export const test = base.extend<Options & { world: World }>({
     // In the process of the test: another one would cost each test a second of two processors. What needs one stands in test/faults.
     const world = await startWorld({ autoSmsSeconds, crypto, env: settings })
     try {
+      // A server that has just started knows no price and no network yet. Pages ask for them every ten seconds: nobody waits for that here.
+      if (crypto) await world.server.parts.queue.runTicks()
       await use(world)
       // Whatever was pressed: the books are whole, and the bank's say the same.
       await world.audit()

@@ -1,5 +1,6 @@
 /** Top-ups by crypto as their customer sees them: what to send, how far it is, and what a chain that changes its mind does. */
 import type { Page } from '@playwright/test'
+import type { World } from '../world.ts'
 import { expect, inspect, test, withoutReload } from './browser.ts'
 import { cards, goTo, order, payAtDesk, payBy, rowsOf, signIn, startPaying, startPayingIn } from './person.ts'
 
@@ -7,6 +8,12 @@ test.use({ crypto: true })
 
 const MINE_3 = 'Mine 3 on Litecoin'
 const TAKEN_BACK = 'The chain took back the block with your payment. It is at 0 of 3 again; your coins are not lost.'
+
+/** At the desk; and what the server does within seconds by itself, it does at once. */
+async function onChain(world: World, verb: 'pay' | 'mine' | 'reorg', asked: object): Promise<void> {
+  await world.control(`/chains/ltc/${verb}`, asked)
+  await world.server.parts.queue.runTicks()
+}
 
 /** The sentence that says how it stands, which a screen reader hears when it changes. */
 const said = (page: Page, sentence: string | RegExp) =>
@@ -50,7 +57,7 @@ test('a reload in the middle, and Home and the Billing History meanwhile: each s
   await signIn(page)
   await startPayingIn(page, /^Litecoin/, 'Pay $10.00 in LTC')
   await payAtDesk(page)
-  await world.control('/chains/ltc/mine', { blocks: 1 })
+  await onChain(world, 'mine', { blocks: 1 })
   await said(page, /^We see your payment\. 1 of 3 confirmations/)
   await page.reload()
   await said(page, /^We see your payment\. 1 of 3 confirmations/)
@@ -59,10 +66,10 @@ test('a reload in the middle, and Home and the Billing History meanwhile: each s
     await expect(page.getByRole('article', { name: 'Top-up of $10.00 in LTC' })).toContainText('1/3 confirmations')
     await inspect(page)
   }
-  await world.control('/chains/ltc/mine', { blocks: 1 })
+  await onChain(world, 'mine', { blocks: 1 })
   await expect(page.getByRole('article', { name: 'Top-up of $10.00 in LTC' })).toContainText('2/3 confirmations')
   await page.getByRole('link', { name: 'Top-up of $10.00 in LTC' }).click()
-  await world.control('/chains/ltc/mine', { blocks: 1 })
+  await onChain(world, 'mine', { blocks: 1 })
   await said(page, '$10.00 added.')
 })
 
@@ -70,15 +77,15 @@ test('two blocks that are taken back before the credit: at 0 again, and counted 
   await signIn(page)
   await startPayingIn(page, /^Litecoin/, 'Pay $10.00 in LTC')
   await payAtDesk(page)
-  await world.control('/chains/ltc/mine', { blocks: 2 })
+  await onChain(world, 'mine', { blocks: 2 })
   await said(page, /^We see your payment\. 2 of 3 confirmations/)
   await withoutReload(page, async () => {
-    await world.control('/chains/ltc/reorg', { depth: 2, drop: false })
+    await onChain(world, 'reorg', { depth: 2, drop: false })
     await said(page, TAKEN_BACK)
   })
   await expect(page.getByText(/^In block [\d,]+\.$/)).toBeVisible()
   await inspect(page)
-  await world.control('/chains/ltc/mine', { blocks: 3 })
+  await onChain(world, 'mine', { blocks: 3 })
   await said(page, '$10.00 added.')
   await expect(page.getByText(TAKEN_BACK)).toBeVisible()
 })
@@ -91,7 +98,7 @@ test.describe('four blocks that are taken back after the credit', () => {
     await startPayingIn(page, /^Litecoin/, 'Pay $10.00 in LTC')
     const topup = page.url()
     await payAtDesk(page)
-    await world.control('/chains/ltc/mine', { blocks: 4 })
+    await onChain(world, 'mine', { blocks: 4 })
     await said(page, '$10.00 added.')
     await goTo(page, 'Numbers')
     await order(page, 'Telegram', 'United Kingdom')
@@ -99,8 +106,8 @@ test.describe('four blocks that are taken back after the credit', () => {
 
     await page.goto(topup)
     await withoutReload(page, async () => {
-      await world.control('/chains/ltc/reorg', { depth: 4, drop: true })
-      await world.control('/chains/ltc/mine', { blocks: 3 })
+      await onChain(world, 'reorg', { depth: 4, drop: true })
+      await onChain(world, 'mine', { blocks: 3 })
       await said(page, /^\$10\.00 were added and have been taken back: .* You owe \$1\.20/)
     })
     await inspect(page)
@@ -127,7 +134,7 @@ test('where a transaction is: the box knows it, or says what to do', async ({ pa
   await box.fill(id)
   await ask.click()
   await expect(page.getByRole('alert')).toContainText('We see it. It pays this top-up, and waits for its first block.')
-  await world.control('/chains/ltc/mine', { blocks: 1 })
+  await onChain(world, 'mine', { blocks: 1 })
   await said(page, /1 of 3 confirmations/)
   await ask.click()
   await expect(page.getByRole('alert')).toContainText(/^It is in block [\d,]+ and pays this top-up: 1 of 3/)
@@ -145,8 +152,8 @@ test('the rate has ended: the page says so by itself, the address is watched, an
   await expect(page.getByRole('link', { name: 'Start again with a new rate' })).toBeVisible()
   await inspect(page)
   const asked = new URL(pay!).searchParams
-  await world.control('/chains/ltc/pay', { address: asked.get('address'), amount: asked.get('amount') })
-  await world.control('/chains/ltc/mine', { blocks: 3 })
+  await onChain(world, 'pay', { address: asked.get('address'), amount: asked.get('amount') })
+  await onChain(world, 'mine', { blocks: 3 })
   await said(page, /^\$[\d.]+ added\.|^\$[\d.]+ of \$10\.00 arrived/)
   await expect(page.getByText(/^A payment came after the rate had ended at/)).toBeVisible()
 })
