@@ -127,12 +127,21 @@ test('a credited payment that a deep reorganisation leaves out is taken back, wh
   await world.control('/chains/ltc/pay', { address: topup.address, amount: topup.asset_amount })
   await mine('ltc', 4)
   assert.equal((await now(cleo, topup)).status, 'credited')
+  const order = await cleo.order()
+  await world.sms({ to: order.phone_number, from: 'Telegram', text: 'Telegram code 48213' })
+  await until(async () => (await cleo.orderNow(order.id)).status === 'received')
   await world.control('/chains/ltc/reorg', { depth: 4, drop: true })
   await ticks()
   await mine('ltc', 4)
   const gone = await now(cleo, topup)
   assert.deepEqual([gone.status, gone.credited, gone.payments[0]!.state], ['reversed', '0.00', 'reversed'])
   assert.equal((await cleo.balance()).available, '0.00')
+  assert.equal((await cleo.balance()).owed, '1.20')
+  const letter = await world.mail(`${cleo.name}@sandbox.example`, /^Taken back: \$15\.00/)
+  assert.match(
+    letter.text,
+    /We took the \$15\.00 back\. You had spent some of it, so you owe \$1\.20; the next credit pays it first\./,
+  )
   const [row] = await cleo.history()
   assert.deepEqual([row!.type, row!.amount], ['reversal', '-15.00'])
   assert.match(row!.text, /^Taken back, your payment of [\d.]+ LTC is gone from the Litecoin chain/)
