@@ -515,6 +515,17 @@ export const cryptoOfferSchema = z
   .meta({ id: 'CryptoOffer' })
 export type CryptoOffer = z.infer<typeof cryptoOfferSchema>
 
+/** Whether cards are taken from the one who asks: `GET /api/v1/cards`. */
+export const cardsTakenSchema = z
+  .object({
+    taken: z
+      .boolean()
+      .meta({ description: 'False: a bank asks about one of your payments, disputes it, or took it back' }),
+    detail: z.string().nullable().meta({ description: 'Why not, and until when; null: they are taken' }),
+  })
+  .meta({ id: 'CardsTaken' })
+export type CardsTaken = z.infer<typeof cardsTakenSchema>
+
 /** What can be paid with besides cards: `GET /api/v1/crypto`. */
 export const cryptoOffersSchema = z
   .object({

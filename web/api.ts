@@ -1,6 +1,7 @@
 import type {
   ApiKey,
   Balance,
+  CardsTaken,
   CardTopup,
   ConfirmSignUp,
   Country,
@@ -100,6 +101,8 @@ export const api = {
   topups: async (limit: number) => (await read<Page<Topup>>(endpoints.topups(limit))).items,
   topup: (id: string) => read<Topup>(endpoints.topup(id)),
   crypto: () => read<CryptoOffers>(endpoints.crypto()),
+  /** Of who is signed in. */
+  cards: () => read<CardsTaken>(endpoints.cards()),
   /** A transaction by its id, as the network of this top-up knows it. */
   transaction: (topup: string, txid: string) => send<CryptoTransaction>('GET', endpoints.topupTransaction(topup, txid)),
   receipt: (id: string) => read<Receipt>(endpoints.receipt(id)),

@@ -56,6 +56,7 @@ export const endpoints = {
   topups: (limit?: number) => `${API}/topups${query({ limit: limit?.toString() })}`,
   topup: (topup: string) => `${API}/topups/${id(topup)}`,
   crypto: () => `${API}/crypto`,
+  cards: () => `${API}/cards`,
   topupTransaction: (topup: string, txid: string) => `${API}/topups/${id(topup)}/transaction${query({ txid })}`,
   topupRefunds: (topup: string) => `${API}/topups/${id(topup)}/refunds`,
   receipt: (topup: string) => `${API}/receipts/${id(topup)}`,

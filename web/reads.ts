@@ -92,6 +92,8 @@ export const cryptoRead = queryOptions({
   staleTime: CRYPTO_FRESH_MS,
   refetchInterval: CRYPTO_FRESH_MS,
 })
+/** Banks decide when they like: what a page shows is asked anew whenever it is opened. */
+export const cardsRead = queryOptions({ queryKey: ['cards'], queryFn: api.cards, staleTime: 0 })
 export const topupsRead = queryOptions({
   queryKey: ['topups'],
   queryFn: () => api.topups(RECENT_TOPUPS),
@@ -178,5 +180,6 @@ export function topupChanged(cache: QueryClient, topup: Topup): void {
   void cache.cancelQueries({ queryKey: ['topup', topup.id] })
   cache.setQueryData(['topup', topup.id], topup)
   void cache.invalidateQueries({ queryKey: ['topups'] })
+  void cache.invalidateQueries({ queryKey: cardsRead.queryKey })
   void cache.invalidateQueries({ queryKey: ['history'] })
 }

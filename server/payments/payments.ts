@@ -2,7 +2,7 @@
  * Payments: outside money becomes credit. Here: top-ups by card, and the door of those by crypto (crypto/crypto.ts). README.md tells what is always true.
  */
 import { isIP } from 'node:net'
-import type { Receipt, RefundReceipt, Topup } from '../../contract/contract.ts'
+import type { CardsTaken, Receipt, RefundReceipt, Topup } from '../../contract/contract.ts'
 import { displayAmount, micros, printAmount, readAmount, type Usd } from '../../contract/money.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Announce } from '../platform/announce.ts'
@@ -592,6 +592,11 @@ export function createPayments(dependencies: {
     reconcileTick: { name: 'payments_reconcile', everySeconds: 20, run: reconciliation.tick } satisfies Tick,
     /** What can be paid with on chains, and how each is doing. */
     offers: crypto.offers,
+    /** Whether a card may be tried at all; `start` refuses with the same words. */
+    cardsTaken: async (accountId: bigint): Promise<CardsTaken> => {
+      const blocked = await cardsBlockedBy(database.pool, accountId)
+      return { taken: blocked === null, detail: blocked && cardsBlockedWords[blocked.why] }
+    },
     /** On which networks can be paid. */
     networks: [...crypto.chains.keys()],
     resumeChain: crypto.resume,
@@ -634,17 +639,18 @@ function refuse(refused: Refused): Started {
 }
 
 /** What happened, where the money is, what can be done; by what a bank says. */
+const cardsBlockedWords: Record<CardsBlocked['why'], string> = {
+  dispute: 'Your bank disputes a payment to us, so no card is taken until it has decided.',
+  inquiry: 'Your bank asks about a payment to us, so no card is taken until that is settled.',
+  warning:
+    'A bank doubts that a payment to us was made by its cardholder, so no card is taken until we have looked at it.',
+  lost: 'Your bank took back a payment to us, so no card is taken for this account any more.',
+}
+
 function cardsBlocked({ why }: CardsBlocked): Refused {
-  const because = {
-    dispute: 'Your bank disputes a payment to us, so no card is taken until it has decided.',
-    inquiry: 'Your bank asks about a payment to us, so no card is taken until that is settled.',
-    warning:
-      'A bank doubts that a payment to us was made by its cardholder, so no card is taken until we have looked at it.',
-    lost: 'Your bank took back a payment to us, so no card is taken for this account any more.',
-  }[why]
   return {
     code: 'cards_blocked_by_dispute',
-    detail: `${because} Nothing was charged. What is available can be spent; Top-Up shows the payment in question, and our support answers what is not clear.`,
+    detail: `${cardsBlockedWords[why]} Nothing was charged. What is available can be spent; Top-Up shows the payment in question, and our support answers what is not clear.`,
   }
 }
 

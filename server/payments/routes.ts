@@ -1,6 +1,7 @@
 /** Top-ups over HTTP, and the card company's webhooks. */
 import { z } from 'zod'
 import {
+  cardsTakenSchema,
   cryptoAssets,
   cryptoOffersSchema,
   cryptoTransactionSchema,
@@ -107,6 +108,18 @@ export function paymentsRoutes(table: Routes, payments: Payments): void {
       answers: { 200: cryptoOffersSchema },
     },
     async (c) => c.json(await payments.offers()),
+  )
+
+  table.get(
+    '/api/v1/cards',
+    {
+      policy: 'read',
+      summary: 'Read whether your cards are taken',
+      description:
+        'They are not while your bank disputes or asks about a payment, and not after it took one back. How many cards may be tried in a time is told when a top-up is started.',
+      answers: { 200: cardsTakenSchema },
+    },
+    async (c) => c.json(await payments.cardsTaken(c.get('caller').accountId)),
   )
 
   table.get(

@@ -85,30 +85,39 @@ test('a refund that the bank refuses says why, and the money is in the credits a
   await inspect(page)
 })
 
-test('a dispute says what is frozen, what may still be done, and how it ended', async ({ page, world }) => {
-  await signIn(page)
-  await topUp(page)
-  const topup = await openTopup(page)
-  await world.control('/stripe/disputes', { payment: topup })
-  await expect(page.getByText(/^The payment of \$10\.00 by Visa 3220 was disputed at the bank/)).toBeVisible()
-  await expect(
-    page.getByText(/Until it is decided no card is taken, and nothing of this top-up can be returned\./),
-  ).toBeVisible()
-  await inspect(page)
-  await goTo(page, 'Home')
-  await expect(
-    page.getByText('A bank is deciding about a payment. Until then these credits cannot be spent.'),
-  ).toBeVisible()
-  await inspect(page)
-  await goTo(page, 'Top-Up')
-  await page.getByRole('button', { name: 'Pay $10.00 by card' }).click()
-  await expect(page.getByRole('alert')).toContainText('Nothing was charged.')
-  await inspect(page)
-  await page.getByRole('link', { name: 'The payment in question' }).click()
-  await rowsOf(page, 'Frozen, your bank disputes this payment: top-up of $10.00 by Visa ending in 3220')
-    .getByRole('link')
-    .click()
-  await world.control(`/stripe/disputes/${topup}`, { outcome: 'win' })
-  await expect(page.getByText(/stands\. Its credits are yours to spend again\.$/)).toBeVisible()
-  await inspect(page)
+test.describe('where coins are taken, too', () => {
+  test.use({ crypto: true })
+
+  test('a dispute says what is frozen, what may still be done, and how it ended', async ({ page, world }) => {
+    await signIn(page)
+    await topUp(page)
+    const topup = await openTopup(page)
+    await world.control('/stripe/disputes', { payment: topup })
+    await expect(page.getByText(/^The payment of \$10\.00 by Visa 3220 was disputed at the bank/)).toBeVisible()
+    await expect(
+      page.getByText(/Until it is decided no card is taken, and nothing of this top-up can be returned\./),
+    ).toBeVisible()
+    await inspect(page)
+    await goTo(page, 'Home')
+    await expect(
+      page.getByText('A bank is deciding about a payment. Until then these credits cannot be spent.'),
+    ).toBeVisible()
+    await inspect(page)
+    await goTo(page, 'Top-Up')
+    await expect(
+      page.getByText(
+        'Your bank disputes a payment to us, so no card is taken until it has decided. Crypto is taken as before.',
+      ),
+    ).toBeVisible()
+    await expect(page.getByRole('radio', { name: 'Card' })).toBeDisabled()
+    await expect(page.getByRole('button', { name: 'Pay $10.00 in LTC' })).toBeEnabled()
+    await inspect(page)
+    await page.getByRole('link', { name: 'The payment in question' }).click()
+    await rowsOf(page, 'Frozen, your bank disputes this payment: top-up of $10.00 by Visa ending in 3220')
+      .getByRole('link')
+      .click()
+    await world.control(`/stripe/disputes/${topup}`, { outcome: 'win' })
+    await expect(page.getByText(/stands\. Its credits are yours to spend again\.$/)).toBeVisible()
+    await inspect(page)
+  })
 })

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
-import type { CardTopup, DisputeEvidence, HistoryRow, Page, StaffDispute } from '../../contract/contract.ts'
+import type { CardsTaken, CardTopup, DisputeEvidence, HistoryRow, Page, StaffDispute } from '../../contract/contract.ts'
 import type { Problem } from '../../contract/refusals.ts'
 import { readId } from '../../server/platform/ids.ts'
 import { until } from '../until.ts'
@@ -90,6 +90,10 @@ test('a dispute freezes what is disputed and nothing else: everything can be rea
     refused.body.detail,
     /Your bank disputes a payment .* Nothing was charged\. What is available can be spent/,
   )
+  assert.deepEqual((await ana.get<CardsTaken>('/cards')).body, {
+    taken: false,
+    detail: 'Your bank disputes a payment to us, so no card is taken until it has decided.',
+  })
   const browser = await world.signIn(ana)
   const back = await browser.post<Problem>(`/topups/${topup.id}/refunds`, { amount: '1.00' })
   assert.equal(back.body.code, 'refund_blocked_by_dispute')
@@ -104,6 +108,7 @@ test('a dispute freezes what is disputed and nothing else: everything can be rea
     (await lastRow(ana)).text,
     'Yours again, the bank decided that the payment was in order: top-up of $10.00 by Visa ending in 3220',
   )
+  assert.deepEqual((await ana.get<CardsTaken>('/cards')).body, { taken: true, detail: null })
   assert.equal((await ana.post('/topups', { method: 'card', amount: '5.00' })).status, 201)
   assert.match((await mailTo(ana, /The dispute is over/)).text, /Nothing is frozen for it any more/)
 })

@@ -6,7 +6,7 @@ import { add, displayAmount, printAmount, readAmount, subtract, type Usd, usd } 
 import { api, type Refusal, type TopupWish } from '../api.ts'
 import { paths } from '../paths.ts'
 import { usePress } from '../press.ts'
-import { balanceRead, cryptoRead, siteRead, topupRead } from '../reads.ts'
+import { balanceRead, cardsRead, cryptoRead, siteRead, topupRead } from '../reads.ts'
 import { Page } from '../shell/Page.tsx'
 import { Button, linkClass } from '../ui/Button.tsx'
 import { EdgeRow, EdgeText } from '../ui/Edge.tsx'
@@ -75,10 +75,17 @@ function WhereItStands({ code }: { code: Refusal['code'] }) {
 /** Cards are closed; the other way to pay is not. */
 const onlyCardsClosed = new Set<Refusal['code']>(['card_limit_reached', 'cards_paused', 'cards_blocked_by_dispute'])
 
-const methods = [
-  { value: 'card', text: 'Card' },
-  { value: 'crypto', text: 'Crypto' },
-]
+/** What a bank says of a payment keeps cards closed before one is tried. */
+function CardsClosed({ detail, withCrypto }: { detail: string; withCrypto: boolean }) {
+  return (
+    <>
+      <p>
+        {detail} {withCrypto && 'Crypto is taken as before.'}
+      </p>
+      <WhereItStands code="cards_blocked_by_dispute" />
+    </>
+  )
+}
 
 export function TopUpPage() {
   const search = getRouteApi('/top-up').useSearch()
@@ -90,6 +97,7 @@ export function TopUpPage() {
   const limits = useQuery(siteRead).data?.topup
   const balance = useQuery(balanceRead).data
   const crypto = useQuery(cryptoRead).data
+  const cards = useQuery(cardsRead).data
   const label = useId()
   const cache = useQueryClient()
   const navigate = useNavigate()
@@ -100,7 +108,8 @@ export function TopUpPage() {
   })
 
   const offers = crypto?.assets ?? []
-  const byCrypto = by === 'crypto' && offers.length > 0
+  const closed = cards && !cards.taken ? (cards.detail ?? '') : null
+  const byCrypto = (by === 'crypto' || closed !== null) && offers.length > 0
   const open = offers.filter(({ offered }) => offered)
   // Until one is chosen: the cheapest to send.
   const offer = open.find(({ asset }) => asset === wantedAsset) ?? open.find(({ asset }) => asset === 'LTC') ?? open[0]
@@ -177,7 +186,11 @@ export function TopUpPage() {
             <Choice
               label="Pay by"
               name="method"
-              options={methods}
+              options={[
+                { value: 'card', text: 'Card', disabled: closed !== null },
+                { value: 'crypto', text: 'Crypto' },
+              ]}
+              why={closed !== null && <CardsClosed detail={closed} withCrypto={open.length > 0} />}
               value={byCrypto ? 'crypto' : 'card'}
               choose={payBy}
             />
@@ -186,7 +199,8 @@ export function TopUpPage() {
             <p id={label} className={offers.length > 0 ? 'sr-only' : 'text-label font-medium'}>
               {byCrypto ? 'By crypto' : 'By card'}
             </p>
-            {!byCrypto && (
+            {!byCrypto && closed !== null && <CardsClosed detail={closed} withCrypto={false} />}
+            {!byCrypto && closed === null && (
               <p>
                 Your bank will ask you to confirm (3-D Secure). Credits appear at once. Cards that cannot confirm are
                 not accepted.
@@ -233,12 +247,12 @@ export function TopUpPage() {
           </EdgeRow>
         </div>
         <EdgeText className="flex flex-wrap items-center gap-x-16 gap-y-8 pt-16">
-          <Button type="submit" kind="primary" disabled={byCrypto && !offer}>
+          <Button type="submit" kind="primary" disabled={byCrypto ? !offer : closed !== null}>
             {buttonWords(byCrypto ? (offer?.asset ?? 'crypto') : null, pays, press.state === 'pending')}
           </Button>
           <span className="text-label text-quiet">
             {byCrypto && !offer
-              ? 'No coin can be paid with at the moment; the list says why. Cards are open.'
+              ? `No coin can be paid with at the moment; the list says why.${closed === null ? ' Cards are open.' : ''}`
               : 'Credits do not expire. Unspent credits can be returned.'}
           </span>
         </EdgeText>

@@ -153,6 +153,7 @@ function NextStep({ next, crypto, topup }: { next: Next; crypto: Outcome['crypto
               Go on paying
             </a>
           )}
+          {crypto && <WithCrypto topup={topup} kind="plain" />}
           <Link {...paths.topUp(topup.amount)} className={linkClass}>
             Start again
           </Link>

@@ -59,6 +59,14 @@ test('a payment that was left open can be gone on with; without its page it star
   assert.equal(outcomeOf(topup({}), context).next, 'start_again')
 })
 
+test('a card was declined and its payment page is still open: go on there, or pay with crypto', () => {
+  const open = topup({ reason: 'declined', checkout_url: 'http://127.0.0.1/c' })
+  const outcome = outcomeOf(open, { ...context, takesCrypto: true })
+  assert.deepEqual([outcome.next, outcome.crypto], ['go_on_paying', 'second'])
+  assert.equal(outcomeOf(open, context).crypto, null)
+  assert.equal(outcomeOf(topup({}), { ...context, takesCrypto: true }).crypto, undefined, 'nothing was tried yet')
+})
+
 test('no 3-D Secure: one text for the three reasons, with the pending sentence only where the bank may show it', () => {
   for (const reason of ['bank_does_not_verify', 'not_verified', 'card_without_3ds'] as const) {
     const sentence = 'Your bank did not verify this card with 3-D Secure, so we took no money.'

@@ -49,7 +49,8 @@ export function outcomeOf(topup: Told, { now, available, takesCrypto, timeOf }: 
     case 'awaiting_payment': {
       const next = topup.checkout_url ? 'go_on_paying' : 'start_again'
       // An attempt failed, and the payment page is still open for another one.
-      if (topup.reason !== null) return { ...refused(topup.reason, amount, topup.bank_may_show_pending, false), next }
+      if (topup.reason !== null)
+        return { ...refused(topup.reason, amount, topup.bank_may_show_pending, takesCrypto), next }
       return { tone: 'held', says: 'You have not paid yet. No money was taken.', next }
     }
     case 'refused':

@@ -178,12 +178,15 @@ export function Choice({
   options,
   value,
   choose,
+  why,
 }: {
   label: string
   name: string
-  options: { value: string; text: string }[]
+  options: { value: string; text: string; disabled?: boolean }[]
   value: string
   choose: (value: string) => void
+  /** Why one of them cannot be chosen. */
+  why?: ReactNode
 }) {
   return (
     <fieldset>
@@ -192,13 +195,14 @@ export function Choice({
         {options.map((option) => (
           <label
             key={option.value}
-            className="flex h-row cursor-pointer items-center gap-8 rounded-control border border-edge bg-sheet px-12 transition-colors hover:border-ink has-checked:border-ink has-checked:font-medium has-focus-visible:focus-ring"
+            className={`flex h-row items-center gap-8 rounded-control border px-12 ${option.disabled ? 'border-rule text-quiet' : 'cursor-pointer border-edge bg-sheet transition-colors hover:border-ink has-checked:border-ink has-checked:font-medium has-focus-visible:focus-ring'}`}
           >
             <input
               type="radio"
               name={name}
               value={option.value}
               checked={option.value === value}
+              disabled={option.disabled}
               onChange={() => choose(option.value)}
               className="size-16 outline-none"
             />
@@ -206,6 +210,7 @@ export function Choice({
           </label>
         ))}
       </div>
+      {why && <div className="mt-8 text-label">{why}</div>}
     </fieldset>
   )
 }
