@@ -114,7 +114,7 @@ test('while the price is young nobody is asked again, and after a leap of house 
 })
 
 for (const what of ['down', 'error', 'html', 'stale', 'absurd', 'outlier', 'renamed']) {
-  test(`a source that is ${what} neither stops the price nor has a part in it`, async () => {
+  test(`40: a source that is ${what} neither stops the price nor has a part in it`, async () => {
     await does('coinbase', what)
     const rates = open()
     await rates.round()
@@ -132,7 +132,7 @@ for (const what of ['down', 'error', 'html', 'stale', 'absurd', 'outlier', 'rena
 }
 
 for (const what of ['down', 'error', 'html', 'stale', 'absurd', 'renamed'] as const) {
-  test(`Kraken and Bitstamp being ${what}, the last price is used for five minutes and then none`, async () => {
+  test(`40: Kraken and Bitstamp being ${what}, the last price is used for five minutes and then none`, async () => {
     const rates = open()
     await rates.round()
     await does('kraken', what)
@@ -195,7 +195,7 @@ test('a leap that was a slip is forgotten', async () => {
   assert.equal(await told(rates), '64100.00')
 })
 
-test('a dollar coin below 0.97 is not quoted, and its payments are valued by what it costs', async () => {
+test('40: a dollar coin below 0.97 is not quoted, and its payments are valued by what it costs', async () => {
   const rates = open(['USDT'])
   await costs('USDT', '0.969')
   await rates.round()

@@ -23,7 +23,7 @@ beforeEach(async () => {
 })
 afterEach(() => house?.close())
 
-test('killed before any statement of a block, of its undoing, of a credit or a reversal: the next turn comes to the same end', async () => {
+test('12: killed before any statement of a block, of its undoing, of a credit or a reversal: the next turn comes to the same end', async () => {
   const script = await house.address()
   const scripted = createScriptedChain()
   const about = { firstHeight: 0, watched: new Set([script]), floorUnits }
@@ -66,7 +66,7 @@ test('killed before any statement of a block, of its undoing, of a credit or a r
   assert.deepEqual(await auditLedger(house.db.database), [])
 })
 
-test(`three followers at once, each with connections of its own, are as one (SEED=${SEED})`, async () => {
+test(`13: three followers at once, each with connections of its own, are as one (SEED=${SEED})`, async () => {
   const draw = chance(SEED)
   const scripts = await Promise.all(Array.from({ length: 6 }, () => house.address()))
   const { scripted, act } = createForkWorld(draw, scripts)

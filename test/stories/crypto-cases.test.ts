@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
-import type { CryptoTransaction } from '../../contract/contract.ts'
+import type { CryptoOffers, CryptoTransaction } from '../../contract/contract.ts'
 import type { Ledger } from '../../server/ledger/ledger.ts'
 import { type CryptoWorld, startCryptoWorld, unitsOf } from '../crypto-world.ts'
 
@@ -440,8 +440,16 @@ test('40: no rate of the block is known: a late payment waits, is never guessed,
   assert.equal(await ana.sees(topup), 'credited 20.00 [late]: credited 3/3 20.00')
 })
 
-test('44: what was sent on another network is not seen by us, and asking for its transaction says so', async () => {
+test('44: USDT sent on another network to the same address: not seen by us; what not to use is named before, and asking for its transaction says so', async () => {
   const ana = await world.customer()
+  const { body: offers } = await ana.call<CryptoOffers>('/crypto')
+  const usdt = offers.assets.find(({ asset }) => asset === 'USDT')!
+  assert.equal(usdt.network_title, 'Ethereum')
+  for (const other of ['Tron', 'BNB', 'Polygon'])
+    assert.ok(
+      usdt.do_not_use.some((name) => name.includes(other)),
+      `${other} of ${usdt.do_not_use}`,
+    )
   const topup = await ana.starts('USDT')
   const asked = await ana.call<CryptoTransaction>(`/topups/${topup.id}/transaction?txid=0x${'ab'.repeat(32)}`)
   assert.equal(asked.body.where, 'not_found')

@@ -15,7 +15,7 @@ const nodes: [name: string, start: () => Promise<TestNode>][] = [
 if (litecoindPath === null) console.log('NOT RUN on a real bitcoin-type node: there is no litecoind here.')
 
 for (const [name, start] of nodes) {
-  test(`on ${name}: 1, 2, 3, 4, 23, 31, 39`, async (t) => {
+  test(`1, 2, 3, 4, 23, 31, 39: on ${name}`, async (t) => {
     const node = await start()
     const coins = await ownCoins(node, 8)
     const world: CryptoWorld = await startCryptoWorld({ nodes: { bitcoin: [node.url] } })

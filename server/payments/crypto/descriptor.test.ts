@@ -243,7 +243,7 @@ const refused: [what: string, family: Family, environment: Environment, text: st
   ['a whole book', 'btc', 'main', 'x'.repeat(100_000), /^is no extended public key/],
 ]
 for (const [what, family, environment, text, why] of refused) {
-  test(`refused, with what to do and without a word of it: ${what}`, () => {
+  test(`37: refused, with what to do and without a word of it: ${what}`, () => {
     const read = readKey(family, environment, text)
     assert.ok(!read.ok)
     assert.match(read.why, why)

@@ -57,7 +57,7 @@ async function rows(family: Family) {
   return found.rows
 }
 
-test('50 top-ups at once get 50 addresses, none twice and none left out, though some of them fail', async () => {
+test('35: 50 top-ups at once get 50 addresses, none twice and none left out, though some of them fail', async () => {
   const keys = keysWith(setting('btc'))
   await keys.settle()
   const tried = await Promise.allSettled(Array.from({ length: 60 }, (_, at) => give(keys, 'btc', at % 6 === 5)))
@@ -119,7 +119,7 @@ test('an address that was put in the place of the next one is given to nobody', 
   assert.equal((await give(keys, 'btc'))!.address, next[0]!.address)
 })
 
-test('another key gives the next addresses, those of the old one stay watched, and going back goes on', async () => {
+test('37: another key gives the next addresses, those of the old one stay watched, and going back goes on', async () => {
   const [old, fresh] = [keysWith(setting('btc')), keysWith(setting('btc', BIP49))]
   const before = await rows('btc')
   const last = (await give(old, 'btc'))!
@@ -152,7 +152,7 @@ test("a key that gave out one coin's addresses is refused for another", async ()
   assert.deepEqual(await rows('ltc'), [])
 })
 
-test('1,000 top-ups that nobody paid are all watched', async () => {
+test('36: 1,000 top-ups that nobody paid are all watched', async () => {
   const keys = keysWith(setting('evm'))
   await keys.settle()
   for (let at = 0; at < 1_000; at += 50) await Promise.all(Array.from({ length: 50 }, () => give(keys, 'evm')))

@@ -183,7 +183,7 @@ const rounds: [what: string, samples: Sample[], price: string | null, stable?: b
   ['too little to be counted', [sample('0.0000001'), sample('0.0000001')], null],
 ]
 for (const [what, samples, price, stable = false] of rounds) {
-  test(`a round: ${what} gives ${price ?? 'no price'}`, () => {
+  test(`40: a round: ${what} gives ${price ?? 'no price'}`, () => {
     const found = aggregate(samples, { stable, now })
     assert.equal(found.price && printAmount(found.price), price)
     assert.equal(found.why === null, price !== null)

@@ -171,7 +171,7 @@ for (const [what, world, code, says] of refusals) {
   })
 }
 
-test('a customer has ten open promises at most, however many he asks for at once; one that is over makes room', async () => {
+test('36: a customer has ten open promises at most, however many he asks for at once; one that is over makes room', async () => {
   const all = await Promise.all(Array.from({ length: 14 }, () => open().begin()))
   const begun = all.filter((one) => one.ok)
   assert.equal(begun.length, 10)
