@@ -901,6 +901,10 @@ export const staffCryptoItemSchema = z
     confirmations_required: z.int().nullable(),
     height: z.int().nullable().meta({ description: 'Of its block; null: it is in none' }),
     value: money.nullable().meta({ description: 'By the rate of its first block; null: not valued' }),
+    worth: money.nullable().meta({
+      description:
+        'In whole cents, as the rules value it: what is credited when nobody says another amount; null: they do not',
+    }),
     credit: money.nullable().meta({ description: 'What is, or is to be, credited by decision' }),
     may: z.array(z.enum(cryptoReviewActions)).meta({ description: 'What can be decided now' }),
     second_person_above: money,

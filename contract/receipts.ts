@@ -136,7 +136,7 @@ export function whyRefundFailed(reason: TopupRefundReason | null): string {
     case 'our_side':
       return 'It failed on our side.'
     case 'declined_by_us':
-      return 'We could not agree to it.'
+      return 'We decided against it.'
     case 'not_confirmed':
       return 'The transaction was never confirmed by the network.'
     case 'unknown':

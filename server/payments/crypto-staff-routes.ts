@@ -69,7 +69,7 @@ export function staffCryptoRoutes(table: Routes, payments: Payments): void {
       policy: 'staff',
       summary: 'Decide about a payment that needs a look',
       description:
-        '`credit`: worth `amount` dollars, or `rate` dollars a whole coin, or without either by the rate of its block; to its top-up or to `topup_id`. Above the limit a second person, who is an approver, asks for the same. It is credited when it is deep enough. `leave`: nothing is to be done. `recover`: we have the coins. Decided once.',
+        '`credit`: worth `amount` dollars, or `rate` dollars a whole coin, or without either as the rules value it, else by the rate of its block; to its top-up or to `topup_id`. Above the limit a second person, who is an approver, asks for the same. It is credited when it is deep enough. `leave`: nothing is to be done. `recover`: we have the coins. Decided once.',
       params: { id: reviewId },
       body: z.object({
         action: z.enum(cryptoReviewActions),

@@ -35,7 +35,7 @@ test('staff compare the books with Stripe’s, and read what does not fit and wh
   await expect(page.getByText('Not compared yet.')).toBeVisible()
   await inspect(page)
 
-  const compare = page.getByRole('button', { name: 'Compare now' })
+  const compare = page.getByRole('button', { name: 'Compare with Stripe now' })
   // Stripe books a charge a moment after it took it.
   await expect
     .poll(async () => {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import type { CryptoOffers, CryptoTransaction } from '../../contract/contract.ts'
 import type { Ledger } from '../../server/ledger/ledger.ts'
+import { readId } from '../../server/platform/ids.ts'
 import { type CryptoWorld, startCryptoWorld, unitsOf } from '../crypto-world.ts'
 
 let world: CryptoWorld
@@ -295,6 +296,29 @@ test('30: a payment a year later: still credited; to a suspended account it wait
   assert.equal(await bea.sees(suspended), 'confirming 0.00 [late]: needs_review 3/3 20.00')
   assert.equal(await bea.has(), '0.00, on its way 20.00')
   assert.equal((await world.paymentsOf(suspended))[0]!['review'], 'account_suspended')
+})
+
+test('30: to a suspended account, credited by staff who say no amount: what its customer saw, and not the rate of its block', async () => {
+  const bea = await world.customer()
+  const topup = await bea.starts('LTC')
+  await world.asOwner('update ledger_accounts set suspended = true where id = $1', [bea.accountId])
+  await world.prices({ LTC: '90.00' })
+  await world.pays(topup)
+  await world.blocks(3)
+  const seen = (await bea.now(topup)).payments[0]!
+  const { cryptoStaff } = world.payments
+  const { items } = await cryptoStaff.items({ status: 'open', limit: 10, before: null })
+  const item = items.find((one) => one.topup_id === topup.id)!
+  assert.equal(item.worth, '20.00')
+  const id = readId('rev', item.id)!
+  for (let twice = 0; twice < 2; twice++) {
+    const closed = await cryptoStaff.closeItem({ accountId: 900n, role: 'admin' }, id, { action: 'credit', why: null })
+    assert.ok(closed?.ok, JSON.stringify(closed))
+  }
+  assert.equal(await bea.sees(topup), 'credited 20.00: credited 3/3 20.00')
+  assert.deepEqual((await bea.now(topup)).payments[0]!.parts, seen.parts)
+  assert.equal(await bea.has(), '20.00')
+  await world.prices({ LTC: '100.00' })
 })
 
 test('31: replaced by one that pays the same output, less, nothing: it counts only in a block, and the display follows', async () => {

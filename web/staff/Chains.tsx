@@ -7,6 +7,7 @@ import { ReadProblem } from '../shell/Broken.tsx'
 import { Button } from '../ui/Button.tsx'
 import { EdgeText } from '../ui/Edge.tsx'
 import { Notice } from '../ui/Notice.tsx'
+import { type Column, Statement } from '../ui/Statement.tsx'
 import { Time } from '../ui/Time.tsx'
 import { cryptoReconciliationRead } from './reads.ts'
 
@@ -21,29 +22,88 @@ export function Chains() {
   if (read.isError && !read.data) return <ReadProblem error={read.error} again={() => read.refetch()} />
   const runs = read.data?.runs ?? []
   const busy = press.state === 'pending' || runs.some((run) => run.status === 'running')
-  const chains = [...new Set(runs.map((run) => run.chain))]
+  const last = lastOfEach(runs)
+  const sums = last.flatMap((run) => run.sums)
   return (
-    <EdgeText className="grid gap-16 pt-4">
-      {press.state === 'refused' && (
-        <Notice tone="refused" takesFocus requestId={press.refusal.requestId}>
-          <p>{press.refusal.detail}</p>
-        </Notice>
+    <>
+      <EdgeText className="grid gap-16 pt-4">
+        {press.state === 'refused' && (
+          <Notice tone="refused" takesFocus requestId={press.refusal.requestId}>
+            <p>{press.refusal.detail}</p>
+          </Notice>
+        )}
+        {last.length === 0 && <p className="text-quiet">No chain was compared yet. It happens by itself once a day.</p>}
+        {last.map((run) => (
+          <Chain key={run.chain} run={run} />
+        ))}
+        <div className="flex flex-wrap items-center gap-x-16 gap-y-8">
+          <Button disabled={busy} onClick={() => go('compare')}>
+            Compare with the chains now
+          </Button>
+          <p aria-live="polite" className="text-label text-quiet">
+            {busy ? 'Comparing.' : ''}
+          </p>
+        </div>
+      </EdgeText>
+      {sums.length > 0 && (
+        <div className="edge-block pt-16">
+          <Statement label="Coins" columns={sumColumns} rows={sums} keyOf={(sum) => sum.asset} empty="" />
+        </div>
       )}
-      {chains.length === 0 && <p className="text-quiet">No chain was compared yet. It happens by itself once a day.</p>}
-      {chains.map((chain) => (
-        <Chain key={chain} run={runs.find((run) => run.chain === chain)!} />
-      ))}
-      <div className="flex flex-wrap items-center gap-x-16 gap-y-8">
-        <Button disabled={busy} onClick={() => go('compare')}>
-          Compare with the chains now
-        </Button>
-        <p aria-live="polite" className="text-label text-quiet">
-          {busy ? 'Comparing.' : ''}
-        </p>
-      </div>
-    </EdgeText>
+    </>
   )
 }
+
+const ORDER = ['bitcoin', 'litecoin', 'ethereum']
+
+/** `runs`: newest first. Always in the same order, whichever ended first. */
+function lastOfEach(runs: CryptoReconciliationRun[]): CryptoReconciliationRun[] {
+  const chains = [...new Set(runs.map((run) => run.chain))].sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b))
+  return chains.map((chain) => runs.find((run) => run.chain === chain)!)
+}
+
+type Sum = CryptoReconciliationRun['sums'][number]
+
+/** Coins as people write them; dollars have their sign in the head. */
+const sumColumns: Column<Sum>[] = [
+  {
+    head: 'Coin',
+    kind: 'text',
+    narrow: 'first',
+    cell: (sum) => (
+      <>
+        {sum.asset}
+        <span className="sm:hidden">: credited, in dollars</span>
+      </>
+    ),
+  },
+  { head: 'Received', kind: 'figure', narrow: 'hidden', cell: (sum) => sum.received },
+  {
+    head: 'On our addresses',
+    kind: 'figure',
+    narrow: 'second',
+    cell: (sum) => (
+      <>
+        {sum.on_addresses}
+        <span className="sm:hidden"> on our addresses</span>
+      </>
+    ),
+  },
+  { head: 'Moved on', kind: 'figure', narrow: 'hidden', cell: (sum) => sum.moved_on },
+  { head: 'Not credited', kind: 'figure', narrow: 'hidden', cell: (sum) => sum.not_credited },
+  {
+    head: 'Sent back, $',
+    kind: 'figure',
+    narrow: 'hidden',
+    cell: (sum) => displayAmount(sum.sent_back).replace('$', ''),
+  },
+  {
+    head: 'Credited, $',
+    kind: 'edge',
+    narrow: 'first-right',
+    cell: (sum) => displayAmount(sum.credited).replace('$', ''),
+  },
+]
 
 function Chain({ run }: { run: CryptoReconciliationRun }) {
   const when = <Time at={run.ended_at ?? run.started_at} />
@@ -69,12 +129,6 @@ function Chain({ run }: { run: CryptoReconciliationRun }) {
           </>
         )}
       </p>
-      {run.sums.map((sum) => (
-        <p key={sum.asset} className="text-note text-quiet wrap-anywhere">
-          {sum.asset}: received {sum.received}; on our addresses {sum.on_addresses}, moved on {sum.moved_on}. Credited{' '}
-          {displayAmount(sum.credited)}; not credited {sum.not_credited}; sent back {displayAmount(sum.sent_back)}.
-        </p>
-      ))}
       {run.items.length > 0 && (
         <ul className="grid gap-8 pt-4">
           {run.items.map((item) => (

@@ -2,7 +2,7 @@ import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-quer
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { useId, useState } from 'react'
 import type { StaffCryptoItem, StaffCryptoLookup } from '../../contract/contract.ts'
-import { displayAmount } from '../../contract/money.ts'
+import { displayAmount, printAmount, readAmount, usd } from '../../contract/money.ts'
 import { api } from '../api.ts'
 import { paths } from '../paths.ts'
 import { usePress } from '../press.ts'
@@ -17,6 +17,7 @@ import { Notice } from '../ui/Notice.tsx'
 import { Pager } from '../ui/Pager.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
 import { Time } from '../ui/Time.tsx'
+import { type Fact, Facts, factsOf, monoFact, TransactionId } from './Facts.tsx'
 import { History } from './History.tsx'
 import { staffCryptoRead } from './reads.ts'
 import { StateFilter } from './StateFilter.tsx'
@@ -58,7 +59,8 @@ export function CryptoPage() {
           keyOf={(item) => item.id}
           quiet={(item) => item.decided !== null}
           below={(item) => <WhatToDo item={item} />}
-          empty="No payment needs a look."
+          tall
+          empty={search.status === 'closed' ? 'Nothing was decided yet.' : 'No payment needs a look.'}
         />
       )}
       <EdgeText className="pt-16 pb-48">
@@ -162,7 +164,8 @@ function Found({ found }: { found: StaffCryptoLookup }) {
           <li key={`${paid.address}${paid.asset_amount}${paid.contract}`} className="wrap-anywhere">
             {paid.asset_amount === null ? `A token (${paid.contract})` : `${paid.asset_amount} ${paid.asset}`} to{' '}
             <span className="font-mono">{paid.address}</span>, {paid.username ?? 'nobody’s'}
-            {paid.topup_id === null ? '' : `, ${paid.topup_id}`}: {paid.followed ? 'followed' : 'not followed'}
+            {paid.topup_id === null ? '' : `, ${paid.topup_id}`}
+            {paid.followed ? '' : ': nobody follows it'}
           </li>
         ))}
       </ul>
@@ -186,29 +189,23 @@ const columns: Column<StaffCryptoItem>[] = [
       <>
         <span className="block wrap-anywhere">{item.what}</span>
         <span className="block text-note text-quiet">{item.to_do}</span>
-        <span className="block font-mono text-note wrap-anywhere text-quiet">
-          {item.explorer_url === null ? (
-            item.transaction_id
-          ) : (
-            <a href={item.explorer_url} target="_blank" rel="noreferrer" className="underline">
-              {item.transaction_id}
-            </a>
-          )}
-          {item.address !== null && ` → ${item.address}`}
-          {item.contract !== null && ` · ${item.contract}`}
-          {item.topup_id !== null && ` · ${item.topup_id}`}
-        </span>
       </>
     ),
   },
   { head: 'Whose', kind: 'text', narrow: 'hidden', width: 'sm:w-name', cell: (item) => item.username ?? 'Nobody’s' },
-  { head: 'How it stands', kind: 'text', narrow: 'second-right', cell: (item) => <Standing item={item} /> },
+  {
+    head: 'How it stands',
+    kind: 'text',
+    narrow: 'second-right',
+    width: 'sm:w-name',
+    cell: (item) => statuses[item.status],
+  },
   {
     head: 'Worth, $',
     kind: 'edge',
     narrow: 'first-right',
     cell: (item) => {
-      const worth = item.credit ?? item.value
+      const worth = item.credit ?? item.worth ?? item.value
       return worth === null ? <span className="text-quiet">not known</span> : displayAmount(worth).replace('$', '')
     },
   },
@@ -223,27 +220,30 @@ const statuses: Record<StaffCryptoItem['status'], string> = {
   settled: 'Became right by itself',
 }
 
-function Standing({ item }: { item: StaffCryptoItem }) {
-  return (
-    <>
-      <span className="block">{statuses[item.status]}</span>
-      {item.confirmations !== null && (
-        <span className="block text-note text-quiet">
-          {item.height === null
-            ? 'In no block'
-            : `Block ${item.height}, ${item.confirmations} of ${item.confirmations_required} confirmations`}
-        </span>
-      )}
-    </>
-  )
-}
-
 function WhatToDo({ item }: { item: StaffCryptoItem }) {
   return (
-    <div className="grid gap-8">
+    <div className="grid gap-12">
+      <Facts facts={known(item)} />
       {item.may.length > 0 && <Decide item={item} />}
       <History actions={item.history} />
     </div>
+  )
+}
+
+function known(item: StaffCryptoItem): Fact[] {
+  const { transaction_id, explorer_url, height, confirmations, confirmations_required } = item
+  return factsOf(
+    item.username === null ? null : { name: 'Customer', value: item.username, narrow: true },
+    { name: 'Transaction', value: <TransactionId id={transaction_id} explorer={explorer_url} /> },
+    confirmations === null
+      ? null
+      : {
+          name: 'Block',
+          value: height === null ? 'in none' : `${height}, ${confirmations} of ${confirmations_required} confirmations`,
+        },
+    monoFact('Address', item.address),
+    monoFact('Token', item.contract),
+    monoFact('Top-up', item.topup_id),
   )
 }
 
@@ -251,14 +251,14 @@ function Decide({ item }: { item: StaffCryptoItem }) {
   const me = useQuery(meRead).data
   const cache = useQueryClient()
   const [why, setWhy] = useState('')
-  const [amount, setAmount] = useState('')
+  const [typed, setTyped] = useState('')
   const [topup, setTopup] = useState(item.topup_id ?? '')
   const { press, go } = usePress<'credit' | 'leave' | 'recover', StaffCryptoItem>(
     (action) =>
       api.closeCryptoItem(item.id, {
         action,
         why,
-        ...(action === 'credit' && amount.trim() ? { amount: amount.trim() } : {}),
+        ...(action === 'credit' && typed.trim() ? { amount: typed.trim() } : {}),
         ...(action === 'credit' && topup.trim() ? { topup_id: topup.trim() } : {}),
       }),
     () => void cache.invalidateQueries({ queryKey: ['staff', 'crypto'] }),
@@ -267,41 +267,41 @@ function Decide({ item }: { item: StaffCryptoItem }) {
   const asked = item.status === 'credit_asked'
   const mine = asked && item.asked?.by === me?.username
   const credits = item.may.includes('credit')
+  const refusal = press.state === 'refused' ? press.refusal : null
+  const problemOf = (field: string) => (refusal?.field === field ? refusal.detail : undefined)
+  const beside = credits && !asked && (problemOf('amount') ?? problemOf('topup_id')) !== undefined
   return (
-    <div className="grid max-w-reading gap-8">
+    <div className="grid max-w-reading gap-12">
       {asked && (
         <p className="text-label">
           {item.asked?.by} asked to credit {displayAmount(item.credit ?? '0.00')} to {item.username}. It is credited
           when another person, an approver, agrees.
         </p>
       )}
-      {press.state === 'refused' && (
-        <Notice tone="refused" takesFocus requestId={press.refusal.requestId}>
-          <p>{press.refusal.detail}</p>
+      {refusal && !beside && (
+        <Notice tone="refused" takesFocus requestId={refusal.requestId}>
+          <p>{refusal.detail}</p>
         </Notice>
       )}
       {credits && !asked && (
-        <div className="grid gap-12 sm:grid-cols-[auto_minmax(0,1fr)]">
+        <div className="grid items-start gap-12 sm:grid-cols-2">
           <AmountField
             label="Credit"
-            placeholder={item.value ?? ''}
-            value={amount}
-            onChange={(event) => setAmount(event.currentTarget.value)}
+            hint={withoutAnAmount(item)}
+            problem={problemOf('amount')}
+            value={typed}
+            onChange={(event) => setTyped(event.currentTarget.value)}
           />
           <Field
             label="To the top-up"
+            problem={problemOf('topup_id')}
+            hint={item.topup_id === null ? 'Of whoever sent it: from the page of his top-up.' : undefined}
             value={topup}
             autoComplete="off"
             spellCheck={false}
             onChange={(event) => setTopup(event.currentTarget.value)}
           />
         </div>
-      )}
-      {credits && !asked && (
-        <p className="text-note text-quiet">
-          Without an amount: by the rate of its block. Above {displayAmount(item.second_person_above)} a second person
-          must agree.
-        </p>
       )}
       <Field
         label="Why, for your colleagues"
@@ -313,12 +313,12 @@ function Decide({ item }: { item: StaffCryptoItem }) {
       <div className="flex flex-wrap items-center gap-x-16 gap-y-8">
         {credits && (
           <Button disabled={busy || mine} onClick={() => go('credit')}>
-            {asked ? `Agree: credit ${displayAmount(item.credit ?? '0.00')}` : 'Credit it'}
+            {asked ? `Agree: credit ${displayAmount(item.credit ?? '0.00')}` : creditWords(item, typed)}
           </Button>
         )}
         {mine && <p className="text-note text-quiet">Not by you: you asked for it.</p>}
         <Button disabled={busy} onClick={() => go('leave')}>
-          Leave it
+          Leave it: credit nothing
         </Button>
         {item.may.includes('recover') && (
           <Button disabled={busy} onClick={() => go('recover')}>
@@ -326,6 +326,24 @@ function Decide({ item }: { item: StaffCryptoItem }) {
           </Button>
         )}
       </div>
+      {credits && !asked && (
+        <p className="text-note text-quiet">
+          Above {displayAmount(item.second_person_above)} a second person must agree.
+        </p>
+      )}
     </div>
   )
+}
+
+/** What a payment is credited at when nobody says how much: what the rules made of it, or by the rate of its block. */
+function withoutAnAmount(item: StaffCryptoItem): string {
+  if (item.worth !== null) return `Left empty: ${displayAmount(item.worth)}, as the rules value it.`
+  return item.state === null ? 'How many dollars it brought.' : 'Left empty: by the rate of its block.'
+}
+
+function creditWords(item: StaffCryptoItem, typed: string): string {
+  const amount = typed.trim() === '' ? (item.worth === null ? null : usd(item.worth)) : readAmount(typed.trim())
+  if (amount === null) return 'Credit it'
+  const words = displayAmount(printAmount(amount))
+  return amount > usd(item.second_person_above) ? `Ask to credit ${words}` : `Credit ${words}`
 }

@@ -17,6 +17,7 @@ import { Notice } from '../ui/Notice.tsx'
 import { Pager } from '../ui/Pager.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
 import { Time } from '../ui/Time.tsx'
+import { type Fact, Facts, factsOf, monoFact, TransactionId } from './Facts.tsx'
 import { History } from './History.tsx'
 import { staffCryptoRefundsRead } from './reads.ts'
 import { StateFilter } from './StateFilter.tsx'
@@ -57,7 +58,8 @@ export function CryptoRefundsPage() {
           keyOf={(refund) => refund.id}
           quiet={(refund) => refund.ended_at !== null}
           below={(refund) => <WhatToDo refund={refund} />}
-          empty="What customers ask back by a chain will stand here."
+          tall
+          empty={search.status ? 'No return is like that.' : 'What customers ask back by a chain will stand here.'}
         />
       )}
       <EdgeText className="pt-16 pb-48">
@@ -94,9 +96,6 @@ const columns: Column<StaffCryptoRefund>[] = [
           {refund.asset} on {refund.network}
         </span>
         <span className="block font-mono text-note wrap-anywhere">{refund.address}</span>
-        <span className="block font-mono text-note wrap-anywhere text-quiet">
-          {refund.id} · {refund.topup_id}
-        </span>
       </>
     ),
   },
@@ -107,7 +106,14 @@ const columns: Column<StaffCryptoRefund>[] = [
     width: 'sm:w-name',
     cell: (refund) => refund.username ?? 'Nobody’s',
   },
-  { head: 'How it stands', kind: 'text', narrow: 'second-right', cell: (refund) => <Standing refund={refund} /> },
+  {
+    head: 'How it stands',
+    kind: 'text',
+    narrow: 'second-right',
+    width: 'sm:w-name',
+    cell: (refund) =>
+      refund.status === 'requested' && refund.asked ? 'A second person must agree' : statuses[refund.status],
+  },
   {
     head: 'Amount, $',
     kind: 'edge',
@@ -116,47 +122,37 @@ const columns: Column<StaffCryptoRefund>[] = [
   },
 ]
 
-function Standing({ refund }: { refund: StaffCryptoRefund }) {
+function WhatToDo({ refund }: { refund: StaffCryptoRefund }) {
+  // What the customer was told is said once.
+  const history = refund.history.map((action) => (action.why === refund.note ? { ...action, why: null } : action))
   return (
-    <>
-      <span className="block">
-        {refund.status === 'requested' && refund.asked ? 'A second person must agree' : statuses[refund.status]}
-      </span>
-      {refund.status === 'sent' && (
-        <span className={`block text-note ${refund.vanished_at === null ? 'text-quiet' : 'text-refused'}`}>
-          {refund.vanished_at === null
-            ? `${refund.confirmations} of ${refund.confirmations_required} confirmations`
-            : 'The network knows nothing of it'}
-        </span>
+    <div className="grid gap-12">
+      <Facts facts={known(refund)} />
+      {refund.vanished_at !== null && refund.status === 'sent' && (
+        <p className="max-w-reading text-label text-refused">
+          The network knows nothing of this transaction since <Time at={refund.vanished_at} precision="minutes" />. Ask
+          your wallet what became of it before you pay anew: both may arrive.
+        </p>
       )}
-    </>
+      {refund.may.length > 0 && <Decide refund={refund} />}
+      <History actions={history} />
+    </div>
   )
 }
 
-function WhatToDo({ refund }: { refund: StaffCryptoRefund }) {
-  return (
-    <div className="grid gap-8">
-      {refund.transaction_id !== null && (
-        <p className="text-note">
-          Paid by{' '}
-          {refund.explorer_url === null ? (
-            <span className="font-mono wrap-anywhere">{refund.transaction_id}</span>
-          ) : (
-            <a
-              href={refund.explorer_url}
-              target="_blank"
-              rel="noreferrer"
-              className="font-mono wrap-anywhere underline"
-            >
-              {refund.transaction_id}
-            </a>
-          )}
-        </p>
-      )}
-      {refund.note !== null && <p className="text-note">The customer was told: {refund.note}</p>}
-      {refund.may.length > 0 && <Decide refund={refund} />}
-      <History actions={refund.history} />
-    </div>
+function known(refund: StaffCryptoRefund): Fact[] {
+  const { transaction_id, explorer_url, confirmations, confirmations_required } = refund
+  return factsOf(
+    refund.username === null ? null : { name: 'Customer', value: refund.username, narrow: true },
+    transaction_id === null
+      ? null
+      : { name: 'Paid by', value: <TransactionId id={transaction_id} explorer={explorer_url} /> },
+    refund.status === 'sent' && refund.vanished_at === null
+      ? { name: 'Confirmed', value: `${confirmations} of ${confirmations_required} confirmations` }
+      : null,
+    refund.note === null ? null : { name: 'The customer was told', value: refund.note },
+    monoFact('Top-up', refund.topup_id),
+    monoFact('Return', refund.id),
   )
 }
 
@@ -183,13 +179,14 @@ function Decide({ refund }: { refund: StaffCryptoRefund }) {
     () => void cache.invalidateQueries({ queryKey: ['staff', 'crypto-refunds'] }),
   )
   const busy = press.state === 'pending'
+  const refusal = press.state === 'refused' ? press.refusal : null
   const amount = displayAmount(refund.amount)
   const mine = refund.asked !== null && refund.asked.by === me?.username
   return (
     <div className="grid max-w-reading gap-12">
-      {press.state === 'refused' && (
-        <Notice tone="refused" takesFocus requestId={press.refusal.requestId}>
-          <p>{press.refusal.detail}</p>
+      {refusal && refusal.field !== 'transaction_id' && (
+        <Notice tone="refused" takesFocus requestId={refusal.requestId}>
+          <p>{refusal.detail}</p>
         </Notice>
       )}
       {refund.may.includes('approve') && (
@@ -209,7 +206,7 @@ function Decide({ refund }: { refund: StaffCryptoRefund }) {
         </div>
       )}
       {refund.price !== null && refund.may.includes('paid') && (
-        <dl className="grid gap-x-16 gap-y-4 sm:grid-cols-[auto_minmax(0,1fr)]">
+        <dl className="grid grid-cols-[auto_minmax(0,1fr)] items-baseline gap-x-16 gap-y-4">
           <dt className="text-label text-quiet">Pay exactly</dt>
           <dd className="font-mono wrap-anywhere">
             {refund.price.asset_amount} {refund.asset}
@@ -218,12 +215,16 @@ function Decide({ refund }: { refund: StaffCryptoRefund }) {
           <dd className="font-mono wrap-anywhere">{refund.address}</dd>
           <dt className="text-label text-quiet">On</dt>
           <dd>{refund.network}</dd>
-          <dt className="text-label text-quiet">For a wallet</dt>
-          <dd className="font-mono text-note wrap-anywhere">
-            <a href={refund.price.uri} className="underline">
-              {refund.price.uri}
-            </a>
-          </dd>
+          {refund.price.uri !== refund.address && (
+            <>
+              <dt className="text-label text-quiet">For a wallet</dt>
+              <dd className="font-mono text-note wrap-anywhere">
+                <a href={refund.price.uri} className="underline">
+                  {refund.price.uri}
+                </a>
+              </dd>
+            </>
+          )}
           <dt className="text-label text-quiet">Rate</dt>
           <dd className="text-note">
             {displayAmount(refund.price.rate)} for one {refund.asset}, at{' '}
@@ -242,6 +243,7 @@ function Decide({ refund }: { refund: StaffCryptoRefund }) {
         <div className="grid gap-8">
           <Field
             label="Transaction id, when you have paid it"
+            problem={refusal?.field === 'transaction_id' ? refusal.detail : undefined}
             value={transaction}
             maxLength={200}
             autoComplete="off"
@@ -250,29 +252,38 @@ function Decide({ refund }: { refund: StaffCryptoRefund }) {
           />
           <div>
             <Button disabled={busy || transaction.trim() === ''} onClick={() => go('paid')}>
-              It is paid
+              I have paid {amount}
             </Button>
           </div>
         </div>
       )}
       {refund.may.includes('decline') && (
-        <div className="grid gap-8">
-          <Field
-            label={
-              refund.status === 'sent' ? 'Why it is given up; the customer reads it' : 'Why not; the customer reads it'
-            }
-            value={why}
-            maxLength={WHY_CHARACTERS_MAX}
-            autoComplete="off"
-            onChange={(event) => setWhy(event.currentTarget.value)}
-          />
-          <div className="flex flex-wrap items-center gap-x-16 gap-y-8">
-            <Button disabled={busy || why.trim() === ''} onClick={() => go('decline')}>
-              {refund.status === 'sent' ? `Give it up: ${amount} is the customer’s again` : 'Do not send it'}
-            </Button>
-            {refund.status === 'approved' && <p className="text-note text-quiet">Only when nobody has paid it yet.</p>}
+        <details>
+          <summary className="min-h-target cursor-pointer text-label">
+            {refund.status === 'sent' ? 'Give it up' : 'Do not send it'}
+          </summary>
+          <div className="grid gap-8 pt-8">
+            <Field
+              label={
+                refund.status === 'sent'
+                  ? 'Why it is given up; the customer reads it'
+                  : 'Why not; the customer reads it'
+              }
+              value={why}
+              maxLength={WHY_CHARACTERS_MAX}
+              autoComplete="off"
+              onChange={(event) => setWhy(event.currentTarget.value)}
+            />
+            <div className="flex flex-wrap items-center gap-x-16 gap-y-8">
+              <Button disabled={busy || why.trim() === ''} onClick={() => go('decline')}>
+                {`${refund.status === 'sent' ? 'Give it up' : 'Decline'}: ${amount} is the customer’s again`}
+              </Button>
+              {refund.status === 'approved' && (
+                <p className="text-note text-quiet">Only when nobody has paid it yet.</p>
+              )}
+            </div>
           </div>
-        </div>
+        </details>
       )}
     </div>
   )

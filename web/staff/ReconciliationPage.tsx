@@ -16,7 +16,7 @@ import { zoneWords } from '../ui/times.ts'
 import { Chains } from './Chains.tsx'
 import { reconciliationRead } from './reads.ts'
 
-/** Our books beside Stripe's: what does not fit, where the money lies, and when it was last compared. */
+/** Our books beside Stripe's, and beside the chains: what does not fit, where the money lies, and when it was last compared. */
 export function ReconciliationPage() {
   const zone = useZone()
   const read = useQuery(reconciliationRead)
@@ -27,7 +27,7 @@ export function ReconciliationPage() {
       {read.data && (
         <>
           <Now seen={read.data} />
-          <Heading>What does not fit</Heading>
+          <Heading>What does not fit at Stripe</Heading>
           <Statement
             label="What does not fit"
             columns={itemColumns}
@@ -37,9 +37,7 @@ export function ReconciliationPage() {
             empty="Everything that Stripe and we have booked fits."
           />
           <Clearing runs={read.data.runs} />
-          <Heading>Chains</Heading>
-          <Chains />
-          <Heading>Runs</Heading>
+          <Heading>Comparisons with Stripe</Heading>
           <Statement
             label="Runs"
             columns={runColumns}
@@ -47,6 +45,8 @@ export function ReconciliationPage() {
             keyOf={(run) => run.id}
             empty="Nothing was compared yet. A run begins by itself once a day."
           />
+          <Heading>Chains</Heading>
+          <Chains />
         </>
       )}
       <EdgeText className="pt-16 pb-48 text-note text-quiet">Times in {zoneWords(zone)}.</EdgeText>
@@ -82,7 +82,7 @@ function Now({ seen }: { seen: Reconciliation }) {
       {!running && last && <Outcome run={last} />}
       <EdgeText className="flex flex-wrap items-center gap-x-16 gap-y-8 pt-16">
         <Button kind="primary" disabled={busy} onClick={() => go('compare')}>
-          Compare now
+          Compare with Stripe now
         </Button>
         <p aria-live="polite" className="text-label text-quiet">
           {running ? progressOf(running) : !last ? 'Not compared yet.' : ''}

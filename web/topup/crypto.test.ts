@@ -370,7 +370,7 @@ test('money that goes back by a chain: asked for, agreed to, sent, confirmed; or
     amount: '-7.00',
   })
   assert.deepEqual(steps({ status: 'failed', reason: 'declined_by_us', note: 'The address is not yours.' }).slice(1), [
-    'cannot: It could not be returned. We could not agree to it. The address is not yours.',
+    'cannot: It could not be returned. We decided against it. The address is not yours.',
     'done: $7.00 is in your credits again.',
   ])
 })

@@ -34,6 +34,7 @@ export function Statement<Row>({
   groupOf,
   quiet,
   below,
+  tall = false,
   empty,
 }: {
   label: string
@@ -46,6 +47,8 @@ export function Statement<Row>({
   quiet?: (row: Row) => boolean
   /** What stands under a row: the answer to a press in it. */
   below?: (row: Row) => ReactNode
+  /** Rows of several lines: every cell begins on the first. */
+  tall?: boolean
   /** One sentence on what will stand here. */
   empty: ReactNode
 }) {
@@ -106,7 +109,7 @@ export function Statement<Row>({
                   <td
                     key={index}
                     {...as('cell')}
-                    className={`py-4 align-middle text-label sm:h-row max-sm:py-0 ${align(column)} ${narrowPlaces[column.narrow]}`}
+                    className={`py-4 ${tall ? 'align-top' : 'align-middle'} text-label sm:h-row max-sm:py-0 ${align(column)} ${narrowPlaces[column.narrow]}`}
                   >
                     {column.kind === 'edge' ? (
                       <div className="sm:min-w-edge">{column.cell(row)}</div>

@@ -617,7 +617,7 @@ function notAnAmount(sent: unknown): Refused {
 function notAnAddress(asset: string, network: string, typed: string): Refused {
   return {
     code: 'invalid_address',
-    detail: `${typed === '' ? 'Say where to' : 'This cannot be paid'}: "address" is an address of yours for ${asset} on ${network}. Copy it from your wallet, whole; one wrong letter is noticed. Nothing was sent back.`,
+    detail: `${typed === '' ? `Say where to: an address of yours for ${asset} on the ${network} network.` : `This is no address on the ${network} network that ${asset} can be sent to.`} Copy it from your wallet, whole; one wrong letter is noticed. Nothing was sent back.`,
     field: 'address',
   }
 }

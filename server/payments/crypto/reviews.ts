@@ -299,8 +299,8 @@ export function createCryptoReviews(settings: {
   }
 
   /**
-   * A member of staff decides. `credit`: at `amount` dollars, or at `rate` dollars for a whole coin, or, without either, by the rate of its
-   * block; to the top-up that it paid, or to `topupId`. Above the limit the first one only asks, and another one, who is an approver, agrees
+   * A member of staff decides. `credit`: at `amount` dollars, or at `rate` dollars for a whole coin, or, without either, as the rules value
+   * it, and where they do not, by the rate of its block; to the top-up that it paid, or to `topupId`. Above the limit the first one only asks, and another one, who is an approver, agrees
    * to the same. The same decision again changes nothing. Null: there is no such item.
    */
   async function close(
@@ -386,7 +386,7 @@ export function createCryptoReviews(settings: {
     if (accountId === by.accountId) throw new Refuses(notYourOwn())
     const worth = second
       ? { credit: review.credit!, price: review.creditPrice }
-      : await worthOf(tx, review, payment, asked)
+      : await worthOf(tx, review, payment, { ...asked, topupId })
 
     if (second) {
       if (review.askedBy === by.accountId || by.role !== 'approver') throw new Refuses(secondPersonNeeded())
@@ -441,6 +441,11 @@ export function createCryptoReviews(settings: {
     payment: Payment,
     of: { credit: Usd; price: Usd | null; topupId: string; accountId: bigint },
   ): Promise<void> {
+    // What the rules made of it, and nobody wants otherwise: its parts and their rates stay as the customer saw them.
+    if (of.price === null && of.credit === payment.worth && of.topupId === payment.topupId) {
+      await tx.query('update crypto_payments set decided_at = house_now(), review = null where id = $1', [payment.id])
+      return
+    }
     const { decimals } = assetOf(payment.asset)
     const whole = 10n ** BigInt(decimals)
     const price = of.price ?? micros((of.credit * whole) / payment.units)
@@ -460,13 +465,15 @@ export function createCryptoReviews(settings: {
     tx: Queryable,
     review: ReviewRow,
     payment: Payment | null,
-    asked: { amount?: string | undefined; rate?: string | undefined },
+    asked: { amount?: string | undefined; rate?: string | undefined; topupId: string },
   ): Promise<{ credit: Usd; price: Usd | null }> {
     if (asked.amount !== undefined) {
       const amount = readAmount(asked.amount)
       if (amount === null || amount === 0n || amount > CREDIT_MAX) throw new Refuses(notAnAmount('amount'))
       return { credit: amount, price: null }
     }
+    if (payment?.worth && asked.rate === undefined && asked.topupId === payment.topupId)
+      return { credit: payment.worth, price: null }
     const units = payment?.units ?? review.units
     const asset = payment?.asset ?? review.asset
     if (units === null || asset === null) throw new Refuses(sayHowMuch())

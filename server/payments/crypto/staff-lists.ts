@@ -101,6 +101,7 @@ function tellItem(row: any, history: ToldAction[], { explorers, secondPersonAbov
     confirmations_required: payment && requiredOf(payment),
     height: payment?.height ?? null,
     value: payment?.value == null ? null : printAmount(payment.value),
+    worth: payment?.worth ? printAmount(payment.worth) : null,
     credit: row.credit === null ? null : printAmount(micros(row.credit)),
     may: actionsFor({
       status: row.review_status,
@@ -198,9 +199,10 @@ export async function tellLookup(
     [accounts],
   )
   const inBlock = found?.where === 'block' ? found : null
+  const items = await readItems(db, reviewIds, by)
   return {
     where: found === null ? 'other_network' : found.where,
-    detail: detailOf(looked),
+    detail: detailOf(looked, items),
     height: inBlock?.height ?? null,
     failed: inBlock?.failed ?? false,
     pays: pays.map((paid) => ({
@@ -212,20 +214,22 @@ export async function tellLookup(
       topup_id: paid.topupId === null ? null : printId('top', paid.topupId),
       followed: paid.followed,
     })),
-    items: await readItems(db, reviewIds, by),
+    items,
   }
 }
 
-function detailOf({ found, pays }: Extract<LookedUp, { ok: true }>): string {
+function detailOf({ found, pays }: Extract<LookedUp, { ok: true }>, items: readonly StaffCryptoItem[]): string {
   if (found === null) return 'It stands below as you told it: we do not watch that network.'
   if (found.where === 'nowhere')
     return 'Our node does not know this transaction. It may be on another network, or the id may be of something else.'
   const where = found.where === 'pool' ? 'It waits for a block' : `It is in block ${found.height}`
   if (found.where === 'block' && found.failed) return `${where}, and failed there: it paid nobody.`
   if (pays.length === 0) return `${where}, and pays nothing to an address of ours.`
-  return pays.every(({ followed }) => followed)
-    ? `${where}, and its payments are followed: they are credited by the rules.`
-    : `${where}. What it pays, and nobody follows, stands below.`
+  if (items.some(({ status }) => status === 'open' || status === 'credit_asked'))
+    return `${where}. What it pays to us waits for a decision, and stands in the list.`
+  return items.length > 0
+    ? `${where}. It was decided about; the list says how.`
+    : `${where}, and its payments are followed: they are credited by the rules.`
 }
 
 // ── Money that goes back ───────────────────────────────────────────────────────────────────────────────────────────
