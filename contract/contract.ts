@@ -918,6 +918,28 @@ export const staffCryptoItemSchema = z
   .meta({ id: 'StaffCryptoItem' })
 export type StaffCryptoItem = z.infer<typeof staffCryptoItemSchema>
 
+/** How far a network is read, and who let it go on after it was halted. */
+export const staffChainSchema = z
+  .object({
+    chain: z.string().meta({ description: 'bitcoin, litecoin or ethereum' }),
+    network: z.string(),
+    state: z.enum(['works', 'behind', 'trouble', 'halted', 'not_known']),
+    detail: z.string().meta({ description: 'The same in a sentence' }),
+    height: z.int().nullable().meta({ description: 'Our newest block; null: never read' }),
+    node_height: z.int().nullable().meta({ description: 'The newest block of its node when we last asked' }),
+    halted: z
+      .string()
+      .nullable()
+      .meta({ description: 'Why nothing is read until a person has looked; null: it is read' }),
+    resumptions: z
+      .array(z.object({ at: time, by: z.string(), why: z.string(), from: z.int(), to: z.int() }))
+      .meta({
+        description: 'Who let it go on, and why, oldest first; `from` and `to`: our newest block before and after',
+      }),
+  })
+  .meta({ id: 'StaffChain' })
+export type StaffChain = z.infer<typeof staffChainSchema>
+
 /** What a transaction pays to addresses of ours. */
 export const staffCryptoLookupSchema = z
   .object({

@@ -31,6 +31,7 @@ export const refusals = {
   too_many_returns: { status: 409, title: 'Too many returns' },
   invalid_address: { status: 400, title: 'This address cannot be paid' },
   not_on_chain: { status: 409, title: 'Not on the chain' },
+  not_halted: { status: 409, title: 'This network is not halted' },
   wrong_transaction: { status: 409, title: 'This is not the transaction' },
   invalid_amount: { status: 400, title: 'This is not an amount' },
   invalid_request: { status: 400, title: 'The request cannot be read' },

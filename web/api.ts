@@ -28,6 +28,7 @@ import type {
   SignUp,
   Site,
   StaffCards,
+  StaffChain,
   StaffCryptoItem,
   StaffCryptoLookup,
   StaffCryptoRefund,
@@ -178,6 +179,8 @@ export const api = {
     id: string,
     decision: { action: 'credit' | 'leave' | 'recover'; why: string; amount?: string; topup_id?: string },
   ) => send<StaffCryptoItem>('POST', endpoints.closeCryptoItem(id), decision),
+  staffChains: () => read<{ items: StaffChain[] }>(endpoints.staffChains()),
+  resumeChain: (chain: string, why: string) => send<StaffChain>('POST', endpoints.resumeChain(chain), { why }),
   staffCryptoRefunds: (filter: StaffListSearch & { cursor?: string }) =>
     read<Page<StaffCryptoRefund>>(endpoints.staffCryptoRefunds(filter)),
   approveCryptoRefund: (id: string) => send<StaffCryptoRefund>('POST', endpoints.cryptoRefund(id, 'approve'), {}),

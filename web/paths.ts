@@ -102,6 +102,8 @@ export const endpoints = {
   staffCrypto: (filter: StaffListSearch & { cursor?: string }) => `${API}/staff/crypto${query(filter)}`,
   staffCryptoLookup: () => `${API}/staff/crypto/lookup`,
   closeCryptoItem: (item: string) => `${API}/staff/crypto/${id(item)}/close`,
+  staffChains: () => `${API}/staff/chains`,
+  resumeChain: (chain: string) => `${API}/staff/chains/${encodeURIComponent(chain)}/resume`,
   staffCryptoRefunds: (filter: StaffListSearch & { cursor?: string }) => `${API}/staff/crypto-refunds${query(filter)}`,
   cryptoRefund: (refund: string, what: 'approve' | 'price' | 'paid' | 'decline') =>
     `${API}/staff/crypto-refunds/${id(refund)}/${what}`,

@@ -4,6 +4,7 @@ import {
   cryptoReviewActions,
   pageOf,
   reviewId,
+  staffChainSchema,
   staffCryptoItemSchema,
   staffCryptoLookupSchema,
   staffCryptoRefundSchema,
@@ -111,6 +112,34 @@ export function staffCryptoRoutes(table: Routes, payments: Payments): void {
   )
 
   table.get(
+    '/api/v1/staff/chains',
+    {
+      policy: 'staff',
+      summary: 'List the networks: how far each is read',
+      description: 'And who let it go on after it was halted.',
+      answers: { 200: z.object({ items: z.array(staffChainSchema) }) },
+    },
+    async (c) => c.json({ items: await staff.networks() }),
+  )
+
+  table.post(
+    '/api/v1/staff/chains/:chain/resume',
+    {
+      policy: 'staff',
+      summary: 'Let a halted network go on',
+      description:
+        'After a person has looked: it goes on from the newest block that we and its node have both, and payments that are not on that branch are taken back like in any reorganisation. Who, and why, is kept.',
+      params: { chain: z.string().max(60).meta({ description: 'bitcoin, litecoin or ethereum' }) },
+      body: z.object({ why: whyText.min(1).meta({ description: 'What was looked at; it is kept' }) }),
+      example: { why: 'Two explorers show the branch of our node.' },
+      answers: { 200: staffChainSchema },
+      refuses: ['not_found', 'not_halted'],
+    },
+    async (c, { body }) =>
+      tell(c, (await staff.resume(c.get('caller'), c.req.param('chain'), body.why)) ?? unknown('network')),
+  )
+
+  table.get(
     '/api/v1/staff/crypto-refunds',
     {
       policy: 'staff',
@@ -203,7 +232,7 @@ function idOf(printed: string): string {
   return readId('ref', printed) ?? unknown('refund')
 }
 
-function unknown(what: 'item' | 'refund'): never {
+function unknown(what: 'item' | 'refund' | 'network'): never {
   throw new Refusal({
     code: 'not_found',
     detail: `There is no such ${what}. Look at the list for the right one; nothing was done.`,

@@ -599,7 +599,6 @@ export function createPayments(dependencies: {
     },
     /** On which networks can be paid. */
     networks: [...crypto.chains.keys()],
-    resumeChain: crypto.resume,
     /** At the start: the keys of the settings are those that give addresses. Throws `KeysDoNotFit`. */
     settleKeys: crypto.settle,
     /** The prices, one follower a network, and the rows of what nobody paid. */

@@ -18,6 +18,7 @@ import { Pager } from '../ui/Pager.tsx'
 import { type Column, Statement } from '../ui/Statement.tsx'
 import { Time } from '../ui/Time.tsx'
 import { type Fact, Facts, factsOf, monoFact, TransactionId } from './Facts.tsx'
+import { Halted } from './Halted.tsx'
 import { History } from './History.tsx'
 import { staffCryptoRead } from './reads.ts'
 import { StateFilter } from './StateFilter.tsx'
@@ -43,6 +44,7 @@ export function CryptoPage() {
   const rows = pages.data?.pages.flatMap((page) => page.items) ?? []
   return (
     <Page title="Crypto" width="full">
+      <Halted />
       <LookUp />
       <StateFilter
         states={states}
@@ -188,7 +190,7 @@ const columns: Column<StaffCryptoItem>[] = [
     cell: (item) => (
       <>
         <span className="block wrap-anywhere">{item.what}</span>
-        <span className="block text-note text-quiet">{item.to_do}</span>
+        {item.decided === null && <span className="block text-note text-quiet">{item.to_do}</span>}
       </>
     ),
   },

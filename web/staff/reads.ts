@@ -50,6 +50,12 @@ export const staffCryptoRead = (search: StaffListSearch) =>
     getNextPageParam: (last) => last.next_cursor,
   })
 
+export const staffChainsRead = queryOptions({
+  queryKey: ['staff', 'chains'],
+  queryFn: api.staffChains,
+  refetchInterval: OTHERWISE_MS,
+})
+
 export const staffCryptoRefundsRead = (search: StaffListSearch) =>
   infiniteQueryOptions({
     queryKey: ['staff', 'crypto-refunds', search],

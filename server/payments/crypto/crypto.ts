@@ -144,6 +144,7 @@ export function createCrypto(dependencies: {
     rates,
     priceAt,
     decide: credits.decide,
+    resume: async (chain, by) => (await followers.get(chain)?.resume(by)) ?? false,
   })
   const followers = new Map(
     networks.map(({ name, network }) => [
@@ -265,9 +266,6 @@ export function createCrypto(dependencies: {
     /** What can be paid with at all. */
     offered: offered as readonly Asset[],
     chainState: stateOfChain,
-    /** Goes on with a network that was halted; who, and why, is kept. False: it is not halted, or none of ours. */
-    resume: async (chain: ChainName, by: { who: string; why: string }): Promise<boolean> =>
-      (await followers.get(chain)?.resume(by)) ?? false,
     /** The networks, as staff's tools read them. */
     chains: chains as ReadonlyMap<ChainName, OpenedChain>,
     keys,

@@ -399,7 +399,7 @@ export function createCryptoReviews(settings: {
       )
       await noteAction(tx, {
         subject: review.id,
-        what: `asked to credit ${printAmount(worth.credit)}`,
+        what: `asked to credit $${printAmount(worth.credit)}`,
         memberId: by.accountId,
         why: asked.why,
       })
@@ -414,7 +414,7 @@ export function createCryptoReviews(settings: {
     )
     await noteAction(tx, {
       subject: review.id,
-      what: `credited ${printAmount(worth.credit)}`,
+      what: `credited $${printAmount(worth.credit)}`,
       memberId: by.accountId,
       why: asked.why,
     })
@@ -584,7 +584,7 @@ function nameTheTopup(): Refused {
   return {
     code: 'invalid_request',
     detail:
-      'Say whose it is: "topup_id" is a top-up by crypto of that customer. He can begin one on Top-Up. Nothing was changed.',
+      'Say whose it is: the id of a top-up by crypto of that customer. He can begin one on Top-Up. Nothing was changed.',
     field: 'topup_id',
   }
 }

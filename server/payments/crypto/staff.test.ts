@@ -333,6 +333,48 @@ test('how many coins so many dollars are: up to what a wallet takes, in favour o
     assert.equal(unitsFor(usd(amount), usd(price), asset), units, asset)
 })
 
+// ── A network that is halted ─────────────────────────────────────────────────────────────────────────────────────────
+
+test('a halted network goes on when a member of staff says why; what is not on its branch is taken back, and who it was is kept', async () => {
+  const ana = await customer('15.00')
+  const bea = { username: 'bea' }
+  assert.equal(refusal(await staff().resume(bea, 'bitcoin', 'Nothing.')), 'not_halted')
+  assert.equal(await staff().resume(bea, 'dogecoin', 'Nothing.'), null)
+  assert.equal(await staff().resume(bea, 'litecoin', 'Not one of the settings.'), null)
+  for (let n = 0; n < 205; n++) chain.mine()
+  await follow()
+  chain.reorganise(210)
+  await follow()
+  const [halted] = await staff().networks()
+  assert.deepEqual([halted!.chain, halted!.state], ['bitcoin', 'halted'])
+  await expectBalance(ana, '15.00 available, 0.00 held')
+
+  const why = 'Two explorers show the branch of our node.'
+  const both = await Promise.all([staff().resume(bea, 'bitcoin', why), staff().resume(bea, 'bitcoin', why)])
+  assert.deepEqual(both.map(refusal).sort(), ['not_halted', null])
+  for (let n = 0; n < 4; n++) chain.mine()
+  await follow()
+  const [now] = await staff().networks()
+  assert.deepEqual([now!.state, now!.halted, now!.height], ['works', null, chain.tip.height])
+  assert.deepEqual(
+    now!.resumptions.map(({ by, why }) => [by, why]),
+    [['bea', why]],
+  )
+  await expectBalance(ana, '0.00 available, 0.00 held')
+  await nothingIsWrong()
+})
+
+test('a halted network whose node is away stays halted, and it says so', async () => {
+  await follow()
+  await one(`update chain_cursors set halted = 'rewritten' where chain = 'bitcoin'`)
+  chain.script.before = () => {
+    throw new NodeTrouble('unreachable', 'node cannot be asked')
+  }
+  const answer = await staff().resume({ username: 'bea' }, 'bitcoin', 'Seen.')
+  assert.equal(refusal(answer), 'temporarily_unavailable')
+  assert.equal((await staff().networks())[0]!.state, 'halted')
+})
+
 // ── What needs a look ────────────────────────────────────────────────────────────────────────────────────────────────
 
 test('dust is listed once it cannot vanish; staff may credit it, at a rate or an amount, or leave it; decided once', async () => {
@@ -623,6 +665,7 @@ function staff(price = PRICE) {
     rates: { priceNow: async () => ({ ok: true, rateId, price, reused: false }) },
     priceAt: async () => ({ price: PRICE }),
     decide: credits().decide,
+    resume: (_, by) => follower().resume(by),
     settings: { publicUrl: 'http://localhost:4499', supportEmail: 'support@sandbox.example' },
     followerMsMax: 0,
   })
@@ -640,8 +683,10 @@ function credits() {
   })
 }
 
-async function follow(): Promise<void> {
-  await createFollower({
+const follow = () => follower().tick()
+
+function follower() {
+  return createFollower({
     database: db.database,
     chain: asChain(),
     network,
@@ -650,7 +695,7 @@ async function follow(): Promise<void> {
     announce: { publish: () => {} },
     log,
     decide: credits().decide,
-  }).tick()
+  })
 }
 
 const watch = () => staff().ticks[0]!.run(never)

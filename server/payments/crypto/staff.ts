@@ -12,6 +12,7 @@ import type { Tick } from '../../platform/queue.ts'
 import { readAddress } from './address.ts'
 import type { ChainName, Environment } from './assets.ts'
 import type { Chain } from './chain.ts'
+import { createHalts } from './halts.ts'
 import type { Rates } from './rates.ts'
 import { createCryptoReconciliation } from './reconcile.ts'
 import { createCryptoRefundLetters } from './refund-letters.ts'
@@ -52,6 +53,8 @@ export function createCryptoStaff(dependencies: {
   priceAt: (db: Queryable, asset: CryptoAsset, at: Date) => Promise<{ price: Usd } | null>
   /** Credits what is due on a chain. */
   decide: (chain: ChainName) => Promise<unknown>
+  /** Goes on with a halted network; false: it is not halted. */
+  resume: (chain: ChainName, by: { who: string; why: string }) => Promise<boolean>
   settings: { publicUrl: string; supportEmail: string; secondPersonAbove?: Usd | undefined }
   /** As of reconcile.ts. */
   followerMsMax?: number
@@ -68,6 +71,7 @@ export function createCryptoStaff(dependencies: {
   })
   const reviews = createCryptoReviews({ ...dependencies, creditDue: dependencies.decide, secondPersonAbove })
   const reconciliation = createCryptoReconciliation(dependencies)
+  const halts = createHalts(dependencies)
 
   /** How the refund stands after what was asked. */
   async function told(asked: Promise<Asked | null>): Promise<Answered<StaffCryptoRefund> | null> {
@@ -105,6 +109,10 @@ export function createCryptoStaff(dependencies: {
     price: (by: Member, id: string) => told(refunds.price(by, id)),
     paid: (by: Member, id: string, transactionId: unknown) => told(refunds.paid(by, id, transactionId)),
     decline: (by: Member, id: string, note: string) => told(refunds.decline(by, id, note)),
+
+    /** Each network, and how a halted one goes on. */
+    networks: halts.list,
+    resume: halts.resume,
 
     reconciliation,
     ticks: [
