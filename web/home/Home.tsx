@@ -10,7 +10,7 @@ import { paths } from '../paths.ts'
 import { balanceRead, favouritesRead, lastOrderRead, movementsRead, siteRead, topupsRead, useNames } from '../reads.ts'
 import { ReadProblem } from '../shell/Broken.tsx'
 import { Page } from '../shell/Page.tsx'
-import { isByCrypto } from '../topup/offers.ts'
+import { isByCrypto, isCryptoOnItsWay } from '../topup/offers.ts'
 import { TopupsOnTheirWay } from '../topup/TopupOnItsWay.tsx'
 import { buttonClass, linkClass } from '../ui/Button.tsx'
 import { EdgeRow, EdgeText, Slip } from '../ui/Edge.tsx'
@@ -31,6 +31,7 @@ export function Home() {
       {balance.isError && !balance.data && <ReadProblem error={balance.error} again={() => balance.refetch()} />}
       {balance.data && <BalanceBlock balance={balance.data} />}
       {balance.data && <NoCredits balance={balance.data} hasSlips={slips.length > 0} />}
+      <ComingIn />
       {slips.map((order) => (
         <div key={order.id} className="edge-block pt-24">
           <OrderSlip order={order} linked />
@@ -126,6 +127,17 @@ function NoCredits({ balance, hasSlips }: { balance: Balance; hasSlips: boolean 
   )
 }
 
+/** Those by crypto are on their way for as long as their chain takes; one by card is over before anybody is here. */
+function ComingIn() {
+  const topups = useQuery(topupsRead).data?.filter(isByCrypto).filter(isCryptoOnItsWay) ?? []
+  if (topups.length === 0) return null
+  return (
+    <div className="edge-block -mb-24 pt-24">
+      <TopupsOnTheirWay topups={topups} />
+    </div>
+  )
+}
+
 function OrderNumber() {
   const last = useQuery(lastOrderRead)
   const favourites = useQuery(favouritesRead)
@@ -154,8 +166,6 @@ function OrderNumber() {
 
 function LastMovements() {
   const movements = useQuery(movementsRead)
-  // Those by crypto are on their way for as long as their chain takes; one by card is over before anybody is here.
-  const topups = useQuery(topupsRead).data?.filter(isByCrypto) ?? []
   const zone = useZone()
   return (
     <>
@@ -163,7 +173,6 @@ function LastMovements() {
         <h2 className="text-lead font-medium">Last movements</h2>
         <p className="pt-4 text-note text-quiet">Times in {zoneWords(zone)}.</p>
       </EdgeText>
-      <TopupsOnTheirWay topups={topups} />
       {movements.isPending && <Loading />}
       {movements.isError && !movements.data && (
         <ReadProblem error={movements.error} again={() => movements.refetch()} />
