@@ -73,7 +73,7 @@ function network({ name, title, node }: ChainsView['nodes'][number]): Html {
     )
   return html`<li>
     <div class="row">
-      <p>${title} <span class="quiet">${node.state === 'starting' ? 'starts' : html`block ${node.height}${waits}`}</span></p>
+      <p>${title}<br><span class="quiet">${node.state === 'starting' ? 'starts' : html`block ${node.height}${waits}`}</span></p>
       <div class="buttons">${mine(1)}${mine(3)}</div>
     </div>
     <details id="reorganise-${name}">

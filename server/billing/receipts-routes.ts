@@ -76,7 +76,7 @@ export function receiptsRoutes(table: Routes, receipts: Receipts): void {
 const noReceipt: Refused = {
   code: 'not_credited',
   detail:
-    'This top-up was not credited, so there is no receipt. Open the top-up to see how it stands, or whether money was taken at all.',
+    'Nothing stands credited by this top-up, so there is no receipt: it was not credited, or a chain took its payment back. Open the top-up to see how it stands, or whether money was taken at all.',
   field: 'id',
 }
 

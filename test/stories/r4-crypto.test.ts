@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Balance, CryptoTopup, CryptoTransaction, Receipt } from '../../contract/contract.ts'
+import type { Problem } from '../../contract/refusals.ts'
 import { until } from '../until.ts'
 import { type Customer, startWorld, type World } from '../world.ts'
 
@@ -142,6 +143,10 @@ test('a credited payment that a deep reorganisation leaves out is taken back, wh
     letter.text,
     /We took the \$15\.00 back\. You had spent some of it, so you owe \$1\.20; the next credit pays it first\./,
   )
+  assert.match(letter.text, /Your wallet shows where the coins went; you can pay anew, to the same address\./)
+  const receipt = await cleo.get<Problem>(`/receipts/${topup.id}`)
+  assert.deepEqual([receipt.status, receipt.body.code], [409, 'not_credited'])
+  assert.match(receipt.body.detail, /or a chain took its payment back/)
   const [row] = await cleo.history()
   assert.deepEqual([row!.type, row!.amount], ['reversal', '-15.00'])
   assert.match(row!.text, /^Taken back, your payment of [\d.]+ LTC is gone from the Litecoin chain/)

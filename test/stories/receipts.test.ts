@@ -133,7 +133,7 @@ test('what was not credited has no receipt, and is told so', async () => {
     assert.equal(body.code, 'not_credited')
     assert.equal(
       body.detail,
-      'This top-up was not credited, so there is no receipt. Open the top-up to see how it stands, or whether money was taken at all.',
+      'Nothing stands credited by this top-up, so there is no receipt: it was not credited, or a chain took its payment back. Open the top-up to see how it stands, or whether money was taken at all.',
     )
     assert.equal((await pdf(cem, `${topup.id}.pdf`)).status, 409)
     assert.equal((await cem.get<CardTopup>(`/topups/${topup.id}`)).body.receipt, false)

@@ -29,6 +29,7 @@ import {
   paymentSteps,
   scannedText,
   started,
+  sumBelow,
   waitingSteps,
   walletLink,
 } from './crypto.ts'
@@ -247,6 +248,7 @@ function Details({
   timeOf: (instant: string) => string
 }) {
   const counts = payment.state !== 'reversed' && payment.state !== 'replaced' && payment.state !== 'dropped'
+  const sum = counts ? sumBelow(payment) : null
   return (
     <div className="edge-block pt-8 text-label">
       {counts &&
@@ -255,8 +257,8 @@ function Details({
             {part.text}
           </EdgeRow>
         ))}
-      {counts && payment.parts.length > 0 && payment.worth !== null && (
-        <EdgeRow className="line-above py-8 font-medium" money={<Money amount={payment.worth} />}>
+      {sum !== null && (
+        <EdgeRow className="line-above py-8 font-medium" money={<Money amount={sum} />}>
           Counts as, in whole cents
         </EdgeRow>
       )}

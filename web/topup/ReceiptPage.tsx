@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import type { Receipt } from '../../contract/contract.ts'
 import { paidName, receiptLines } from '../../contract/receipts.ts'
+import { Refused } from '../api.ts'
 import { endpoints, paths } from '../paths.ts'
 import { receiptRead } from '../reads.ts'
 import { ReadFailed } from '../shell/Broken.tsx'
@@ -10,13 +11,34 @@ import { buttonClass, linkClass } from '../ui/Button.tsx'
 import { EdgeRow, EdgeText, Slip } from '../ui/Edge.tsx'
 import { Loading } from '../ui/Loading.tsx'
 import { Money } from '../ui/Money.tsx'
+import { Notice } from '../ui/Notice.tsx'
 import { longDay, seconds, zoneWords } from '../ui/times.ts'
 
 export function ReceiptPage() {
   const { id } = getRouteApi('/topups/$id/receipt').useParams()
   const read = useQuery(receiptRead(id))
   if (read.data) return <ReceiptSheet receipt={read.data} />
+  if (read.error instanceof Refused && read.error.refusal.code === 'not_credited')
+    return <NoReceipt topup={id} why={read.error.refusal.detail} />
   return read.isError ? <ReadFailed error={read.error} again={() => read.refetch()} /> : <Loading />
+}
+
+/** Also of what a chain took back: its row of the Billing History leads here as before. */
+function NoReceipt({ topup, why }: { topup: string; why: string }) {
+  return (
+    <Page title="No receipt" width="reading">
+      <Notice
+        tone="held"
+        action={
+          <Link {...paths.topup(topup)} className={linkClass}>
+            The top-up
+          </Link>
+        }
+      >
+        <p>{why}</p>
+      </Notice>
+    </Page>
+  )
 }
 
 function ReceiptSheet({ receipt }: { receipt: Receipt }) {

@@ -19,6 +19,7 @@ import {
   partWords,
   paymentSteps,
   scannedText,
+  sumBelow,
   transactionWords,
   waitingSteps,
   walletLink,
@@ -264,6 +265,15 @@ test('a credit that was taken back stays, struck through, with what each did to 
 test('newly mined coins, which count after a hundred blocks, do not have a hundred steps', () => {
   const one = payment({ ...mined(100, 40), confirmations_required: 100, events: [event('mined', 100)] })
   assert.ok(texts(one).length < 8)
+})
+
+test('the parts are added up where they do not say it themselves', () => {
+  const part = (value: string) => ({ asset_amount: '1', rate: '1.00', basis: 'locked' as const, value })
+  assert.equal(sumBelow({ state: 'credited', parts: [part('7.00')], worth: '7.00' }), null)
+  assert.equal(sumBelow({ state: 'credited', parts: [part('10.097454')], worth: '10.10' }), '10.10')
+  assert.equal(sumBelow({ state: 'confirming', parts: [part('11.00'), part('4.00')], worth: '15.00' }), '15.00')
+  assert.equal(sumBelow({ state: 'dust', parts: [part('0.20')], worth: '0.00' }), null)
+  assert.equal(sumBelow({ state: 'seen', parts: [], worth: null }), null)
 })
 
 test('which rate a part counts at, and why', () => {

@@ -1,6 +1,6 @@
 /** In words: how a top-up by crypto stands, what happened to each of its payments, and what to do. */
 import type { CryptoPayment, CryptoTopup, CryptoTransaction, TopupLabel, TopupRefund } from '../../contract/contract.ts'
-import { displayAmount } from '../../contract/money.ts'
+import { displayAmount, usd } from '../../contract/money.ts'
 import { whyRefundFailed } from '../../contract/receipts.ts'
 import type { Tone } from '../ui/tone.ts'
 import { isZero, type Telling } from './aftermath.ts'
@@ -265,7 +265,10 @@ export function paymentSteps(payment: CryptoPayment): Telling[] {
       case 'unmined':
         step(
           index === events.length - 1 ? 'overdue' : 'done',
-          `The chain took back the block with your payment. It is at 0 of ${needed} again; your coins are not lost.`,
+          // Whose place another transaction took, his coins went elsewhere: the next step says so.
+          events.slice(index).some(({ what: later }) => later === 'conflicted')
+            ? 'The chain took back the block with your payment.'
+            : `The chain took back the block with your payment. It is at 0 of ${needed} again; your coins are not lost.`,
         )
         break
       case 'replaced':
@@ -443,6 +446,12 @@ export function partWords(payment: CryptoPayment, expiresAt: string): { key: str
     text: `${part.asset_amount} ${payment.asset} at ${displayAmount(part.rate)} a coin, ${basisWords(part.basis, expiresAt)}`,
     value: part.value,
   }))
+}
+
+/** What the parts come to, where they do not say it themselves: there are several, or a part of a cent. Null: nothing to add. */
+export function sumBelow({ state, parts, worth }: Pick<CryptoPayment, 'state' | 'parts' | 'worth'>): string | null {
+  if (state === 'dust' || parts.length === 0 || worth === null) return null
+  return parts.length === 1 && usd(parts[0]!.value) === usd(worth) ? null : worth
 }
 
 function basisWords(basis: CryptoPayment['parts'][number]['basis'], expiresAt: string): string {

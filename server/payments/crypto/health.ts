@@ -11,7 +11,7 @@ export type ChainState = {
   state: 'works' | 'behind' | 'trouble' | 'halted' | 'not_known'
   /** For customers, one or two sentences; begins with the network's name. */
   detail: string
-  /** Our newest block was the node's; null: never yet. Wire time. */
+  /** Our newest block was the node's; null: never yet. House time, as everything that is shown. */
   lastWorkedAt: Date | null
 }
 
@@ -21,12 +21,13 @@ export async function chainState(db: Queryable, chain: ChainName, wireNow: Date)
   const { rows } = await db.query<{
     looked_at: Date
     caught_up_at: Date | null
+    worked_at: Date | null
     trouble: string | null
     trouble_since: Date | null
     halted: boolean
     left: string
   }>(
-    `select looked_at, caught_up_at, trouble, trouble_since, halted is not null as halted,
+    `select looked_at, caught_up_at, caught_up_at + (house_now() - now()) as worked_at, trouble, trouble_since, halted is not null as halted,
             greatest(node_height - height, 0) as left
        from chain_cursors
       where chain = $1`,
@@ -34,7 +35,7 @@ export async function chainState(db: Queryable, chain: ChainName, wireNow: Date)
   )
   const row = rows[0]
   if (!row) return { state: 'not_known', detail: `${title}: no node of ours has answered yet.`, lastWorkedAt: null }
-  const lastWorkedAt = row.caught_up_at
+  const lastWorkedAt = row.worked_at
   const say = (state: ChainState['state'], sentence: string): ChainState => ({
     state,
     detail: `${title}: ${sentence}`,

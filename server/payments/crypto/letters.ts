@@ -95,8 +95,8 @@ export function createCryptoLetters(settings: {
         const network = networkOf(payment.chain).title
         const because =
           payment.replacedHeight !== null
-            ? 'Another transaction that spends the same coins stands there instead, so yours can never arrive.'
-            : `The network built ${network}’s chain anew, and your payment is not in it.`
+            ? 'Another transaction that spends the same coins stands there instead.'
+            : 'The network exchanged its newest blocks, and your payment is in none of them.'
         const now =
           balance.owed > 0n
             ? `You had spent some of it, so you owe ${shown(balance.owed)}; the next credit pays it first.`
@@ -107,7 +107,7 @@ export function createCryptoLetters(settings: {
             `Your payment of ${coins(payment)} was credited, and is not on the ${network} chain any more. ${because} We took the ${worth} back. ${now}`,
             { rows: rowsOf(payment) },
             topupButton(payment),
-            'Should it be confirmed again, it is credited again by itself. Look into your wallet: if it shows the coins as unspent, send them again to the same address.',
+            `${whatNow(payment)} Should the payment be confirmed after all, it is credited again by itself.`,
           ],
         }
       })
@@ -135,19 +135,26 @@ export function createCryptoLetters(settings: {
         const because =
           payment.replacedHeight !== null
             ? 'Another transaction that spends the same coins was confirmed instead.'
-            : 'The network changed its newest blocks, and your payment is in none of them.'
+            : 'The network exchanged its newest blocks, and your payment is in none of them.'
         return {
           subject: `Not credited: a payment of ${coins(payment)} is gone from the chain`,
           blocks: [
             `Your payment of ${coins(payment)}, first seen on ${dayIn(reader.time_zone, payment.firstSeenAt)}, had not been confirmed often enough, and is not on the ${network} chain any more. ${because} Nothing was credited for it, and nothing was taken from your credits.`,
             { rows: rowsOf(payment) },
             topupButton(payment),
-            'Look into your wallet: if it shows the coins as unspent, you can send them again to the same address. Whatever arrives there is credited.',
+            `${whatNow(payment)} Whatever arrives there is credited.`,
           ],
         }
       })
     },
   }
+}
+
+/** Coins that went elsewhere cannot be sent again. */
+function whatNow({ replacedHeight }: Payment): string {
+  return replacedHeight === null
+    ? 'Look into your wallet: if it shows the coins as unspent, send them again to the same address.'
+    : 'Your wallet shows where the coins went; you can pay anew, to the same address.'
 }
 
 function coins(payment: Payment): string {

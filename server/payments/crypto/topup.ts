@@ -109,7 +109,7 @@ async function allTold(db: Queryable, topups: readonly CryptoTopupRow[]): Promis
          from unnest($1::uuid[]) wanted(id)
         cross join lateral (select * from crypto_payments p where p.topup_id = wanted.id
                              order by p.worth is distinct from 0 desc, p.id limit $2) p
-        order by p.first_seen_at, p.txid, p.ordinal`,
+        order by p.first_seen_at, p.height nulls last, p.txid, p.ordinal`,
       [ids, PAYMENTS_TOLD_MAX],
     ),
     await db.query<{ chain: string; height: string; read_until: Date | null; behind: Date }>(
