@@ -198,16 +198,25 @@ async function reconcileChains(env: Record<string, string | undefined>, say: (li
     const comparison = createCryptoReconciliation({ database, log, chains })
     const { ids, done } = await comparison.begin('command')
     await done
-    const runs = await endedRuns(comparison, ids)
+    const ended = await endedRuns(comparison, ids)
+    const runs = networks.flatMap(({ name }) => ended.filter(({ chain }) => chain === name))
     for (const run of runs) for (const line of linesOfChain(run)) say(line)
     const failed = runs.filter(({ status }) => status === 'failed')
-    if (failed.length > 0)
-      throw new CannotRun(`${failed.map(({ chain }) => networkOf(chain).title).join(' and ')} could not be compared.`)
+    if (failed.length > 0) {
+      const titles = failed.map(({ chain }) => networkOf(chain).title)
+      throw new CannotRun(
+        `${listInWords(titles)} could not be compared. The server has to run beside it, with the same settings: in a sandbox PORT and SANDBOX_PORT, else the nodes.`,
+      )
+    }
     return runs.every(({ status }) => status === 'clean') ? 0 : 1
   } finally {
     ending.abort()
     await database.close()
   }
+}
+
+function listInWords(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
 }
 
 /** These runs, when they have ended: one of the server may have been under way. */

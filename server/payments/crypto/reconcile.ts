@@ -414,7 +414,9 @@ export function createCryptoReconciliation(settings: {
   ): Promise<{ compared: number; inAll: number }> {
     const network = networkOf(chain.name)
     const { rows: counted } = await database.pool.query<{ n: string }>(
-      'select count(*) as n from crypto_addresses where family = $1 and given_at is not null',
+      `select count(*) as n from crypto_addresses a
+        where a.family = $1
+          and (a.given_at is not null or exists (select from crypto_payments p where p.address_id = a.id))`,
       [network.family],
     )
     const { rows: addresses } = await database.pool.query<{
