@@ -69,10 +69,12 @@ test('what is outside the limits, or no amount, is refused and leaves no trace',
     const { code, field } = await refused(amount)
     assert.deepEqual({ code, field }, { code: 'invalid_amount', field: 'amount' }, JSON.stringify(amount))
   }
-  for (const method of ['crypto', 'CARD', '', null, undefined, 1]) {
+  for (const method of ['CARD', '', null, undefined, 1]) {
     const { code, field } = await refused('10.00', { method })
     assert.deepEqual({ code, field }, { code: 'invalid_request', field: 'method' }, JSON.stringify(method))
   }
+  const { code, field } = await refused('10.00', { method: 'crypto' })
+  assert.deepEqual({ code, field }, { code: 'unknown_asset', field: 'asset' })
 
   assert.deepEqual((await ben.call('/topups')).body as unknown, { items: [], next_cursor: null })
   assert.equal((await world.bankBooks()).sessions.length, sessionsBefore)

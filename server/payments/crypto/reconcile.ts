@@ -83,8 +83,14 @@ export type CryptoRun = {
   endedAt: Date | null
 }
 
-/** The chain moved while it was compared. */
-class ChainMoved extends Error {}
+/** The chain moved while it was compared. `named`: what differed until then; some of it may be the movement itself. */
+class ChainMoved extends Error {
+  readonly named: ReadonlySet<string> | null
+  constructor(message: string, named: ReadonlySet<string> | null = null) {
+    super(message)
+    this.named = named
+  }
+}
 class CannotCompare extends Error {}
 
 export type CryptoReconciliation = ReturnType<typeof createCryptoReconciliation>
@@ -155,12 +161,18 @@ export function createCryptoReconciliation(settings: {
     }
   }
 
+  /**
+   * A chain whose next block is never far moves under every comparison. What differs each time differs; what differs once may have been
+   * the movement.
+   */
   async function compareAtABlock(id: string, chain: Chain): Promise<FoundOnChain> {
+    let eachTime: ReadonlySet<string> | null = null
     for (let beginnings = 1; ; beginnings++) {
       try {
-        return await compare(id, chain)
+        return await compare(id, chain, beginnings === BEGINNINGS_MAX ? eachTime : null)
       } catch (error) {
         if (!(error instanceof ChainMoved) || beginnings === BEGINNINGS_MAX) throw error
+        if (error.named) eachTime = eachTime === null ? error.named : eachTime.intersection(error.named)
       }
     }
   }
@@ -188,9 +200,10 @@ export function createCryptoReconciliation(settings: {
     }
   }
 
-  async function compare(id: string, chain: Chain): Promise<FoundOnChain> {
+  /** `eachTime`: what the comparisons before named, when this is the last; the chain may move under it. */
+  async function compare(id: string, chain: Chain, eachTime: ReadonlySet<string> | null): Promise<FoundOnChain> {
     const at = await meet(chain)
-    const items: Difference[] = []
+    let items: Difference[] = []
     const since = await sinceOf(chain.name)
     const now = (await database.pool.query<{ now: Date }>('select house_now() as now')).rows[0]!.now
     const report: Report = (kind, key, state, about, of) => {
@@ -213,8 +226,13 @@ export function createCryptoReconciliation(settings: {
     const { compared, inAll } = await compareBalances(chain, sums, report, seen)
     await compareRefunds(chain, report)
     // What was read is of one branch, or it says nothing.
-    if ((await chain.hashAt(at.height)) !== at.hash || (await cursorHash(chain.name)) === null)
-      throw new ChainMoved('The chain moved while it was compared: try again in a minute.')
+    const movedOn = 'The chain moved while it was compared: try again in a minute.'
+    if ((await chain.hashAt(at.height)) !== at.hash) throw new ChainMoved(movedOn)
+    const differing = items.filter(({ state }) => state === 'open').map(({ key }) => key)
+    if (differing.length > 0 && ((await cursorHash(chain.name)) !== at.hash || (await chain.tip()).hash !== at.hash)) {
+      if (eachTime === null) throw new ChainMoved(movedOn, new Set(differing))
+      items = items.filter(({ state, key }) => state !== 'open' || eachTime.has(key))
+    }
 
     const open = items.filter(({ state }) => state === 'open').length
     return {
