@@ -79,13 +79,14 @@ function isAnswerOfOurs(text: string, url: string): boolean {
   if (/ERR_INTERNET_DISCONNECTED/.test(text)) return true
   const { pathname } = URL.parse(url) ?? { pathname: '' }
   const status = Number(/status of (\d{3}) /.exec(text)?.[1])
-  return (refusedOnPurpose[pathname.replace(/top_[0-9a-f]{32}/, ':id')] ?? []).includes(status)
+  return (refusedOnPurpose[pathname.replace(/(top|ref)_[0-9a-f]{32}/, ':id')] ?? []).includes(status)
 }
 
 /** What the tests provoke, by the address that refuses it. */
 const refusedOnPurpose: Record<string, number[]> = {
   '/api/v1/topups': [400, 409, 429],
-  '/api/v1/topups/:id/refunds': [409],
+  '/api/v1/topups/:id/refunds': [400, 409],
+  '/api/v1/staff/crypto-refunds/:id/paid': [409],
   '/api/v1/orders': [409],
   '/api/v1/keys': [400, 403],
   '/api/auth/sign-in/username': [401],

@@ -14,6 +14,15 @@ export async function signIn(page: Page): Promise<void> {
   await expect(page.getByRole('heading', { level: 1, name: 'Home' })).toBeVisible()
 }
 
+/** With the password that the sandbox gave him. Ends on a page of staff. */
+export async function signInAs(page: Page, who: 'staff' | 'approver', at: string): Promise<void> {
+  await page.goto(at)
+  await page.getByRole('textbox', { name: 'Username' }).fill(who)
+  await page.getByLabel('Password', { exact: true }).fill(`${who}-password`)
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+  await expect(page.getByRole('navigation', { name: 'Staff' })).toBeVisible()
+}
+
 /** By the rail, or below 1024 px by the tabs. */
 export async function goTo(page: Page, room: 'Home' | 'Numbers' | 'Top-Up' | 'Billing History'): Promise<void> {
   await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: room }).click()

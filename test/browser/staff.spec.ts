@@ -1,21 +1,13 @@
 /** The pages of those who work here: beside a rail of ink, for members of staff only. */
-import type { Page } from '@playwright/test'
 import pg from 'pg'
 import { expect, inspect, test } from './browser.ts'
-import { signIn, topUp } from './person.ts'
-
-async function signInAs(page: Page, who: 'staff' | 'approver', at: string): Promise<void> {
-  await page.goto(at)
-  await page.getByRole('textbox', { name: 'Username' }).fill(who)
-  await page.getByLabel('Password', { exact: true }).fill(`${who}-password`)
-  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
-  await expect(page.getByRole('navigation', { name: 'Staff' })).toBeVisible()
-}
+import { signIn, signInAs, topUp } from './person.ts'
 
 test('a customer finds nothing where the pages of staff are, and no way there', async ({ page }) => {
   await signIn(page)
   await expect(page.getByRole('link', { name: 'Staff pages' })).toHaveCount(0)
-  for (const address of ['/staff/reconciliation', '/staff/disputes', '/staff/cards', '/staff/events']) {
+  const rooms = ['reconciliation', 'disputes', 'crypto', 'crypto-refunds', 'cards', 'events']
+  for (const address of rooms.map((room) => `/staff/${room}`)) {
     await page.goto(address)
     await expect(page.getByRole('heading', { level: 1, name: 'Not found' })).toBeVisible()
   }
