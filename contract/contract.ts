@@ -931,11 +931,9 @@ export const staffChainSchema = z
       .string()
       .nullable()
       .meta({ description: 'Why nothing is read until a person has looked; null: it is read' }),
-    resumptions: z
-      .array(z.object({ at: time, by: z.string(), why: z.string(), from: z.int(), to: z.int() }))
-      .meta({
-        description: 'Who let it go on, and why, oldest first; `from` and `to`: our newest block before and after',
-      }),
+    resumptions: z.array(z.object({ at: time, by: z.string(), why: z.string(), from: z.int(), to: z.int() })).meta({
+      description: 'Who let it go on, and why, oldest first; `from` and `to`: our newest block before and after',
+    }),
   })
   .meta({ id: 'StaffChain' })
 export type StaffChain = z.infer<typeof staffChainSchema>

@@ -150,7 +150,7 @@ function known(refund: StaffCryptoRefund): Fact[] {
     refund.status === 'sent' && refund.vanished_at === null
       ? { name: 'Confirmed', value: `${confirmations} of ${confirmations_required} confirmations` }
       : null,
-    refund.note === null ? null : { name: 'The customer was told', value: refund.note },
+    refund.note === null ? null : { name: 'He was told', value: refund.note },
     monoFact('Top-up', refund.topup_id),
     monoFact('Return', refund.id),
   )
