@@ -451,7 +451,9 @@ export function createPayments(dependencies: {
         standing.id,
         {
           returned: printAmount(standing.returned),
-          returnable: printAmount(standing.beforeABank ? micros(0n) : payable.get(standing.id)!),
+          returnable: printAmount(
+            standing.beforeABank || standing.offItsChain ? micros(0n) : payable.get(standing.id)!,
+          ),
           disputed: printAmount(standing.disputed),
           refunds:
             byChain.get(standing.id) ?? returns.filter((refund) => refund.topupId === standing.id).map(printRefund),

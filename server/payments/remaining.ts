@@ -15,6 +15,9 @@ const DISPUTED = `coalesce((select sum(d.covered) from disputes d where d.topup_
 const BEFORE_A_BANK = `(exists (select from disputes d where d.topup_id = t.id and (d.state = 'frozen' or d.stripe_status = 'lost'))
   or exists (select from fraud_warnings w where w.topup_id = t.id and w.closed_at is null))`
 
+/** Whether a chain took back the block of a payment that the top-up `t` of the query is credited with: it comes again, or is taken back. */
+const OFF_ITS_CHAIN = `exists (select from crypto_payments p where p.topup_id = t.id and p.credited_at is not null and p.reversed_at is null and p.height is null)`
+
 /** What warnings of fraud keep of what is left of the top-up `t` of the query. */
 const KEPT = `coalesce((select sum(w.frozen) from fraud_warnings w where w.topup_id = t.id), 0)`
 
@@ -51,7 +54,16 @@ export async function uncoveredTopups(db: Queryable, topupsMax: number): Promise
  * How the money of a top-up stands. What it credited = what is left + `returned` + `disputed`, unless more of it went back than a chain
  * left of it. `kept`: of what is left, frozen by warnings.
  */
-export type Standing = { id: string; left: Usd; kept: Usd; returned: Usd; disputed: Usd; beforeABank: boolean }
+export type Standing = {
+  id: string
+  left: Usd
+  kept: Usd
+  returned: Usd
+  disputed: Usd
+  beforeABank: boolean
+  /** A payment of it is in no block at the moment: nothing is sent back until that is settled. */
+  offItsChain: boolean
+}
 
 /** An account's credited top-ups, newest first, as far back as `oldestId`. */
 export async function standingsOf(db: Queryable, accountId: bigint, oldestId: string): Promise<Standing[]> {
@@ -62,8 +74,10 @@ export async function standingsOf(db: Queryable, accountId: bigint, oldestId: st
     returned: string
     disputed: string
     before_a_bank: boolean
+    off_its_chain: boolean
   }>(
-    `select t.id, ${LEFT} as left, ${KEPT} as kept, ${RETURNED} as returned, ${DISPUTED} as disputed, ${BEFORE_A_BANK} as before_a_bank
+    `select t.id, ${LEFT} as left, ${KEPT} as kept, ${RETURNED} as returned, ${DISPUTED} as disputed, ${BEFORE_A_BANK} as before_a_bank,
+            ${OFF_ITS_CHAIN} as off_its_chain
        from topups t
       where t.account_id = $1
         and t.id >= $2
@@ -78,6 +92,7 @@ export async function standingsOf(db: Queryable, accountId: bigint, oldestId: st
     returned: micros(row.returned),
     disputed: micros(row.disputed),
     beforeABank: row.before_a_bank,
+    offItsChain: row.off_its_chain,
   }))
 }
 

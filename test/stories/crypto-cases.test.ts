@@ -97,6 +97,25 @@ test('4: reorg of 4, the credited payment is gone: after 3 blocks of the new bra
   assert.deepEqual(ana.letters(), ['Receipt: $20.00 added', 'Taken back: $20.00, your payment is gone from the chain'])
 })
 
+test('4: while a credited payment is in no block, nothing of it is sent back; in a block again, it can be', async () => {
+  const ana = await world.customer()
+  const topup = await ana.starts()
+  await world.pays(topup)
+  await world.blocks(4)
+  world.chains.bitcoin.rewind(4)
+  world.chains.bitcoin.mine(1, { only: [] })
+  await world.follow()
+  assert.equal(await ana.sees(topup), 'credited 20.00 [reorganised]: unmined 0/3 20.00')
+  assert.equal((await ana.now(topup)).returnable, '0.00')
+  const refused = await ana.refused(`/topups/${topup.id}/refunds`, {
+    address: 'bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080',
+  })
+  assert.deepEqual([refused.status, refused.body.code], [409, 'nothing_to_return'])
+  assert.match(refused.body.detail, /^The chain took back the block with a payment of this top-up/)
+  await world.blocks(1)
+  assert.equal((await ana.now(topup)).returnable, '20.00')
+})
+
 test('4: the credited payment is excluded by another transaction: reversed at once; mined again: credited anew, and what was owed is paid', async () => {
   const ana = await world.customer()
   const topup = await ana.starts()

@@ -175,8 +175,9 @@ export function createCryptoRefunds(settings: {
       if (rows[0]?.fingerprint === fingerprint) return { refundId: rows[0].subject, isNew: false }
       if (rows[0]) throw new Refuses(keyReused())
     }
-    const { payable, left } = await payableOf(tx, { accountId, topupId })
+    const { payable, left, offItsChain } = await payableOf(tx, { accountId, topupId })
     if (left === null) throw new Refuses(notCredited())
+    if (offItsChain) throw new Refuses(notInABlock())
     if (payable === 0n) throw new Refuses(nothingToReturn(left))
     const amount = asked.amount ?? payable
     if (amount > payable) throw new Refuses(aboveReturnable(amount, payable))
@@ -240,14 +241,14 @@ export function createCryptoRefunds(settings: {
     tx: pg.PoolClient,
     of: { accountId: bigint; topupId: string },
     besides = micros(0n),
-  ): Promise<{ payable: Usd; left: Usd | null }> {
+  ): Promise<{ payable: Usd; left: Usd | null; offItsChain: boolean }> {
     const standings = await standingsOf(tx, of.accountId, of.topupId)
     const mine = standings.at(-1)
-    if (mine?.id !== of.topupId) return { payable: micros(0n), left: null }
+    if (mine?.id !== of.topupId) return { payable: micros(0n), left: null, offItsChain: false }
     const { available } = (await ledger.balance(tx, of.accountId))!
     const newestFirst = [...standings.slice(0, -1), { ...mine, left: micros(mine.left + besides) }]
     const payable = returnables(micros(available + besides), newestFirst).get(mine.id)!
-    return { payable, left: mine.left }
+    return { payable, left: mine.left, offItsChain: mine.offItsChain }
   }
 
   /**
@@ -635,6 +636,14 @@ function notCredited(): Refused {
   return {
     code: 'not_credited',
     detail: 'No credits came of this top-up, so there is nothing to send back. Open it to see what became of it.',
+  }
+}
+
+function notInABlock(): Refused {
+  return {
+    code: 'nothing_to_return',
+    detail:
+      'The chain took back the block with a payment of this top-up. Nothing of it is sent back until the payment is in a block again, or its credits were taken back; both come by themselves. Nothing was sent back.',
   }
 }
 
