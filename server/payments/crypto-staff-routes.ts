@@ -166,7 +166,7 @@ export function staffCryptoRoutes(table: Routes, payments: Payments): void {
       body: z.object({ why }),
       example: { why: 'The address is confirmed by the customer.' },
       answers: { 200: staffCryptoRefundSchema },
-      refuses: ['not_found', 'second_person_needed', 'already_decided'],
+      refuses: ['not_found', 'second_person_needed', 'already_decided', 'not_on_chain'],
     },
     async (c, { body }) =>
       tell(c, (await staff.approve(c.get('caller'), idOf(c.req.param('id')), body.why || null)) ?? unknown('refund')),
@@ -182,7 +182,7 @@ export function staffCryptoRoutes(table: Routes, payments: Payments): void {
       body: z.object({}),
       example: {},
       answers: { 200: staffCryptoRefundSchema },
-      refuses: ['not_found', 'second_person_needed', 'already_decided'],
+      refuses: ['not_found', 'second_person_needed', 'already_decided', 'not_on_chain'],
     },
     async (c) => tell(c, (await staff.price(c.get('caller'), idOf(c.req.param('id')))) ?? unknown('refund')),
   )

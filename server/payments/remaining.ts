@@ -37,6 +37,19 @@ export async function remainingOf(tx: Queryable, topupId: string): Promise<Usd> 
   return micros(rows[0]?.left ?? 0n)
 }
 
+/**
+ * Why nothing more of this top-up is sent out of the house, although it is held for that: a chain took back the block of a payment of it
+ * (`off_its_chain`), or took back credits, so that more is on its way back than it is credited with (`uncovered`). Null: nothing.
+ */
+export async function whyKept(tx: Queryable, topupId: string): Promise<'off_its_chain' | 'uncovered' | null> {
+  const { rows } = await tx.query<{ off_its_chain: boolean; uncovered: boolean }>(
+    `select ${OFF_ITS_CHAIN} as off_its_chain, t.credited < ${RETURNED} + ${DISPUTED} as uncovered from topups t where t.id = $1`,
+    [topupId],
+  )
+  if (rows[0]?.off_its_chain) return 'off_its_chain'
+  return rows[0]?.uncovered ? 'uncovered' : null
+}
+
 /** Top-ups of which a bank wants more than it has, although there is something left by now. */
 export async function uncoveredTopups(db: Queryable, topupsMax: number): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>(

@@ -21,7 +21,7 @@ import { houseNow, type WireClock } from '../../platform/clock.ts'
 import type { Database, Queryable } from '../../platform/db.ts'
 import { derivedId, newId } from '../../platform/ids.ts'
 import type { Log } from '../../platform/log.ts'
-import { lockTopup, returnables, standingsOf } from '../remaining.ts'
+import { lockTopup, returnables, standingsOf, whyKept } from '../remaining.ts'
 import { assetOf, assets, type Family, networkOf, printUnits } from './assets.ts'
 import { type Chain, type Found, NodeTrouble } from './chain.ts'
 import { confirmationsOf } from './life.ts'
@@ -260,6 +260,7 @@ export function createCryptoRefunds(settings: {
       if (refund.status === 'declined' || refund.status === 'failed') throw new Refuses(alreadyDecided(refund))
       if (refund.status !== 'requested') return
       if (by.accountId === refund.accountId) throw new Refuses(notYourOwn())
+      await refuseWhatIsKept(tx, refund.topupId)
       if (refund.amount > settings.secondPersonAbove && refund.askedBy === null) {
         await tx.query('update crypto_refunds set asked_by = $2, asked_at = house_now() where id = $1', [
           refund.id,
@@ -278,6 +279,11 @@ export function createCryptoRefunds(settings: {
     })
   }
 
+  async function refuseWhatIsKept(tx: pg.PoolClient, topupId: string): Promise<void> {
+    const why = await whyKept(tx, topupId)
+    if (why !== null) throw new Refuses(keptBack(why))
+  }
+
   /** Says how many coins are to be paid now, and writes that down; before it stays good. */
   async function price(by: Member, refundId: string): Promise<Asked | null> {
     const found = await find(database.pool, refundId)
@@ -287,6 +293,8 @@ export function createCryptoRefunds(settings: {
     if (!now.ok) return refuse({ code: 'temporarily_unavailable', detail: now.detail })
     return decide(refundId, async (tx, refund) => {
       if (!mayPay(refund)) throw new Refuses(alreadyDecided(refund))
+      // Whoever is told how many coins to pay goes and pays them.
+      await refuseWhatIsKept(tx, refund.topupId)
       const units = unitsFor(refund.amount, now.price, refund.asset)
       await tx.query(
         `insert into crypto_refund_prices (refund_id, seq, rate_id, price, units, height, at, member_id)
@@ -644,6 +652,16 @@ function notInABlock(): Refused {
     code: 'nothing_to_return',
     detail:
       'The chain took back the block with a payment of this top-up. Nothing of it is sent back until the payment is in a block again, or its credits were taken back; both come by themselves. Nothing was sent back.',
+  }
+}
+
+function keptBack(why: 'off_its_chain' | 'uncovered'): Refused {
+  return {
+    code: 'not_on_chain',
+    detail:
+      why === 'off_its_chain'
+        ? 'The chain took back the block with a payment of this top-up. Send nothing before it is in a block again, which it mostly is within minutes; the money stays held. Nothing was changed.'
+        : 'The chain took back a payment of this top-up, and its credits were taken back. More would be sent than the top-up has: decline it, and the held money pays what is owed. Nothing was changed.',
   }
 }
 

@@ -301,6 +301,30 @@ test('it vanishes: staff are told, and it is paid anew or given up; confirmed an
   await nothingIsWrong()
 })
 
+test('while a payment of the top-up is in no block nothing more of it is sent; gone for good, the return is declined and pays what is owed', async () => {
+  const ana = await customer('40.00')
+  const tx = [...chain.blocks.values()].flatMap(({ txs }) => txs)[0]!
+  const [first, second] = [await request(ana, { amount: '15.00' }), await request(ana, { amount: '15.00' })]
+  await staff().approve(admin, idOf(first), null)
+  chain.reorganise(3)
+  chain.mine()
+  await follow()
+  assert.equal(refusal(await staff().price(admin, idOf(first))), 'not_on_chain')
+  assert.equal(refusal(await staff().approve(admin, idOf(second), null)), 'not_on_chain')
+  chain.mine([tx])
+  await follow()
+  assert.equal(refusal(await staff().price(admin, idOf(first))), null)
+
+  chain.reorganise(2)
+  for (let n = 0; n < 5; n++) chain.mine()
+  await follow()
+  assert.equal(refusal(await staff().approve(admin, idOf(second), null)), 'not_on_chain')
+  for (const asked of [first, second])
+    assert.equal(refusal(await staff().decline(admin, idOf(asked), 'The chain took the payment back.')), null)
+  await expectBalance(ana, '0.00 available, 0.00 held')
+  await nothingIsWrong()
+})
+
 test('taken from the credits, taken back by the chain and given up: it is credited again, once', async () => {
   const ana = await customer('15.00')
   const asked = await request(ana, {})
