@@ -63,7 +63,7 @@ export async function startCryptoWorld(
 
   /** Another payments room over the same database, as a second process has one; or with a ledger that fails. */
   function room(ledger: Ledger = realLedger): Payments {
-    const inMemory: OpenChain = ({ name }) => ({ chain: chains[name as Name].chain, witnesses: [] })
+    const inMemory: OpenChain = ({ name }) => ({ chain: chains[name as Name].chain })
     return createPayments({
       database: db.database,
       ledger,

@@ -12,7 +12,7 @@
  */
 import type pg from 'pg'
 import type { TopupRefund, TopupRefundReason } from '../../../contract/contract.ts'
-import { displayAmount, MICROS_PER_CENT, micros, printAmount, readAmount, type Usd } from '../../../contract/money.ts'
+import { MICROS_PER_CENT, micros, printAmount, readAmount, type Usd } from '../../../contract/money.ts'
 import type { Command, Ledger, Outcome } from '../../ledger/ledger.ts'
 import type { Announce } from '../../platform/announce.ts'
 import type { Refused } from '../../platform/answer.ts'
@@ -22,6 +22,17 @@ import { derivedId, newId, printId, readId } from '../../platform/ids.ts'
 import type { Log } from '../../platform/log.ts'
 import { printRefund, REFUND_COLUMNS, type RefundRow, readRefundRow } from '../refund.ts'
 import { lockTopup, remainingOf, returnables, standingsOf } from '../remaining.ts'
+import {
+  aboveReturnable,
+  keyReused,
+  notAnAmount,
+  notCredited,
+  nothingToReturn,
+  OPEN_REFUNDS_OF_A_CUSTOMER_MAX,
+  REFUNDS_OF_A_TOPUP_MAX,
+  suspended,
+  tooManyReturns,
+} from '../return-refusals.ts'
 import type { TopupRow } from '../topup.ts'
 import {
   createLooks,
@@ -42,8 +53,6 @@ const LEARN_WAIT_MS = 5_000
 /** How often a decision is made anew because the credit moved while it was made. */
 const DECISIONS_MAX = 3
 /** A top-up that comes back in so many pieces is a matter for a person. */
-const REFUNDS_OF_A_TOPUP_MAX = 20
-const OPEN_REFUNDS_OF_A_CUSTOMER_MAX = 10
 /** The card company keeps the answer to a key for a day at least. After this long it is asked first what it has. */
 const KEY_IS_KEPT_SECONDS = 23 * 3_600
 /** A bank may return a refund that it had accepted for a month; so long we ask, ever more rarely. */
@@ -666,71 +675,10 @@ function refuse(refused: Refused): Requested {
   return { ok: false, refused }
 }
 
-const dollars = (amount: Usd) => displayAmount(printAmount(amount))
-
-function notAnAmount(sent: unknown): Refused {
-  const shown = typeof sent === 'string' && sent.length > 0 && sent.length <= 32 ? `"${sent}" cannot be returned. ` : ''
-  return {
-    code: 'invalid_amount',
-    detail: `${shown}Send dollars as a string with at most two decimals and more than zero, such as "10.00", or leave "amount" out to return everything that is unspent. Nothing was sent back.`,
-    field: 'amount',
-  }
-}
-
-function notCredited(): Refused {
-  return {
-    code: 'not_credited',
-    detail: 'No credits came of this top-up, so there is nothing to send back. Open it to see what became of it.',
-  }
-}
-
-function nothingToReturn(left: Usd): Refused {
-  return {
-    code: 'nothing_to_return',
-    detail:
-      left > 0n
-        ? 'The credits of this top-up are spent, or held for an order. What is held can be returned when the order ends without a code.'
-        : 'All of this top-up went back already. The top-up shows when and how much.',
-  }
-}
-
-function aboveReturnable(amount: Usd, payable: Usd): Refused {
-  return {
-    code: 'amount_above_returnable',
-    detail: `${dollars(amount)} is more than what is unspent of this top-up: ${dollars(payable)} can be returned now. Nothing was sent back.`,
-    field: 'amount',
-    extra: { returnable: printAmount(payable) },
-  }
-}
-
 function blockedByDispute(): Refused {
   return {
     code: 'refund_blocked_by_dispute',
     detail:
       'A bank is deciding about this payment, or took it back, so nothing of it can be returned by us as well. Nothing was sent back. The top-up shows how the dispute stands.',
-  }
-}
-
-function tooManyReturns(): Refused {
-  return {
-    code: 'too_many_returns',
-    detail: `Returns come in at most ${REFUNDS_OF_A_TOPUP_MAX} parts a top-up, and ${OPEN_REFUNDS_OF_A_CUSTOMER_MAX} may be on their way at once. Nothing was sent back. Wait until one has arrived, or write to support.`,
-    extra: { parts_max: REFUNDS_OF_A_TOPUP_MAX, on_their_way_max: OPEN_REFUNDS_OF_A_CUSTOMER_MAX },
-  }
-}
-
-function suspended(): Refused {
-  return {
-    code: 'account_suspended',
-    detail:
-      'This account is suspended, so nothing is sent back for the moment. Your credits stay as they are. Write to support.',
-  }
-}
-
-function keyReused(): Refused {
-  return {
-    code: 'idempotency_key_reused',
-    detail: 'This Idempotency-Key belongs to another request. Send a new key for a new return; nothing was sent back.',
-    field: 'Idempotency-Key',
   }
 }

@@ -38,10 +38,9 @@ export type CryptoSettings = {
   rateUrls: Readonly<Record<RateSource, string>> | null
 }
 
-/** A network, as it is read. `witnesses`: each node by itself, where there are several. */
+/** A network, as it is read. */
 export type OpenedChain = {
   chain: Chain
-  witnesses: readonly Pick<Chain, 'hashAt'>[]
   /** What the operator must correct about its tokens, in sentences. */
   checkTokens?: () => Promise<string[]>
 }
@@ -58,14 +57,10 @@ export class TokensDoNotFit extends Error {}
 export function openByNodes({ clock, signal }: { clock: WireClock; signal: AbortSignal }): OpenChain {
   return ({ name, urls }, environment) => {
     const network = networkOf(name)
-    const how = (some: readonly string[]) => ({ network, environment, assets, urls: some, clock, signal })
-    if (network.kind === 'utxo') {
-      const witnesses = urls.length > 1 ? urls.map((url) => createUtxoChain(how([url]))) : []
-      return { chain: createUtxoChain(how(urls)), witnesses }
-    }
-    const chain = createEvmChain(how(urls))
-    const witnesses = urls.length > 1 ? urls.map((url) => createEvmChain(how([url]))) : []
-    return { chain, witnesses, checkTokens: chain.checkTokens }
+    const how = { network, environment, assets, urls, clock, signal }
+    if (network.kind === 'utxo') return { chain: createUtxoChain(how) }
+    const chain = createEvmChain(how)
+    return { chain, checkTokens: chain.checkTokens }
   }
 }
 

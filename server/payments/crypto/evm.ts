@@ -15,7 +15,7 @@ import { evmAddress } from './address.ts'
 import type { Asset, Environment, Network } from './assets.ts'
 import { type Chain, type Found, NodeTrouble, type ReadBlock, type Tip, type Transfer } from './chain.ts'
 import { headerHash } from './evm-header.ts'
-import { type Call, createRpc, type Node, type Rpc, RpcError } from './rpc.ts'
+import { agreeOn, type Call, createRpc, type Node, type Rpc, RpcError } from './rpc.ts'
 
 /** More than any network puts into a block today; a longer list is no block. */
 const BLOCK_TRANSACTIONS_MAX = 20_000
@@ -295,23 +295,11 @@ export function createEvmChain(settings: EvmSettings): EvmChain {
     return hashOf(node, hash)
   }
 
-  /** Whoever told us of the block says yes to himself, so it takes two. */
-  async function agrees(height: number, hash: string): Promise<'agrees' | 'disagrees' | 'alone' | 'not_known'> {
-    if (rpc.nodes.length < 2) return 'alone'
-    const said = await Promise.all(
-      rpc.nodes.map(async (node) => {
-        try {
-          await isOurs(node)
-          return await hashAt(node, height)
-        } catch (error) {
-          if (error instanceof NodeTrouble) return null
-          throw error
-        }
-      }),
-    )
-    if (said.some((one) => one !== null && one !== hash)) return 'disagrees'
-    return said.filter((one) => one === hash).length > 1 ? 'agrees' : 'not_known'
-  }
+  const agrees = (height: number, hash: string) =>
+    agreeOn(rpc.nodes, hash, async (node) => {
+      await isOurs(node)
+      return hashAt(node, height)
+    })
 
   async function balances(node: Node, asset: Asset, scripts: readonly string[]): Promise<bigint[]> {
     // All at one moment, however many batches it takes.

@@ -13,7 +13,7 @@
  */
 import type pg from 'pg'
 import type { CryptoAsset, TopupRefund } from '../../../contract/contract.ts'
-import { displayAmount, micros, printAmount, readAmount, type Usd, usd } from '../../../contract/money.ts'
+import { micros, printAmount, readAmount, type Usd, usd } from '../../../contract/money.ts'
 import type { Command, Ledger } from '../../ledger/ledger.ts'
 import type { Announce } from '../../platform/announce.ts'
 import type { Refused } from '../../platform/answer.ts'
@@ -22,6 +22,18 @@ import type { Database, Queryable } from '../../platform/db.ts'
 import { derivedId, newId } from '../../platform/ids.ts'
 import type { Log } from '../../platform/log.ts'
 import { lockTopup, returnables, standingsOf, whyKept } from '../remaining.ts'
+import {
+  aboveReturnable,
+  dollars,
+  keyReused,
+  notAnAmount,
+  notCredited,
+  nothingToReturn,
+  OPEN_REFUNDS_OF_A_CUSTOMER_MAX,
+  REFUNDS_OF_A_TOPUP_MAX,
+  suspended,
+  tooManyReturns,
+} from '../return-refusals.ts'
 import { assetOf, assets, type Family, networkOf, printUnits } from './assets.ts'
 import { type Chain, type Found, NodeTrouble } from './chain.ts'
 import { confirmationsOf } from './life.ts'
@@ -32,8 +44,6 @@ import { noteAction, transactionIdOf } from './staff-actions.ts'
 /** Less than this costs more to send than it is worth. */
 export const RETURNED_FROM = usd('1.00')
 /** A top-up that comes back in so many pieces is a matter for a person. */
-const REFUNDS_OF_A_TOPUP_MAX = 20
-const OPEN_REFUNDS_OF_A_CUSTOMER_MAX = 10
 /** How often a decision is made anew because the credit moved while it was made. */
 const DECISIONS_MAX = 3
 /** When money that is still on its way raises an alarm. Unit: milliseconds of house time. */
@@ -612,17 +622,6 @@ function refuse(refused: Refused): { ok: false; refused: Refused } {
   return { ok: false, refused }
 }
 
-const dollars = (amount: Usd) => displayAmount(printAmount(amount))
-
-function notAnAmount(sent: unknown): Refused {
-  const shown = typeof sent === 'string' && sent.length > 0 && sent.length <= 32 ? `"${sent}" cannot be returned. ` : ''
-  return {
-    code: 'invalid_amount',
-    detail: `${shown}Send dollars as a string with at most two decimals and more than zero, such as "10.00", or leave "amount" out to return everything that is unspent. Nothing was sent back.`,
-    field: 'amount',
-  }
-}
-
 function notAnAddress(asset: string, network: string, typed: string): Refused {
   return {
     code: 'invalid_address',
@@ -637,13 +636,6 @@ function ourAddress(): Refused {
     detail:
       'This is the address of a top-up here, so the money would come straight back. Take the receiving address of your own wallet. Nothing was sent back.',
     field: 'address',
-  }
-}
-
-function notCredited(): Refused {
-  return {
-    code: 'not_credited',
-    detail: 'No credits came of this top-up, so there is nothing to send back. Open it to see what became of it.',
   }
 }
 
@@ -665,55 +657,12 @@ function keptBack(why: 'off_its_chain' | 'uncovered'): Refused {
   }
 }
 
-function nothingToReturn(left: Usd): Refused {
-  return {
-    code: 'nothing_to_return',
-    detail:
-      left > 0n
-        ? 'The credits of this top-up are spent, or held for an order. What is held can be returned when the order ends without a code.'
-        : 'All of this top-up went back already, or is on its way. The top-up shows when and how much.',
-  }
-}
-
-function aboveReturnable(amount: Usd, payable: Usd): Refused {
-  return {
-    code: 'amount_above_returnable',
-    detail: `${dollars(amount)} is more than what is unspent of this top-up: ${dollars(payable)} can be returned now. Nothing was sent back.`,
-    field: 'amount',
-    extra: { returnable: printAmount(payable) },
-  }
-}
-
 function tooLittle(amount: Usd): Refused {
   return {
     code: 'amount_below_minimum',
     detail: `${dollars(amount)} is less than the network would cost: ${dollars(RETURNED_FROM)} or more can be returned. It stays among your credits, and can be spent. Nothing was sent back.`,
     field: 'amount',
     extra: { minimum: printAmount(RETURNED_FROM) },
-  }
-}
-
-function tooManyReturns(): Refused {
-  return {
-    code: 'too_many_returns',
-    detail: `Returns come in at most ${REFUNDS_OF_A_TOPUP_MAX} parts a top-up, and ${OPEN_REFUNDS_OF_A_CUSTOMER_MAX} may be on their way at once. Nothing was sent back. Wait until one has arrived, or write to support.`,
-    extra: { parts_max: REFUNDS_OF_A_TOPUP_MAX, on_their_way_max: OPEN_REFUNDS_OF_A_CUSTOMER_MAX },
-  }
-}
-
-function suspended(): Refused {
-  return {
-    code: 'account_suspended',
-    detail:
-      'This account is suspended, so nothing is sent back for the moment. Your credits stay as they are. Write to support.',
-  }
-}
-
-function keyReused(): Refused {
-  return {
-    code: 'idempotency_key_reused',
-    detail: 'This Idempotency-Key belongs to another request. Send a new key for a new return; nothing was sent back.',
-    field: 'Idempotency-Key',
   }
 }
 

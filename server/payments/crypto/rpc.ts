@@ -254,3 +254,27 @@ function errorOf(answer: unknown): { code: number; message: string } | null {
 function idOf(answer: unknown): unknown {
   return typeof answer === 'object' && answer !== null && 'id' in answer ? answer.id : undefined
 }
+
+/**
+ * Whether the nodes have this block at its height, by `hashAt`. Whoever told us of the block says yes to himself, so it takes two; a node
+ * in trouble says nothing.
+ */
+export async function agreeOn<One>(
+  nodes: readonly One[],
+  hash: string,
+  hashAt: (node: One) => Promise<string | null>,
+): Promise<'agrees' | 'disagrees' | 'alone' | 'not_known'> {
+  if (nodes.length < 2) return 'alone'
+  const said = await Promise.all(
+    nodes.map(async (node) => {
+      try {
+        return await hashAt(node)
+      } catch (error) {
+        if (error instanceof NodeTrouble) return null
+        throw error
+      }
+    }),
+  )
+  if (said.some((one) => one !== null && one !== hash)) return 'disagrees'
+  return said.filter((one) => one === hash).length > 1 ? 'agrees' : 'not_known'
+}

@@ -13,7 +13,7 @@ import type { CryptoAsset } from '../../../contract/contract.ts'
 import { type WireClock, wireClock } from '../../platform/clock.ts'
 import type { Asset, Environment, Network } from './assets.ts'
 import { type Chain, type Found, NodeTrouble, type ReadBlock, type Tip, type Transfer } from './chain.ts'
-import { createRpc, type Node, type Rpc, RpcError } from './rpc.ts'
+import { agreeOn, createRpc, type Node, type Rpc, RpcError } from './rpc.ts'
 
 /** More than any block can hold. */
 const BLOCK_TRANSACTIONS_MAX = 50_000
@@ -100,23 +100,11 @@ export function createUtxoChain(settings: UtxoSettings): Chain {
     return answer === NOTHING ? null : hashOf(node, answer)
   }
 
-  /** Whoever told us of the block says yes to himself, so it takes two. */
-  async function agrees(height: number, hash: string): Promise<'agrees' | 'disagrees' | 'alone' | 'not_known'> {
-    if (rpc.nodes.length < 2) return 'alone'
-    const said = await Promise.all(
-      rpc.nodes.map(async (node) => {
-        try {
-          await isOurs(node)
-          return await hashAt(node, height)
-        } catch (error) {
-          if (error instanceof NodeTrouble) return null
-          throw error
-        }
-      }),
-    )
-    if (said.some((one) => one !== null && one !== hash)) return 'disagrees'
-    return said.filter((one) => one === hash).length > 1 ? 'agrees' : 'not_known'
-  }
+  const agrees = (height: number, hash: string) =>
+    agreeOn(rpc.nodes, hash, async (node) => {
+      await isOurs(node)
+      return hashAt(node, height)
+    })
 
   async function block(node: Node, hash: string): Promise<ReadBlock | null> {
     const answer = await asked(node, 'getblock', [hash, 2], NOT_FOUND)
