@@ -355,6 +355,7 @@ test('events and balance transactions are listed newest first and page both ways
     const { body } = await own.control('/stripe/pay', { session: session.id, card: '4000000032200000' })
     await own.stripe.paymentIntents.capture(body['payment_intent'] as string)
   }
+  own.pass(2_000)
   const charge = await until(async () => {
     const listed = await own.stripe.balanceTransactions.list()
     return listed.data.length === 3 && (listed.data[0]?.source as string)
@@ -394,6 +395,7 @@ test('the books tell every payment in whole cents', async () => {
   }
   await own.stripe.paymentIntents.capture(intents[0]!)
   await own.stripe.paymentIntents.cancel(intents[1]!)
+  own.pass(2_000)
   const books = await until(async () => {
     const seen = await own.read('/stripe/books')
     return (seen['totals'] as Record<string, number>)['balance'] ? seen : null

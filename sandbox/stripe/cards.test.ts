@@ -190,6 +190,7 @@ test('events of a good top-up come in the order of what happened', async () => {
   await world.control('/stripe/pay', { session: session.id, card: '4000000000003220' })
   const intent = (await world.stripe.checkout.sessions.retrieve(session.id)).payment_intent as string
   await world.stripe.paymentIntents.capture(intent)
+  world.pass(2_000)
   const types = await until(() => {
     const own = world.receiver.events().filter((event) => JSON.stringify(event).includes(intent))
     return own.length === 8 && own.map((event) => event.type)

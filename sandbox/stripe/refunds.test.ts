@@ -64,6 +64,7 @@ test('a refund gives back what was asked for, once under its key', async () => {
     listed.data.map((each) => each.id),
     [rest.id, refund.id],
   )
+  world.pass(2_000)
   assert.deepEqual((await told(refund.id, 2)).slice(0, 1), ['refund.created'])
   const charged = await until(() => {
     const events = world.receiver.events().filter((event) => event.type === 'charge.refunded')
