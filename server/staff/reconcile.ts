@@ -196,9 +196,7 @@ async function reconcileChains(env: Record<string, string | undefined>, say: (li
   const database = openDatabase({ url, role: 'mobilesms_app', connectionsMax: 3, onIdleError: () => {} })
   try {
     const comparison = createCryptoReconciliation({ database, log, chains })
-    const { ids, done } = await comparison.begin('command')
-    await done
-    const ended = await endedRuns(comparison, ids)
+    const ended = await endedRuns(comparison, new Set(withNodes.map(({ name }) => name)), say)
     const runs = networks.flatMap(({ name }) => ended.filter(({ chain }) => chain === name))
     for (const run of runs) for (const line of linesOfChain(run)) say(line)
     const failed = runs.filter(({ status }) => status === 'failed')
@@ -219,14 +217,23 @@ function listInWords(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
 }
 
-/** These runs, when they have ended: one of the server may have been under way. */
+/** A run of each chain, when it has ended. One of the server may be under way; when that has died, another is begun. */
 async function endedRuns(
   comparison: ReturnType<typeof createCryptoReconciliation>,
-  ids: readonly string[],
+  wanted: ReadonlySet<string>,
+  say: (line: string) => void,
 ): Promise<CryptoRun[]> {
+  const ended = new Map<string, CryptoRun>()
   for (let waited = 0; waited < OTHER_RUN_SECONDS_MAX * 1000; waited += LOOK_AGAIN_MS) {
-    const runs = (await comparison.runs(100)).filter(({ id }) => ids.includes(id))
-    if (runs.every(({ status }) => status !== 'running')) return runs
+    const { ids, done } = await comparison.begin('command', new Set(ended.keys()))
+    await done
+    for (const run of await comparison.runs(100))
+      if (ids.includes(run.id) && run.status !== 'running') ended.set(run.chain, run)
+    if (ended.size === wanted.size) return [...ended.values()]
+    if (waited === 0) {
+      const titles = [...wanted.difference(ended)].map((name) => networkOf(name).title)
+      say(`${listInWords(titles)}: another run is under way, which is waited for.`)
+    }
     await pause(LOOK_AGAIN_MS)
   }
   throw new CannotRun('A run of the server has been under way for ten minutes: try again later.')

@@ -1,15 +1,11 @@
 /** `npm run reconcile -- crypto`: what finance runs by hand to see that the chains and the books agree, and what it ends with. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import type { CryptoTopup } from '../../contract/contract.ts'
+import { reconcileByHand } from '../program.ts'
 import { until } from '../until.ts'
 import { startWorld, type World } from '../world.ts'
-
-const RECONCILE = join(import.meta.dirname, '../../server/staff/reconcile.ts')
 
 let world: World
 
@@ -18,21 +14,13 @@ before(async () => {
 })
 after(() => world.stop())
 
-async function reconcile(more: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [RECONCILE, 'crypto'], {
-    env: {
-      PATH: process.env['PATH'] ?? '',
-      DATABASE_URL: world.db.url,
-      BITCOIN_RPC_URLS: `${world.sandbox.url}/chains/btc/rpc`,
-      LITECOIN_RPC_URLS: `${world.sandbox.url}/chains/ltc/rpc`,
-      ...more,
-    },
+const reconcile = (more: Record<string, string> = {}) =>
+  reconcileByHand('crypto', {
+    DATABASE_URL: world.db.url,
+    BITCOIN_RPC_URLS: `${world.sandbox.url}/chains/btc/rpc`,
+    LITECOIN_RPC_URLS: `${world.sandbox.url}/chains/ltc/rpc`,
+    ...more,
   })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk))
-  const [code] = await once(child, 'close')
-  return { code: code as number, said }
-}
 
 async function asOwner(text: string): Promise<void> {
   const client = new pg.Client({ connectionString: world.db.url })
@@ -79,6 +67,15 @@ test('it ends with 0 when every chain agrees, with 1 when one does not, and with
   assert.match(nodeAway.said, /Litecoin could not be compared\. The server has to run beside it/)
   assert.match(nodeAway.said, /Bitcoin: nothing is open/)
   assert.deepEqual([noDatabase.code, noNodes.code, away.code, nodeAway.code], [2, 2, 2, 2])
+
+  // The server began one, and was killed: nobody waits for it any longer than it takes to be sure of that.
+  await asOwner(
+    `insert into crypto_reconciliations (id, chain, started_by, seen_at)
+     values (gen_random_uuid(), 'bitcoin', 'schedule', now() - interval '28 s')`,
+  )
+  const after = await reconcile()
+  assert.equal(after.code, 0, after.said)
+  assert.match(after.said, /^Bitcoin: another run is under way, which is waited for\.\nBitcoin at block /)
 
   await asOwner('update crypto_payments set units = units - 1')
   const open = await reconcile()

@@ -3,9 +3,7 @@
  * each payment once, and names what only a person can decide.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,11 +14,8 @@ import { restoreBackup } from '../../server/backup/restore.ts'
 import { auditLedger } from '../../server/ledger/audit/audit.ts'
 import { cards } from '../card-world.ts'
 import { clusterUrl } from '../database.ts'
+import { reconcileByHand, runProgram } from '../program.ts'
 import { type Customer, startWorld, type World } from '../world.ts'
-
-const CHECKOUT = join(import.meta.dirname, '../..')
-const RECONCILE = join(CHECKOUT, 'server/staff/reconcile.ts')
-const BACKUP = join(CHECKOUT, 'server/backup/backup.ts')
 
 let world: World
 let place: string
@@ -47,16 +42,8 @@ async function ask(url: string, text: string, values: unknown[] = []) {
   }
 }
 
-async function run(program: string, args: string[], env: Record<string, string>) {
-  const child = spawn(process.execPath, [program, ...args], { env: { PATH: process.env['PATH'] ?? '', ...env } })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk))
-  const [code] = await once(child, 'close')
-  return { code: code as number, said }
-}
-
 const reconcile = (databaseUrl: string, more: Record<string, string> = {}) =>
-  run(RECONCILE, ['card'], {
+  reconcileByHand('card', {
     DATABASE_URL: databaseUrl,
     STRIPE_SECRET_KEY: 'sk_test_sandbox',
     STRIPE_API_URL: world.sandbox.url,
@@ -86,7 +73,7 @@ test('by hand: it says what it compared and ends with 0, and with 2 where it can
     reconcile(world.db.url, { STRIPE_SECRET_KEY: '' }),
     reconcile(world.db.url, { STRIPE_SECRET_KEY: 'sk_test_other' }),
     reconcile('postgres://nobody@127.0.0.1:1/nothing'),
-    run(RECONCILE, ['chains'], {}),
+    reconcileByHand('chains', {}),
   ])
   assert.match(noKey.said, /STRIPE_SECRET_KEY is missing/)
   assert.match(wrongKey.said, /Stripe does not accept our key/)
@@ -101,7 +88,7 @@ test('what was paid after the backup is credited once when the restored books ar
   const halfway = await starts(ana, '20.00')
 
   const file = join(place, 'backup')
-  const copied = await run(BACKUP, [file], { DATABASE_URL: world.db.url })
+  const copied = await runProgram('server/backup/backup.ts', [file], { DATABASE_URL: world.db.url })
   assert.equal(copied.code, 0, copied.said)
 
   // All of this is lost, but for what the card company knows of it.

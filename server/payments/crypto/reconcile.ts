@@ -37,8 +37,10 @@ const CREDIT_WITHIN_MS = 10 * 60_000
 /** So long the follower is waited for, when the node is ahead of it. Unit: milliseconds. */
 const FOLLOWER_MS_MAX = 15_000
 const LOOK_AGAIN_MS = 500
+/** Whoever compares says so often that he lives. Unit: milliseconds. */
+const SIGN_OF_LIFE_MS = 5_000
 /** A run that is silent for so long has died. Unit: seconds. */
-const SILENT_SECONDS = 300
+const SILENT_SECONDS = 30
 const EVERY_HOURS = 24
 
 export type DifferenceKind = (typeof cryptoDifferenceKinds)[number]
@@ -106,11 +108,18 @@ export function createCryptoReconciliation(settings: {
   const running = new Set<Promise<void>>()
   let closing = false
 
-  /** Begins a run of each chain, or names the one under way. `done`: when those that began here have ended. */
-  async function begin(startedBy: CryptoRun['startedBy']): Promise<{ ids: string[]; done: Promise<void> }> {
+  /**
+   * Begins a run of each chain, or names the one under way. `done`: when those that began here have ended. `but`: chains that are not
+   * compared this time.
+   */
+  async function begin(
+    startedBy: CryptoRun['startedBy'],
+    but: ReadonlySet<string> = new Set(),
+  ): Promise<{ ids: string[]; done: Promise<void> }> {
     const ids: string[] = []
     const works: Promise<void>[] = []
     for (const [name, chain] of chains) {
+      if (but.has(name)) continue
       await database.pool.query(
         `update crypto_reconciliations
             set status = 'failed', ended_at = now(), error = 'The process that compared ended in the middle.'
@@ -141,8 +150,10 @@ export function createCryptoReconciliation(settings: {
   }
 
   async function run(id: string, chain: Chain): Promise<void> {
+    const ended = new AbortController()
+    const living = showLife(id, ended.signal)
     try {
-      const found = await compareAtABlock(id, chain)
+      const found = await compareAtABlock(chain)
       await database.pool.query(
         `update crypto_reconciliations set status = $2, ended_at = now(), found = $3 where id = $1 and status = 'running'`,
         [id, found.open === 0 ? 'clean' : 'open', JSON.stringify(found)],
@@ -158,6 +169,20 @@ export function createCryptoReconciliation(settings: {
           [id, isKnown ? (error as Error).message.slice(0, 500) : 'It failed on our side; the log says how.'],
         )
         .catch((failed: unknown) => log.warn({ err: failed }, 'The end of a comparison could not be written down'))
+    } finally {
+      ended.abort()
+      await living
+    }
+  }
+
+  /** However long a node takes for one answer. What is not written down is made up for by the next. */
+  async function showLife(id: string, ended: AbortSignal): Promise<void> {
+    while (!ended.aborted) {
+      await pause(SIGN_OF_LIFE_MS, ended)
+      if (ended.aborted) return
+      await database.pool
+        .query('update crypto_reconciliations set seen_at = now() where id = $1', [id])
+        .catch((error: unknown) => log.warn({ err: error }, 'A comparison could not say that it goes on'))
     }
   }
 
@@ -165,11 +190,11 @@ export function createCryptoReconciliation(settings: {
    * A chain whose next block is never far moves under every comparison. What differs each time differs; what differs once may have been
    * the movement.
    */
-  async function compareAtABlock(id: string, chain: Chain): Promise<FoundOnChain> {
+  async function compareAtABlock(chain: Chain): Promise<FoundOnChain> {
     let eachTime: ReadonlySet<string> | null = null
     for (let beginnings = 1; ; beginnings++) {
       try {
-        return await compare(id, chain, beginnings === BEGINNINGS_MAX ? eachTime : null)
+        return await compare(chain, beginnings === BEGINNINGS_MAX ? eachTime : null)
       } catch (error) {
         if (!(error instanceof ChainMoved) || beginnings === BEGINNINGS_MAX) throw error
         if (error.named) eachTime = eachTime === null ? error.named : eachTime.intersection(error.named)
@@ -201,7 +226,7 @@ export function createCryptoReconciliation(settings: {
   }
 
   /** `eachTime`: what the comparisons before named, when this is the last; the chain may move under it. */
-  async function compare(id: string, chain: Chain, eachTime: ReadonlySet<string> | null): Promise<FoundOnChain> {
+  async function compare(chain: Chain, eachTime: ReadonlySet<string> | null): Promise<FoundOnChain> {
     const at = await meet(chain)
     let items: Difference[] = []
     const since = await sinceOf(chain.name)
@@ -219,11 +244,10 @@ export function createCryptoReconciliation(settings: {
         since: since.get(`${kind}:${key}`) ?? now.toISOString(),
       })
     }
-    const seen = () => database.pool.query('update crypto_reconciliations set seen_at = now() where id = $1', [id])
 
-    const blocks = await readAnew(chain, at.height, report, seen)
+    const blocks = await readAnew(chain, at.height, report)
     const sums = await comparePayments(chain.name, at.height, now, report)
-    const { compared, inAll } = await compareBalances(chain, sums, report, seen)
+    const { compared, inAll } = await compareBalances(chain, sums, report)
     await compareRefunds(chain, report)
     // What was read is of one branch, or it says nothing.
     const movedOn = 'The chain moved while it was compared: try again in a minute.'
@@ -265,7 +289,7 @@ export function createCryptoReconciliation(settings: {
   }
 
   /** Each block with a payment of ours, and the newest ones: what stands there is what we have, and nothing is missing. */
-  async function readAnew(chain: Chain, tip: number, report: Report, seen: () => Promise<unknown>): Promise<number> {
+  async function readAnew(chain: Chain, tip: number, report: Report): Promise<number> {
     const { rows } = await database.pool.query<{ height: string }>(
       'select distinct height from crypto_payments where chain = $1 and height <= $2 order by height desc limit $3',
       [chain.name, tip, BLOCKS_WITH_PAYMENTS_MAX],
@@ -279,7 +303,7 @@ export function createCryptoReconciliation(settings: {
       const block = hash === null ? null : await chain.block(hash)
       if (block === null) throw new ChainMoved(`The node has no block ${height} any more: try again in a minute.`)
       await compareBlock(chain.name, block, report)
-      if (++read % 20 === 0) await seen()
+      read++
     }
     return read
   }
@@ -428,7 +452,6 @@ export function createCryptoReconciliation(settings: {
     chain: Chain,
     sums: Map<string, Sums>,
     report: Report,
-    seen: () => Promise<unknown>,
   ): Promise<{ compared: number; inAll: number }> {
     const network = networkOf(chain.name)
     const { rows: counted } = await database.pool.query<{ n: string }>(
@@ -481,7 +504,6 @@ export function createCryptoReconciliation(settings: {
           )
         })
       }
-      await seen()
     }
     return { compared: addresses.length, inAll: Number(counted[0]!.n) }
   }
