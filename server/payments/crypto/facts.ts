@@ -48,10 +48,7 @@ export function readPayment(row: PaymentRow): Payment {
   }
 }
 
-/**
- * Which of these scripts are addresses of ours. One question for a whole block, whatever the number of addresses: its cost is that of
- * the block.
- */
+/** Which of these scripts are addresses of ours: of a block those that may be (watched.ts). */
 export async function addressesOf(
   db: Queryable,
   family: Family,

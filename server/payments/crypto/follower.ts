@@ -34,6 +34,7 @@ import {
 } from './branch.ts'
 import { type Chain, NodeTrouble, type ReadBlock, type Tip, type Transfer } from './chain.ts'
 import { addEvents, addressesOf, conflictsOf, lockPayments, PAYMENT_COLUMNS, readPayment, write } from './facts.ts'
+import { createWatched } from './watched.ts'
 
 /** How often the node is asked whether there is anything new. Unit: seconds. */
 const LOOK_EVERY_SECONDS = 2
@@ -85,6 +86,7 @@ export function createFollower(settings: FollowerSettings) {
   const { database, chain, network, announce, log, decide, clock = wireClock } = settings
   const name = network.name
   const floors = new Map(settings.assets.map((asset) => [asset.code, asset.floorUnits]))
+  const watched = createWatched(network.family)
   /** What troubles it, while there is no row to write that in. */
   let troubledSince: Date | null = null
   let called = false
@@ -345,11 +347,11 @@ export function createFollower(settings: FollowerSettings) {
   }
 
   async function ours(tx: pg.PoolClient, transfers: readonly Transfer[]): Promise<Hit[]> {
-    const addresses = await addressesOf(
+    const candidates = await watched.among(
       tx,
-      network.family,
       transfers.map(({ script }) => script),
     )
+    const addresses = await addressesOf(tx, network.family, candidates)
     return transfers.flatMap((transfer) => {
       const address = addresses.get(transfer.script)
       return address && floors.has(transfer.asset) && transfer.units > 0n ? [{ transfer, ...address }] : []
