@@ -39,9 +39,9 @@ const PRICES: Record<CryptoAsset, string> = {
   USDC: '1.00',
 }
 
-/** `nodes`: the addresses of real nodes, by network, in place of the one in memory. `openChain`: anything else. */
+/** `nodes`: the addresses of real nodes, by network, in place of the one in memory. `blind`: those in memory do not trace. */
 export async function startCryptoWorld(
-  options: { nodes?: Readonly<Record<string, readonly string[]>>; openChain?: OpenChain } = {},
+  options: { nodes?: Readonly<Record<string, readonly string[]>>; blind?: boolean } = {},
 ) {
   const { nodes = {} } = options
   const db = await freshDatabase({ connectionsMax: 12 })
@@ -63,7 +63,10 @@ export async function startCryptoWorld(
 
   /** Another payments room over the same database, as a second process has one; or with a ledger that fails. */
   function room(ledger: Ledger = realLedger): Payments {
-    const inMemory: OpenChain = ({ name }) => ({ chain: chains[name as Name].chain })
+    const inMemory: OpenChain = ({ name }) => ({
+      chain: chains[name as Name].chain,
+      traces: async () => !options.blind,
+    })
     return createPayments({
       database: db.database,
       ledger,
@@ -76,7 +79,7 @@ export async function startCryptoWorld(
       },
       log,
       clock: wireClock,
-      ...(Object.keys(nodes).length > 0 ? {} : { openChain: options.openChain ?? inMemory }),
+      ...(Object.keys(nodes).length > 0 ? {} : { openChain: inMemory }),
       settings: {
         publicUrl: 'http://localhost:4499',
         brandName: 'MobileSMS',

@@ -68,7 +68,8 @@ test('12: killed before any statement of a block, of its undoing, of a credit or
 
 test(`13: three followers at once, each with connections of its own, are as one (SEED=${SEED})`, async () => {
   const draw = chance(SEED)
-  const scripts = await Promise.all(Array.from({ length: 6 }, () => house.address()))
+  const scripts: string[] = []
+  for (let n = 0; n < 6; n++) scripts.push(await house.address())
   const { scripted, act } = createForkWorld(draw, scripts)
   const others = [0, 1].map(() =>
     openDatabase({ url: house.db.url, role: 'mobilesms_app', connectionsMax: 4, onIdleError: () => {} }),

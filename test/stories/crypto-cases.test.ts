@@ -190,6 +190,16 @@ test('18: USDC to a USDT quote, and ETH to a USDT quote: credited as that asset 
   assert.equal(await ana.sees(topup), 'credited 22.35 [multiple other_asset]: credited 3/3 12.35, credited 3/3 10.00')
 })
 
+test('21: without trace support the operator is told at the start, and what to do', async () => {
+  const blind = await startCryptoWorld({ blind: true })
+  try {
+    assert.match(blind.alarms.join('\n'), /no node of Ethereum traces.*set a node that offers debug_traceBlockByHash/)
+  } finally {
+    await blind.stop()
+  }
+  assert.deepEqual(world.alarms, [])
+})
+
 test('22: 1 satoshi under: treated as exact', async () => {
   const ana = await world.customer()
   const topup = await ana.starts()

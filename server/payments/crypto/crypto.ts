@@ -43,12 +43,14 @@ export type OpenedChain = {
   chain: Chain
   /** What the operator must correct about its tokens, in sentences. */
   checkTokens?: () => Promise<string[]>
+  /** Whether what contracts send is seen, where a network has any; asked once, at the start. */
+  traces?: () => Promise<boolean>
 }
 export type OpenChain = (network: CryptoSettings['networks'][number], environment: Environment) => OpenedChain
 
 const RATES_EVERY_SECONDS = 20
 const SWEEP_EVERY_SECONDS = 5
-const CHECK_TOKENS_MS_MAX = 3_000
+const ASK_AT_START_MS_MAX = 3_000
 
 /** A contract counts otherwise than our list of assets; the message is for the operator. */
 export class TokensDoNotFit extends Error {}
@@ -60,7 +62,7 @@ export function openByNodes({ clock, signal }: { clock: WireClock; signal: Abort
     const how = { network, environment, assets, urls, clock, signal }
     if (network.kind === 'utxo') return { chain: createUtxoChain(how) }
     const chain = createEvmChain(how)
-    return { chain, checkTokens: chain.checkTokens }
+    return { chain, checkTokens: chain.checkTokens, traces: chain.traces }
   }
 }
 
@@ -158,21 +160,36 @@ export function createCrypto(dependencies: {
     ]),
   )
 
-  /** A node that is away is asked again before it is believed; the start does not wait for it. */
+  /** A node that is away is asked again before it is believed; the start does not wait for it: null. */
+  async function atTheStart<T>(ask: (() => Promise<T>) | undefined): Promise<T | null> {
+    let answer: T | null = null
+    const asked = (async () => {
+      answer = (await ask?.()) ?? null
+    })().catch((error: unknown) => {
+      if (!(error instanceof NodeTrouble)) throw error
+    })
+    await atMost(asked, ASK_AT_START_MS_MAX)
+    return answer
+  }
+
   async function checkTokens(): Promise<void> {
     for (const [name, { checkTokens }] of chains) {
-      let wrong: string[] = []
-      const asked = (async () => {
-        wrong = (await checkTokens?.()) ?? []
-      })().catch((error: unknown) => {
-        if (!(error instanceof NodeTrouble)) throw error
-      })
-      await atMost(asked, CHECK_TOKENS_MS_MAX)
+      const wrong = (await atTheStart(checkTokens)) ?? []
       if (wrong.length > 0)
         throw new TokensDoNotFit(
           `${wrong.join('. ')}. Either ${name.toUpperCase()}_RPC_URLS leads to another network, or the list of assets is wrong; nothing was read.`,
         )
     }
+  }
+
+  /** What is not seen cannot be credited, and nobody would know why. */
+  async function tellOfBlindNodes(): Promise<void> {
+    for (const [name, { traces }] of chains)
+      if ((await atTheStart(traces)) === false)
+        log.error(
+          { alarm: true, chain: name },
+          `Alarm: no node of ${networkOf(name).title} traces, so what a contract sends is not seen as it comes. The daily comparison names it, and a person has to credit it: set a node that offers debug_traceBlockByHash`,
+        )
   }
 
   /** As their customer reads them. An address that its key does not give is not shown to anybody: that throws. */
@@ -249,6 +266,7 @@ export function createCrypto(dependencies: {
     settle: async () => {
       await keys.settle()
       await checkTokens()
+      await tellOfBlindNodes()
     },
     /** What can be paid with, and how each is doing. */
     offers: offers.read,
