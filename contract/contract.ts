@@ -406,6 +406,7 @@ export const cryptoPaymentStates = [
   'reversed',
   'dust',
   'needs_review',
+  'left',
 ] as const
 export type CryptoPaymentState = (typeof cryptoPaymentStates)[number]
 
@@ -433,7 +434,7 @@ export const cryptoPaymentSchema = z
     transaction_id: z.string(),
     state: z.enum(cryptoPaymentStates).meta({
       description:
-        '`seen`: in the pool, in no block; `confirming`: in a block; `confirmed`: deep enough, about to be credited; `unmined`: the chain took its block back; `replaced`: another transaction spent the same; `dropped`: the network forgot it; `reversed`: it was credited and vanished; `dust`: too little to be credited',
+        '`seen`: in the pool, in no block; `confirming`: in a block; `confirmed`: deep enough, about to be credited; `unmined`: the chain took its block back; `replaced`: another transaction spent the same; `dropped`: the network forgot it; `reversed`: it was credited and vanished; `dust`: too little to be credited; `needs_review`: somebody of us must look at it first; `left`: somebody has, and it is not credited',
     }),
     confirmations: z.number().int(),
     confirmations_required: z.number().int(),

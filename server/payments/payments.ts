@@ -532,7 +532,9 @@ export function createPayments(dependencies: {
                  join crypto_payments p on p.topup_id = t.id
                 where t.account_id = $1
                   and p.height is not null
-                  and (p.credited_at is null or p.reversed_at is not null)) as sum`,
+                  and (p.credited_at is null or p.reversed_at is not null)
+                  and not exists (select from crypto_reviews r
+                                   where r.payment_id = p.id and r.kind = p.review and r.status = 'left')) as sum`,
       [accountId],
     )
     return micros(rows[0]!.sum)

@@ -190,6 +190,7 @@ export function createMemoryFollower(scripted: ScriptedChain, watched: ReadonlyM
       replacedHeight: payment.replacedHeight,
       review: payment.review,
       goneToldAt: null,
+      leftAt: null,
       ...it,
     }
   }

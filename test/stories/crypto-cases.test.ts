@@ -327,6 +327,27 @@ test('30: a payment a year later: still credited; to a suspended account it wait
   assert.equal((await world.paymentsOf(suspended))[0]!['review'], 'account_suspended')
 })
 
+test('30: to a suspended account, and staff leave it: its customer reads that, and nothing is on its way any more', async () => {
+  const bea = await world.customer()
+  const topup = await bea.starts('LTC')
+  await world.asOwner('update ledger_accounts set suspended = true where id = $1', [bea.accountId])
+  await world.pays(topup)
+  await world.blocks(3)
+  assert.equal(await bea.has(), '0.00, on its way 20.00')
+  const { cryptoStaff } = world.payments
+  const { items } = await cryptoStaff.items({ status: 'open', limit: 10, before: null })
+  const id = readId('rev', items.find((one) => one.topup_id === topup.id)!.id)!
+  for (let twice = 0; twice < 2; twice++)
+    assert.ok(
+      (await cryptoStaff.closeItem({ accountId: 900n, role: 'admin' }, id, { action: 'leave', why: 'theft' }))?.ok,
+    )
+  assert.equal((await bea.now(topup)).payments[0]!.state, 'left')
+  assert.equal(await bea.has(), '0.00')
+  await world.passes(20)
+  await world.follow()
+  assert.equal(await bea.sees(topup), 'expired 0.00: left 3/3 20.00')
+})
+
 test('30: to a suspended account, credited by staff who say no amount: what its customer saw, and not the rate of its block', async () => {
   const bea = await world.customer()
   const topup = await bea.starts('LTC')

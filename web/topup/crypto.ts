@@ -41,6 +41,13 @@ export function cryptoOutcome(topup: CryptoTopup, context: Context): CryptoTold 
       hint: 'You need not do anything. Should it take longer than a day, write to our support with the transaction id.',
       next: 'none',
     }
+  if (payments.some(({ state }) => state === 'left') && isZero(topup.credited))
+    return {
+      tone: 'refused',
+      says: 'Somebody of us has looked at your payment, and it is not credited.',
+      hint: 'Its coins are at our address still. If you think that this is wrong, write to our support with the transaction id.',
+      next: 'none',
+    }
   switch (topup.status) {
     case 'credited':
     case 'partially_credited':
@@ -352,6 +359,16 @@ function stillToCome(payment: CryptoPayment): Telling[] {
       return [credits(true)]
     case 'dust':
       return [{ key: 'dust', state: 'cannot', text: 'Less than $0.50: not credited.', at: null, money: null }]
+    case 'left':
+      return [
+        {
+          key: 'left',
+          state: 'cannot',
+          text: 'Somebody of us has looked at it: it is not credited.',
+          at: null,
+          money: null,
+        },
+      ]
     case 'credited':
     case 'replaced':
     case 'dropped':

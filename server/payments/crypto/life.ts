@@ -9,7 +9,7 @@
  *    ▼            │                     └──► reversed          gone for 3 blocks, or excluded by another transaction
  *   replaced    dropped
  *
- * Beside that: `dust`, and `needs_review` where a person has to decide first.
+ * Beside that: `dust`; `needs_review` where a person has to decide first, and `left` where he decided that it is not credited.
  */
 import type { CryptoAsset, CryptoPaymentState } from '../../../contract/contract.ts'
 import { micros, type Usd } from '../../../contract/money.ts'
@@ -49,6 +49,8 @@ export type Payment = {
   goneToldAt: Date | null
   /** A member of staff has decided what it is worth, and that it is credited. */
   decidedAt: Date | null
+  /** A member of staff has decided that it is not credited. */
+  leftAt: Date | null
 }
 
 /** A payment whose block was taken back is given up when the branch has grown by so many blocks without it. Source: crypto.md, case 4. */
@@ -73,6 +75,7 @@ type Standing = Pick<
   | 'reversedAt'
   | 'review'
   | 'goneToldAt'
+  | 'leftAt'
 >
 
 /** `tip`: how far we have read its chain ourselves; null: not at all yet. The one function that names how a payment stands. */
@@ -85,7 +88,7 @@ export function stateOf(payment: Omit<Standing, 'goneToldAt'>, tip: number | nul
     return payment.unminedAtHeight === null || isGivenUp(payment, tip) ? 'dropped' : 'unmined'
   }
   if (isCredited(payment)) return 'credited'
-  if (isHeld(payment)) return 'needs_review'
+  if (isHeld(payment)) return payment.leftAt === null ? 'needs_review' : 'left'
   if (payment.worth === 0n) return 'dust'
   return confirmationsOf(payment, tip) >= requiredOf(payment) ? 'confirmed' : 'confirming'
 }
@@ -149,9 +152,11 @@ export function requiredOf(payment: Pick<Payment, 'chain' | 'coinbase' | 'confir
 export const PAYMENT_COLUMNS = `
   p.id, p.chain, p.txid, p.ordinal, p.asset, p.address_id, p.account_id, p.topup_id, p.units, p.coinbase, p.confirmations_required,
   p.first_seen_at, p.pooled, p.block_hash, p.height, p.block_time, p.unmined_at_height, p.replaced_by, p.replaced_height,
-  p.parts, p.value, p.worth, p.round, p.credited_at, p.reversed_at, p.review, p.gone_told_at, p.decided_at`
+  p.parts, p.value, p.worth, p.round, p.credited_at, p.reversed_at, p.review, p.gone_told_at, p.decided_at,
+  (select r.decided_at from crypto_reviews r
+    where r.payment_id = p.id and r.kind = p.review and r.status = 'left' limit 1) as left_at`
 
-type Columns = Omit<Row<'crypto_payments'>, 'spends' | 'valued_at'>
+type Columns = Omit<Row<'crypto_payments'>, 'spends' | 'valued_at'> & { left_at: Date | null }
 /** The parts as they are stored: micro-dollars and smallest units, as strings. */
 type StoredPart = { units: string; price: string; basis: Part['basis']; value: string }
 
@@ -192,6 +197,7 @@ export function readPayment(row: Columns): Payment {
     review: row.review,
     goneToldAt: row.gone_told_at,
     decidedAt: row.decided_at,
+    leftAt: row.left_at,
   }
 }
 

@@ -327,7 +327,12 @@ export function createCryptoReviews(settings: {
         ])
         const review = readReview(rows[0])
         if (asked.action === 'credit') told = await credit(tx, by, review, asked)
-        else await leave(tx, by, review, asked.action, asked.why)
+        else {
+          await leave(tx, by, review, asked.action, asked.why)
+          // Whose money it would have been reads what became of it.
+          if (review.accountId !== null && review.topupId !== null)
+            told = { accountId: review.accountId, topupId: review.topupId }
+        }
       })
     } catch (error) {
       if (error instanceof Refuses) return refuse(error.refused)
