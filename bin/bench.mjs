@@ -12,6 +12,11 @@ import { startCluster } from './postgres.mjs'
 import { ensurePostgres15 } from './postgres15.mjs'
 import { begin, done, keepOutputFree, Refusal } from './say.mjs'
 
+/**
+ * Checkpoints every half an hour, or after some six gigabytes of log: as whoever writes thousands of rows a second sets his server
+ * (docs/operating/ledger.md). What the launcher gives to `npm start` suits a database that rests most of the day.
+ */
+const forManyWrites = { max_wal_size: '12GB', checkpoint_timeout: '30min' }
 /** A quarter of the memory, as PostgreSQL's manual advises, at most this: everybody's tables fit in. */
 const sharedMebibytesMax = 4096
 
@@ -31,7 +36,7 @@ export async function bench(args) {
     const shared = Math.min(sharedMebibytesMax, Math.floor(totalmem() / 2 ** 20 / 4))
     const cluster = await startCluster({
       folder,
-      more: { shared_buffers: `${shared}MB` },
+      more: { shared_buffers: `${shared}MB`, ...forManyWrites },
       onLost: (sentence) => endWith({ code: 1, sentence }),
     })
     done(`PostgreSQL ${cluster.version} at 127.0.0.1:${cluster.port}, shared_buffers ${shared} MB`)
