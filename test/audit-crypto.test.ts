@@ -5,7 +5,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
+import { usd } from '../contract/money.ts'
 import { auditLedger, type Difference, findOverdue } from '../server/ledger/audit/audit.ts'
+import type { Command } from '../server/ledger/ledger.ts'
+import { derivedId, newId } from '../server/platform/ids.ts'
 import { type CryptoWorld, startCryptoWorld } from './crypto-world.ts'
 
 const checks = {
@@ -16,6 +19,8 @@ const checks = {
   rounding: 'rounding has the residues of what was credited on chains',
   block: 'a payment in a block stands in one that stands',
   ways: 'top-ups by crypto move money in their own ways only, against their own platform account',
+  back: 'what went back of a top-up is what its refunds say, and no more than it credited',
+  returns: 'money that goes back by a chain stands as its refund does: held, taken, or given back',
   platform: "a platform account's total is the sum of what moved it",
   sealed: 'every row is as it was when it was sealed',
   deep: 'a payment that is deep enough is credited within five minutes',
@@ -27,16 +32,23 @@ let owner: pg.Client
 /** Credited with a residue; dust; taken back; taken back and credited anew; on its way. */
 const ids = { credited: '', dust: '', reversed: '', again: '', coming: '' }
 let topup = ''
+/** What is to go back by a chain: it went, it went and came back, it is asked for, and nobody agreed. */
+const returns = { sent: newId(), cameBack: newId(), asked: newId(), alike: newId(), declined: newId() }
+let returned = ''
+let account = 0n
+const MORE = newId()
 
 before(async () => {
   world = await startCryptoWorld()
   owner = new pg.Client({ connectionString: world.db.url })
   await owner.connect()
   const ana = await world.customer()
-  const [one, two, three, four] = [await ana.starts(), await ana.starts(), await ana.starts('LTC'), await ana.starts()]
+  const [one, two, three] = [await ana.starts(), await ana.starts(), await ana.starts('LTC')]
+  const [four, six] = [await ana.starts(), await ana.starts()]
   await world.pays(one, { units: 12_501n })
   await world.pays(two, { units: 600n })
   await world.pays(three)
+  await world.pays(six)
   await world.blocks(3)
   const [spent] = await world.paymentsOf(three)
   world.chains.litecoin.rewind(3, { drop: true })
@@ -63,11 +75,55 @@ before(async () => {
     reversed: await idOf(five),
   })
   topup = String((await world.row(one))['id'])
+  returned = String((await world.row(six))['id'])
+  account = ana.accountId
+  await sendBack()
 })
 after(async () => {
   await owner.end()
   await world.stop()
 })
+
+/** Of $20.00 that came and $5.00 that staff added, $18.00 went, $4.00 went and came back, twice $1.75 is asked for, and $1.00 was not agreed to. */
+async function sendBack(): Promise<void> {
+  await owner.query(
+    `insert into crypto_refunds (id, topup_id, account_id, amount, asset, chain, address, script, status, requested_at, approved_by,
+                                 approved_at, transaction_id, ordinal, price_seq, sent_by, sent_at, confirmations_required, block_hash,
+                                 height, captured_at, succeeded_at, ended_at)
+     select r.id, $1, $2, r.amount, 'BTC', 'bitcoin', 'bcrt1', '\\x00', r.status, now(), sent, sent_at, 'tx' || sent, r.amount * sent, sent, sent,
+            sent_at, 3, 'block' || done, done, sent_at, case when done > 0 then now() end, case when r.status <> 'requested' then now() end
+       from (values ($3::uuid, 18000000, 'succeeded', 1, 1), ($4, 4000000, 'failed', 1, null), ($5, 1750000, 'requested', null, null), ($7, 1750000, 'requested', null, null),
+                    ($6, 1000000, 'declined', null, null)) r (id, amount, status, sent, done),
+            lateral (select case when sent > 0 then now() end as sent_at) s`,
+    [returned, account, returns.sent, returns.cameBack, returns.asked, returns.declined, returns.alike],
+  )
+  const back = { accountId: account, reference: returned, code: 'topup_refund', contra: 'refunds' } as const
+  const hold = (id: string, amount: string) =>
+    ({
+      ...back,
+      id: derivedId(id, 'hold'),
+      kind: 'hold',
+      amount: usd(amount),
+      expiresAt: new Date('2100-01-01'),
+      onExpiry: 'alarm',
+    }) as const
+  const ends = (kind: 'capture' | 'void', id: string) =>
+    ({ ...back, id: newId(), kind, holdId: derivedId(id, 'hold') }) as const
+  const { sent, cameBack, asked, alike, declined } = returns
+  for (const command of [
+    { ...back, id: newId(), kind: 'credit', code: 'adjustment', contra: 'goodwill', amount: usd('5.00') },
+    hold(cameBack, '4.00'),
+    ends('capture', cameBack),
+    { ...back, id: derivedId(cameBack, 'failed'), kind: 'credit', amount: usd('4.00') },
+    hold(declined, '1.00'),
+    ends('void', declined),
+    hold(sent, '18.00'),
+    ends('capture', sent),
+    hold(asked, '1.75'),
+    hold(alike, '1.75'),
+  ] satisfies Command[])
+    assert.equal((await world.ledger.submit(command)).result, 'ok')
+}
 
 async function inside(does: string): Promise<{ differences: Difference[]; overdue: Difference[] }> {
   const connect = async () =>
@@ -167,6 +223,44 @@ test('each damage is found, by the checks that are about it', async () => {
     'a payment is credited against another account of the platform': [
       movement('credit', 31, 1),
       [checks.payment, checks.arrived, checks.ways],
+    ],
+    'a return is forgotten': [`delete from crypto_refunds where id = '${returns.asked}'`, [checks.back]],
+    'a return is made up': [
+      `insert into crypto_refunds (id, topup_id, account_id, amount, asset, chain, address, script, requested_at, confirmations_required)
+       values (gen_random_uuid(), '${returned}', ${account}, 10000, 'BTC', 'bitcoin', 'bcrt1', '\\x00', now(), 3)`,
+      [checks.back, checks.returns],
+    ],
+    'a return is of another amount': [
+      `update crypto_refunds set amount = amount + 10000 where id = '${returns.asked}'`,
+      [checks.back, checks.returns],
+    ],
+    'a return says that it was confirmed, and its money is held': [
+      `update crypto_refunds set captured_at = now() where id = '${returns.asked}'`,
+      [checks.returns],
+    ],
+    'a return that was declined is asked for again, and its money is not held': [
+      `update crypto_refunds set status = 'requested', ended_at = null where id = '${returns.declined}'`,
+      [checks.back, checks.returns],
+    ],
+    'a return that was given up says that it never was on its way': [
+      `update crypto_refunds set captured_at = null where id = '${returns.cameBack}'`,
+      [checks.returns],
+    ],
+    'a return that was given up says that it arrived': [
+      `update crypto_refunds set status = 'succeeded', succeeded_at = now(), block_hash = 'block', height = 2 where id = '${returns.cameBack}'`,
+      [checks.back, checks.returns],
+    ],
+    'a return is of another top-up': [
+      `update crypto_refunds set topup_id = '${topup}' where id = '${returns.asked}'`,
+      [checks.back, checks.returns],
+    ],
+    'more goes back of a top-up than came': [
+      `insert into crypto_refunds (id, topup_id, account_id, amount, asset, chain, address, script, requested_at, confirmations_required)
+       values ('${MORE}', '${returned}', ${account}, 4000000, 'BTC', 'bitcoin', 'bcrt1', '\\x00', now(), 3);
+       select ledger_apply(array[derived_id('${MORE}', 'hold')], array['hold']::transfer_kind[], array[${account}]::bigint[], array[4]::smallint[],
+         array[4000000]::bigint[], array[null]::uuid[], array[2]::smallint[], array['${returned}']::uuid[], array[null]::timestamptz[],
+         array['2100-01-01']::timestamptz[], array['alarm']::text[], array[null]::int[], array[null]::int[])`,
+      [checks.back],
     ],
     'crypto is taken back by a plain debit': [movement('debit', 43, 2), [checks.payment, checks.arrived, checks.ways]],
   }

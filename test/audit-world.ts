@@ -583,8 +583,17 @@ export async function openAuditWorld() {
       found: [checks.gone],
     },
     'more went back than was credited': {
-      does: `update topups set amount = 4000000 where id = '${RETURNED}'; update transfers set amount = 4000000 where reference = '${RETURNED}' and code = 30`,
+      does: `update topups set amount = 4000000 where id = '${RETURNED}'; update transfers set amount = 4000000 where reference = '${RETURNED}' and code = 30;
+             ${dispute('released', 0, null, null, { of: RETURNED, account: 4 })}`,
       found: [checks.counters, checks.after, checks.platform, checks.gone],
+    },
+    'a dispute names another hold than the one that is open': {
+      does: `${frozenOf(DISPUTED, 2_000_000)}; ${dispute('frozen', 2_000_000, newId())}`,
+      found: [checks.claims],
+    },
+    'a bank took more than ever came': {
+      does: `${takenOf(TOPUP, 1, 10_000_000)}; ${takenOf(TOPUP, 1, 10_000)}`,
+      found: [checks.claims],
     },
     'a dispute says that it took, and nothing is gone': {
       does: dispute('taken', 1_000_000, null),
@@ -658,6 +667,12 @@ export async function openAuditWorld() {
     'banks froze a top-up in two disputes': `
       ${frozenOf(DISPUTED, 2_000_000)}; ${dispute('frozen', 2_000_000, DISPUTED)};
       ${frozenOf(WARNED, 500_000)}; ${dispute('frozen', 500_000, WARNED)}`,
+    'banks took as much of a top-up in one dispute as in another': `
+      ${takenOf(TOPUP, 1, 500_000)}; ${takenOf(TOPUP, 1, 500_000)}`,
+    'a warning keeps what is frozen': `
+      ${frozenOf(WARNED, 500_000)};
+      insert into fraud_warnings (id, external_id, topup_id, account_id, fraud_type, actionable, status, frozen, hold_id, opened_at)
+      values (gen_random_uuid(), 'issfr', '${TOPUP}', 1, 'misc', true, 'open', 500000, '${WARNED}', now())`,
     'all of a top-up went back': `
       insert into topup_refunds (id, topup_id, account_id, amount, origin, status, booked, external_id, requested_at, succeeded_at, ended_at)
       values (gen_random_uuid(), '${TOPUP}', 1, 10000000, 'card_company', 'succeeded', 10000000, 're5', now(), now(), now());
@@ -707,6 +722,8 @@ export async function openAuditWorld() {
       end $$`,
     'a look at a payment': `update topups set next_look_at = now() - interval '15 minutes' where id = '${REFUSED}'`,
     'a look at a dispute': dispute('released', 0, null, 15),
+    'a look at a warning': `insert into fraud_warnings (id, external_id, topup_id, account_id, fraud_type, actionable, status, opened_at, next_look_at)
+       values (gen_random_uuid(), 'issfr', '${TOPUP}', 1, 'misc', true, 'open', now(), now() - interval '15 minutes')`,
     'a look at a refund': `update topup_refunds set next_look_at = now() - interval '15 minutes'`,
     'a letter': `insert into mail_outbox (id, to_address, subject, body_text, body_html, can_switch_off, next_attempt_at)
       values (gen_random_uuid(), 'ana@example.com', 's', 't', 'h', true, now() - interval '15 minutes')`,

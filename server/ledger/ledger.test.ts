@@ -577,6 +577,30 @@ test('whoever writes beside others in a transaction of his own is served at once
   assert.equal((await ledger.balance(db.database.pool, one))!.held, usd('4.00'))
 })
 
+test('while somebody decides by the balance of an account, its money stands still', async () => {
+  const ana = await customer('1.00')
+  const credit = { ...base(ana), kind: 'credit', code: 'gift', contra: 'goodwill', amount: usd('1.00') } as const
+  const watching = new pg.Client({ connectionString: db.url })
+  await watching.connect()
+  try {
+    await db.database.transaction(async (tx) => {
+      await ledger.lock(tx, ana)
+      const { rows } = await tx.query('select pg_backend_pid() as pid')
+      void ledger.submit(credit)
+      await until(async () => {
+        const waits = await watching.query('select from pg_stat_activity where $1 = any (pg_blocking_pids(pid))', [
+          rows[0].pid,
+        ])
+        return waits.rows.length > 0
+      })
+      assert.equal((await ledger.balance(tx, ana))!.available, usd('1.00'))
+    })
+    await until(async () => (await ledger.balance(db.database.pool, ana))!.available === usd('2.00'))
+  } finally {
+    await watching.end()
+  }
+})
+
 test('an account that is opened, and paid into, while a list waits for its locks is not there yet for the list, and no trouble', async () => {
   const clients = Array.from({ length: 4 }, () => new pg.Client({ connectionString: db.url }))
   const [list, payer, keeper, other] = clients as [pg.Client, pg.Client, pg.Client, pg.Client]
@@ -1117,7 +1141,10 @@ test('the house books its own movements once', async () => {
     reference: newId(),
   } as const
   const pool = db.database.pool
+  // Whatever was booked before it, and after it.
+  assert.equal(await bookHouseEntry(pool, { ...entry, id: newId(), reference: newId() }), 'ok')
   assert.equal(await bookHouseEntry(pool, entry), 'ok')
+  assert.equal(await bookHouseEntry(pool, { ...entry, id: newId(), reference: newId() }), 'ok')
   assert.equal(await bookHouseEntry(pool, entry), 'exists')
   assert.equal(await bookHouseEntry(pool, { ...entry, amount: usd('0.60') }), 'exists_with_different_fields')
 })

@@ -23,6 +23,7 @@ import { createRefunds } from './card/refunds.ts'
 import { createSettle, find } from './card/settle.ts'
 import { type CardCompany, openStripe, referenceOf, type SessionCall } from './card/stripe.ts'
 import { type CryptoSettings, createCrypto, type OpenChain } from './crypto/crypto.ts'
+import { IS_LEFT } from './crypto/life.ts'
 import { findTopups } from './crypto/topup.ts'
 import { type CardsBlocked, cardsBlockedBy, disputesOf } from './dispute.ts'
 import { createDisputeLetters } from './dispute-letters.ts'
@@ -533,8 +534,7 @@ export function createPayments(dependencies: {
                 where t.account_id = $1
                   and p.height is not null
                   and (p.credited_at is null or p.reversed_at is not null)
-                  and not exists (select from crypto_reviews r
-                                   where r.payment_id = p.id and r.kind = p.review and r.status = 'left')) as sum`,
+                  and not ${IS_LEFT}) as sum`,
       [accountId],
     )
     return micros(rows[0]!.sum)

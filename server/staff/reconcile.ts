@@ -217,18 +217,24 @@ function listInWords(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
 }
 
-/** A run of each chain, when it has ended. One of the server may be under way; when that has died, another is begun. */
+/** A run of each chain, when it has ended. One of the server may be under way; when that fails, or dies, another is begun. */
 async function endedRuns(
   comparison: ReturnType<typeof createCryptoReconciliation>,
   wanted: ReadonlySet<string>,
   say: (line: string) => void,
 ): Promise<CryptoRun[]> {
   const ended = new Map<string, CryptoRun>()
+  const named = new Set<string>()
+  const note = async (counts: (run: CryptoRun) => boolean) => {
+    for (const run of await comparison.runs(100)) if (named.has(run.id) && counts(run)) ended.set(run.chain, run)
+  }
   for (let waited = 0; waited < OTHER_RUN_SECONDS_MAX * 1000; waited += LOOK_AGAIN_MS) {
+    // What somebody else began and has ended is as good as our own.
+    await note(({ status }) => status === 'clean' || status === 'open')
     const { ids, done } = await comparison.begin('command', new Set(ended.keys()))
+    for (const id of ids) named.add(id)
     await done
-    for (const run of await comparison.runs(100))
-      if (ids.includes(run.id) && run.status !== 'running') ended.set(run.chain, run)
+    await note(({ id, status }) => ids.includes(id) && status !== 'running')
     if (ended.size === wanted.size) return [...ended.values()]
     if (waited === 0) {
       const titles = [...wanted.difference(ended)].map((name) => networkOf(name).title)

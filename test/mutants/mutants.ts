@@ -117,6 +117,8 @@ const program = {
   ],
 }
 
+const onChains = { file: 'test/audit-crypto.test.ts' }
+
 /**
  * By which tests each file is judged; `first`: what is asked before them, from here. Not all that would notice: the score is what these
  * alone catch.
@@ -124,7 +126,8 @@ const program = {
 const judges: Record<string, { first: 'streams' | 'damages' | null; tests: Tests }> = {
   'server/ledger/apply.sql': { first: 'streams', tests: [door] },
   'server/ledger/ledger.ts': { first: 'streams', tests: [door, asOf] },
-  'server/ledger/audit/audit.ts': { first: 'damages', tests: [program] },
+  'server/ledger/audit/audit.ts': { first: 'damages', tests: [program, onChains] },
+  'server/ledger/audit/crypto.ts': { first: null, tests: [onChains] },
   'server/ledger/house.sql': { first: 'streams', tests: [house] },
   'server/ledger/compact.sql': { first: 'streams', tests: [compaction] },
   'server/ledger/asof.sql': { first: null, tests: [asOf] },

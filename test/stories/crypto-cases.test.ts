@@ -261,6 +261,28 @@ test('26: $4.80 after an exchange’s fee: the minimum binds the quote, not the 
   assert.equal(await ana.sees(topup), 'partially_credited 4.80 [partial]: credited 3/3 4.80')
 })
 
+test('12: another movement of the account was recorded a moment later, and came first: credited and taken back when the ledger says', async () => {
+  const ana = await world.customer()
+  const topup = await ana.starts()
+  const txid = await world.pays(topup)
+  const later = () =>
+    world.asOwner(`update ledger_accounts set last_at = last_at + interval '2 hours' where id = $1`, [ana.accountId])
+  await world.blocks(2)
+  await world.asOwner(`update ledger_accounts set last_at = house_now() + interval '1 hour' where id = $1`, [
+    ana.accountId,
+  ])
+  await world.blocks()
+  assert.equal(await ana.sees(topup), 'credited 20.00: credited 3/3 20.00')
+  await world.booksAgree()
+  await later()
+  world.chains.bitcoin.rewind(3)
+  world.chains.bitcoin.replace(txid)
+  await world.blocks(4)
+  assert.equal(await ana.has(), '0.00')
+  world.alarms.length = 0
+  await world.booksAgree()
+})
+
 test('27: dust: recorded, not credited, and nobody is told', async () => {
   const ana = await world.customer()
   const topup = await ana.starts()
@@ -345,7 +367,14 @@ test('30: to a suspended account, and staff leave it: its customer reads that, a
   assert.equal(await bea.has(), '0.00')
   await world.passes(20)
   await world.follow()
-  assert.equal(await bea.sees(topup), 'expired 0.00: left 3/3 20.00')
+  // Wherever its chain puts it now: nobody waits for it, and nobody hears that it is gone.
+  const letters = bea.letters().length
+  world.chains.litecoin.rewind(3, { drop: true })
+  await world.blocks(6)
+  assert.equal((await bea.now(topup)).payments[0]!.state, 'left')
+  assert.equal(await bea.has(), '0.00')
+  assert.equal(bea.letters().length, letters)
+  assert.equal(await bea.sees(topup), 'expired 0.00 [reorganised]: left 0/3 20.00')
 })
 
 test('30: to a suspended account, credited by staff who say no amount: what its customer saw, and not the rate of its block', async () => {

@@ -71,7 +71,7 @@ test('it ends with 0 when every chain agrees, with 1 when one does not, and with
   // The server began one, and was killed: nobody waits for it any longer than it takes to be sure of that.
   await asOwner(
     `insert into crypto_reconciliations (id, chain, started_by, seen_at)
-     values (gen_random_uuid(), 'bitcoin', 'schedule', now() - interval '28 s')`,
+     values (gen_random_uuid(), 'bitcoin', 'schedule', now() - interval '20 s')`,
   )
   const after = await reconcile()
   assert.equal(after.code, 0, after.said)

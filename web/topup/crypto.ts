@@ -45,7 +45,7 @@ export function cryptoOutcome(topup: CryptoTopup, context: Context): CryptoTold 
     return {
       tone: 'refused',
       says: 'Somebody of us has looked at your payment, and it is not credited.',
-      hint: 'Its coins are at our address still. If you think that this is wrong, write to our support with the transaction id.',
+      hint: 'If you think that this is wrong, write to our support with the transaction id.',
       next: 'none',
     }
   switch (topup.status) {

@@ -20,6 +20,7 @@ import {
   dueOf,
   GIVEN_UP_AFTER_BLOCKS,
   HOLDING_REVIEWS,
+  IS_LEFT,
   PAYMENT_COLUMNS,
   type Payment,
   readPayment,
@@ -190,6 +191,7 @@ export function createCredits(parts: {
           and p.id <> $2
           and p.worth > 0
           and (p.height is not null or (p.replaced_height is null and p.reversed_at is null and p.gone_told_at is null))
+          and not ${IS_LEFT}
           and part ->> 'basis' = 'locked'`,
       [payment.topupId, payment.id],
     )
@@ -207,11 +209,10 @@ export function createCredits(parts: {
     }
     const round = payment.round + 1
     const worth = payment.worth!
-    const { rows } = await tx.query<{ at: Date }>(
+    await tx.query(
       `update crypto_payments
           set round = $2, credited_at = house_now(), reversed_at = null, review = null
-        where id = $1
-        returning credited_at as at`,
+        where id = $1`,
       [payment.id, round],
     )
     await note(tx, payment, 'credited', { round, worth: printAmount(worth) })
@@ -225,17 +226,15 @@ export function createCredits(parts: {
       kind: 'credit',
       code: 'topup_crypto',
     })
+    const creditedAt = await asBooked(tx, payment, 'credited_at', derivedId(payment.id, 'credit', round))
     await bookResidue(tx, payment, round, 'residue')
-    await letters.credited(tx, { ...payment, round, creditedAt: rows[0]!.at, reversedAt: null, review: null })
+    await letters.credited(tx, { ...payment, round, creditedAt, reversedAt: null, review: null })
     return true
   }
 
   async function reverse(tx: pg.PoolClient, payment: Payment): Promise<boolean> {
     const why = payment.replacedHeight !== null ? 'conflict_after_credit' : 'gone_after_credit'
-    const { rows } = await tx.query<{ at: Date }>(
-      'update crypto_payments set reversed_at = house_now(), review = $2 where id = $1 returning reversed_at as at',
-      [payment.id, why],
-    )
+    await tx.query('update crypto_payments set reversed_at = house_now(), review = $2 where id = $1', [payment.id, why])
     await note(tx, payment, 'reversed', { round: payment.round, worth: printAmount(payment.worth!), why })
     await tx.query('update topups set arrived = arrived - $2 where id = $1', [payment.topupId, payment.worth])
     await refresh(tx, payment.topupId!)
@@ -244,9 +243,32 @@ export function createCredits(parts: {
       kind: 'clawback_debit',
       code: 'reversal',
     })
+    const reversedAt = await asBooked(tx, payment, 'reversed_at', derivedId(payment.id, 'reversal', payment.round))
     await bookResidue(tx, payment, payment.round, 'residue_back')
-    await letters.reversed(tx, { ...payment, reversedAt: rows[0]!.at, review: why })
+    await letters.reversed(tx, { ...payment, reversedAt, review: why })
     return true
+  }
+
+  /**
+   * The moment is the ledger's. It never goes back within an account: where a transaction that began later was there first, it is later than
+   * the beginning of this one.
+   */
+  async function asBooked(
+    tx: pg.PoolClient,
+    payment: Payment,
+    column: 'credited_at' | 'reversed_at',
+    transferId: string,
+  ): Promise<Date> {
+    const { rows } = await tx.query<{ at: Date }>(
+      `update crypto_payments p
+          set ${column} = t.happened_at
+         from transfers t
+        where p.id = $1
+          and t.id = $2
+        returning p.${column} as at`,
+      [payment.id, transferId],
+    )
+    return rows[0]!.at
   }
 
   async function move(

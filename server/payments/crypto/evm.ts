@@ -354,6 +354,13 @@ export function createEvmChain(settings: EvmSettings): EvmChain {
     return (await offered(tracing, node, 'debug_traceBlockByHash', [hash, TRACER])) !== NOT_OFFERED
   }
 
+  async function tracesAny(): Promise<boolean> {
+    const said = await Promise.allSettled(rpc.nodes.map(traces))
+    const answered = said.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    if (answered.length === 0) throw (said[0] as PromiseRejectedResult).reason
+    return answered.includes(true)
+  }
+
   return {
     name: network.name,
     identity: () => rpc.ask(chainId),
@@ -371,7 +378,7 @@ export function createEvmChain(settings: EvmSettings): EvmChain {
       return rpc.ask((node) => balances(node, asset, scripts))
     },
     checkTokens: checkAll,
-    traces: () => rpc.ask(traces),
+    traces: tracesAny,
   }
 }
 

@@ -59,6 +59,11 @@ export const GIVEN_UP_AFTER_BLOCKS = 3
 /** Why a person must look, of payments that are not credited before he has. Other words call him, and hold nothing up. */
 export const HOLDING_REVIEWS: readonly string[] = ['account_suspended', 'account_closed', 'unused_address']
 
+/** SQL, of a row `p` of `crypto_payments`: a member of staff decided that it is not credited. As `isLeft` says it of a payment. */
+export const IS_LEFT = `exists (select from crypto_reviews left_by
+                                 where left_by.payment_id = p.id and left_by.kind = p.review and left_by.status = 'left'
+                                   and left_by.kind in (${HOLDING_REVIEWS.map((word) => `'${word}'`).join(', ')}))`
+
 type Standing = Pick<
   Payment,
   | 'chain'
@@ -80,6 +85,7 @@ type Standing = Pick<
 
 /** `tip`: how far we have read its chain ourselves; null: not at all yet. The one function that names how a payment stands. */
 export function stateOf(payment: Omit<Standing, 'goneToldAt'>, tip: number | null): CryptoPaymentState {
+  if (isLeft(payment)) return 'left'
   if (payment.height === null) {
     if (payment.reversedAt !== null) return 'reversed'
     if (payment.creditedAt !== null) return 'unmined'
@@ -88,7 +94,7 @@ export function stateOf(payment: Omit<Standing, 'goneToldAt'>, tip: number | nul
     return payment.unminedAtHeight === null || isGivenUp(payment, tip) ? 'dropped' : 'unmined'
   }
   if (isCredited(payment)) return 'credited'
-  if (isHeld(payment)) return payment.leftAt === null ? 'needs_review' : 'left'
+  if (isHeld(payment)) return 'needs_review'
   if (payment.worth === 0n) return 'dust'
   return confirmationsOf(payment, tip) >= requiredOf(payment) ? 'confirmed' : 'confirming'
 }
@@ -103,7 +109,7 @@ export type Due =
 
 /** What is to be done about it now; null: nothing. `agreed`: up to where a second node has the same blocks; null: there is no second one. */
 export function dueOf(payment: Standing, tip: number | null, agreed: number | null = null): Due | null {
-  if (payment.accountId === null) return null
+  if (payment.accountId === null || isLeft(payment)) return null
   if (payment.height === null) {
     if (!isGone(payment, tip)) return null
     if (isCredited(payment)) return 'reverse'
@@ -135,6 +141,11 @@ function isHeld(payment: Pick<Payment, 'review'>): boolean {
   return payment.review !== null && HOLDING_REVIEWS.includes(payment.review)
 }
 
+/** It was never credited, and will not be, wherever its chain puts it. */
+function isLeft(payment: Pick<Payment, 'review' | 'leftAt' | 'creditedAt'>): boolean {
+  return isHeld(payment) && payment.leftAt !== null && payment.creditedAt === null
+}
+
 /** Blocks on top of it, its own included; counted in our own table, never by the node's word. 0: it is in none. */
 export function confirmationsOf(payment: Pick<Payment, 'height'>, tip: number | null): number {
   if (payment.height === null || tip === null) return 0
@@ -154,7 +165,7 @@ export const PAYMENT_COLUMNS = `
   p.first_seen_at, p.pooled, p.block_hash, p.height, p.block_time, p.unmined_at_height, p.replaced_by, p.replaced_height,
   p.parts, p.value, p.worth, p.round, p.credited_at, p.reversed_at, p.review, p.gone_told_at, p.decided_at,
   (select r.decided_at from crypto_reviews r
-    where r.payment_id = p.id and r.kind = p.review and r.status = 'left' limit 1) as left_at`
+    where r.payment_id = p.id and r.kind = p.review and r.status = 'left') as left_at`
 
 type Columns = Omit<Row<'crypto_payments'>, 'spends' | 'valued_at'> & { left_at: Date | null }
 /** The parts as they are stored: micro-dollars and smallest units, as strings. */

@@ -588,10 +588,14 @@ export function createCryptoReconciliation(settings: {
             and c.caught_up_at is not null
             and not exists (select from crypto_reconciliations r
                              where r.chain = c.chain
-                               and (r.status = 'running'
-                                    or r.started_at > now() - case r.status when 'failed' then interval '1 hour' else make_interval(hours => $2) end))
+                               and case r.status
+                                     -- One that died is no reason to wait.
+                                     when 'running' then r.seen_at >= now() - make_interval(secs => $3)
+                                     when 'failed' then r.started_at > now() - interval '1 hour'
+                                     else r.started_at > now() - make_interval(hours => $2)
+                                   end)
        ) as due`,
-      [[...chains.keys()], EVERY_HOURS],
+      [[...chains.keys()], EVERY_HOURS, SILENT_SECONDS],
     )
     if (rows[0]!.due) await begin('schedule')
   }

@@ -614,6 +614,20 @@ test('twice at once it is one run; one that died is taken for failed', async () 
   assert.deepEqual((await room.runs(5)).map(({ status }) => status).sort(), ['clean', 'clean', 'failed'])
 })
 
+test('a run that died does not stop the daily one', async () => {
+  await follow()
+  const room = staff().reconciliation
+  await one(
+    `insert into crypto_reconciliations (id, chain, started_by, started_at, seen_at)
+     values ('${newId()}', 'bitcoin', 'schedule', now() - interval '3 days', now() - interval '3 days')`,
+  )
+  await room.tick()
+  await room.close()
+  assert.deepEqual((await room.runs(5)).map(({ status }) => status).sort(), ['clean', 'failed'])
+  await room.tick()
+  assert.equal((await room.runs(5)).length, 2, 'until tomorrow')
+})
+
 test('a payment that is deep and not credited, by its reason', () => {
   const now = new Date('2026-11-23T12:00:00Z')
   const payment = {

@@ -118,7 +118,9 @@ test('addresses of one coin come into being one after the other, also while its 
     await before.give(tx, { family: 'btc', accountId: 1n, topupId })
     const other = next.settle()
     await until(async () => {
-      const { rows } = await owner.query("select from pg_stat_activity where wait_event_type = 'Lock'")
+      const { rows } = await owner.query(
+        "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+      )
       return rows.length > 0
     })
     await watched.among(db.database.pool, [])

@@ -6,18 +6,18 @@
  *   behind the lock of their key (keys.ts), so none with a smaller id becomes visible after one with a greater.
  * - The newest row that was read is looked at again each time. Where it is not as it was, these are other books, and all is read anew.
  *
- * Of each address 32 bits are kept, about 8 bytes of memory: of a million, one strange script in some five thousand passes for nothing.
+ * Of each address 32 bits are kept, about 8 bytes of memory: of a million, one strange script in some four thousand passes for nothing.
  */
 import type { Queryable } from '../../platform/db.ts'
 import type { Family } from './assets.ts'
 
 const ROWS_PER_READING = 50_000
 
-export type Watched = ReturnType<typeof createWatched>
+type Row = { id: string; script: string }
 
 export function createWatched(family: Family) {
   let marks = createMarks()
-  let newest: { id: string; script: string } | null = null
+  let newest: Row | null = null
 
   /** Those of these scripts that may be ours, each once; all of ours are among them. Scripts: hexadecimal. */
   async function among(db: Queryable, scripts: readonly string[]): Promise<string[]> {
@@ -25,23 +25,27 @@ export function createWatched(family: Family) {
     return [...new Set(scripts)].filter((script) => marks.has(markOf(script)))
   }
 
+  /** Several may read at once: what was asked from an older place than where the marks are by now counts for nothing. */
   async function readOn(db: Queryable): Promise<void> {
     for (;;) {
-      const { rows }: { rows: { id: string; script: string }[] } = await db.query(
+      const from = newest
+      const { rows }: { rows: Row[] } = await db.query(
         `select id, encode(script, 'hex') as script
            from crypto_addresses
           where family = $1 and id >= $2
           order by id
           limit $3`,
-        [family, newest?.id ?? 0, ROWS_PER_READING],
+        [family, from?.id ?? 0, ROWS_PER_READING],
       )
-      if (newest !== null && (rows[0]?.id !== newest.id || rows[0].script !== newest.script)) {
+      if (newest !== from) continue
+      if (from !== null && (rows[0]?.id !== from.id || rows[0].script !== from.script)) {
         marks = createMarks()
         newest = null
         continue
       }
-      for (const { script } of newest === null ? rows : rows.slice(1)) marks.add(markOf(script))
-      newest = rows.at(-1) ?? newest
+      const more = from === null ? rows : rows.slice(1)
+      for (const { script } of more) marks.add(markOf(script))
+      newest = more.at(-1) ?? newest
       if (rows.length < ROWS_PER_READING) return
     }
   }
