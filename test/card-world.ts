@@ -10,7 +10,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono, type MiddlewareHandler } from 'hono'
-import pg from 'pg'
 import type { CardTopup, TopupRefund } from '../contract/contract.ts'
 import { MICROS_PER_CENT, micros, printAmount, usd } from '../contract/money.ts'
 import type { Problem } from '../contract/refusals.ts'
@@ -274,15 +273,7 @@ export async function startCardWorld() {
   }
 
   /** What only the owner of the database may do. */
-  async function asOwner(sql: string, values: unknown[] = []): Promise<Json[]> {
-    const owner = new pg.Client({ connectionString: db.url })
-    await owner.connect()
-    try {
-      return (await owner.query(sql, values)).rows
-    } finally {
-      await owner.end()
-    }
-  }
+  const asOwner = async (sql: string, values: unknown[] = []): Promise<Json[]> => (await db.asOwner(sql, values)).rows
 
   return {
     db,

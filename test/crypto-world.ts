@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import { Hono, type MiddlewareHandler } from 'hono'
-import pg from 'pg'
 import type { CryptoAsset, CryptoTopup } from '../contract/contract.ts'
 import { micros, printAmount, usd } from '../contract/money.ts'
 import type { Problem } from '../contract/refusals.ts'
@@ -163,15 +162,8 @@ export async function startCryptoWorld(
     return http as unknown as Hono
   }
 
-  async function asOwner(sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
-    const owner = new pg.Client({ connectionString: db.url })
-    await owner.connect()
-    try {
-      return (await owner.query(sql, values)).rows
-    } finally {
-      await owner.end()
-    }
-  }
+  const asOwner = async (sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> =>
+    (await db.asOwner(sql, values)).rows
 
   let opened = 0
   async function customer() {

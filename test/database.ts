@@ -21,6 +21,8 @@ export type TestDatabase = {
   name: string
   /** As the server sees it. */
   database: Database
+  /** One statement, or several, by the owner's login. */
+  asOwner(text: string, values?: unknown[]): Promise<pg.QueryResult>
   close(): Promise<void>
 }
 
@@ -91,6 +93,7 @@ async function createdFrom(template: string, options: { connectionsMax?: number 
     url,
     name,
     database,
+    asOwner: (text, values) => asOwner((owner) => owner.query(text, values), url),
     async close() {
       await database.close()
       await asOwner(async (owner) => {

@@ -1,6 +1,5 @@
 /** What members of staff do about crypto: money that goes back, payments that no rule decides, and a network that is halted. */
 import type { Page } from '@playwright/test'
-import pg from 'pg'
 import type { World } from '../world.ts'
 import { expect, inspect, test, withoutReload } from './browser.ts'
 import { payAtDesk, signIn, signInAs, startPayingIn } from './person.ts'
@@ -16,16 +15,6 @@ async function memberOfStaff(page: Page, world: World, at: string): Promise<Page
   const staff = await context.newPage()
   await signInAs(staff, 'staff', at)
   return staff
-}
-
-async function asOwner(world: World, text: string): Promise<void> {
-  const client = new pg.Client({ connectionString: world.db.url })
-  await client.connect()
-  try {
-    await client.query(text)
-  } finally {
-    await client.end()
-  }
 }
 
 test('a customer asks for what is unspent at an address; staff agree, pay, name the transaction, and it is confirmed', async ({
@@ -109,8 +98,7 @@ test('a payment that no rule decides says what it is and what to do; staff look 
   test.slow()
   await signIn(page)
   await startPayingIn(page, /^Litecoin/, 'Pay $10.00 in LTC')
-  await asOwner(
-    world,
+  await world.db.asOwner(
     `update ledger_accounts set suspended = true where id = (select id from accounts where username = 'demo')`,
   )
   await payAtDesk(page)
@@ -146,7 +134,7 @@ test('a payment that no rule decides says what it is and what to do; staff look 
   await inspect(page)
 
   await test.step('a halted network says what to look at, and goes on when somebody says why', async () => {
-    await asOwner(world, `update chain_cursors set halted = 'rewritten' where chain = 'litecoin'`)
+    await world.db.asOwner(`update chain_cursors set halted = 'rewritten' where chain = 'litecoin'`)
     await staff.reload()
     const panel = staff.getByRole('region', { name: 'Litecoin is halted' })
     await expect(panel).toContainText('Nothing of it is read, and nothing is credited.')

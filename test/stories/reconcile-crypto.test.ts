@@ -1,7 +1,6 @@
 /** `npm run reconcile -- crypto`: what finance runs by hand to see that the chains and the books agree, and what it ends with. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import pg from 'pg'
 import type { CryptoTopup } from '../../contract/contract.ts'
 import { reconcileByHand } from '../program.ts'
 import { until } from '../until.ts'
@@ -21,16 +20,6 @@ const reconcile = (more: Record<string, string> = {}) =>
     LITECOIN_RPC_URLS: `${world.sandbox.url}/chains/ltc/rpc`,
     ...more,
   })
-
-async function asOwner(text: string): Promise<void> {
-  const client = new pg.Client({ connectionString: world.db.url })
-  await client.connect()
-  try {
-    await client.query(text)
-  } finally {
-    await client.end()
-  }
-}
 
 test('it ends with 0 when every chain agrees, with 1 when one does not, and with 2 where it cannot compare', async () => {
   const eve = await world.customer({ name: 'eve' })
@@ -69,7 +58,7 @@ test('it ends with 0 when every chain agrees, with 1 when one does not, and with
   assert.deepEqual([noDatabase.code, noNodes.code, away.code, nodeAway.code], [2, 2, 2, 2])
 
   // The server began one, and was killed: nobody waits for it any longer than it takes to be sure of that.
-  await asOwner(
+  await world.db.asOwner(
     `insert into crypto_reconciliations (id, chain, started_by, seen_at)
      values (gen_random_uuid(), 'bitcoin', 'schedule', now() - interval '20 s')`,
   )
@@ -77,9 +66,9 @@ test('it ends with 0 when every chain agrees, with 1 when one does not, and with
   assert.equal(after.code, 0, after.said)
   assert.match(after.said, /^Bitcoin: another run is under way, which is waited for\.\nBitcoin at block /)
 
-  await asOwner('update crypto_payments set units = units - 1')
+  await world.db.asOwner('update crypto_payments set units = units - 1')
   const open = await reconcile()
-  await asOwner('update crypto_payments set units = units + 1')
+  await world.db.asOwner('update crypto_payments set units = units + 1')
   assert.equal(open.code, 1, open.said)
   assert.match(
     open.said,

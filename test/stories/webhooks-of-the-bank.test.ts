@@ -4,7 +4,6 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { after, afterEach, before, test } from 'node:test'
-import pg from 'pg'
 import Stripe from 'stripe'
 import type { CardTopup } from '../../contract/contract.ts'
 import type { Problem } from '../../contract/refusals.ts'
@@ -73,16 +72,6 @@ async function jobs(): Promise<number> {
     `select count(*)::int as count from pgboss.job where name = 'payments_settle'`,
   )
   return rows[0].count
-}
-
-async function asOwner(statement: string): Promise<pg.QueryResult> {
-  const owner = new pg.Client({ connectionString: world.db.url })
-  await owner.connect()
-  try {
-    return await owner.query(statement)
-  } finally {
-    await owner.end()
-  }
 }
 
 test('what is not signed by the bank, now, over exactly these bytes, is refused and not stored', async () => {
@@ -325,7 +314,9 @@ test('a job that could find nothing out is tried again', async () => {
   const { id, body } = event({ id: sessionOf(topup) })
   await send(body, sign(body))
   // Its pause before the next attempt is cut short.
-  await until(async () => (await asOwner(`update pgboss.job set start_after = now() where state = 'retry'`)).rowCount)
+  await until(
+    async () => (await world.db.asOwner(`update pgboss.job set start_after = now() where state = 'retry'`)).rowCount,
+  )
   await until(async () => (await ana.looksAt(topup)).status === 'credited')
   await until(async () => (await stored(id))[0]!.handled)
 })

@@ -6,7 +6,6 @@ import assert from 'node:assert/strict'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
-import pg from 'pg'
 import type { CardTopup, StaffEvent } from '../../contract/contract.ts'
 import { createEvents } from '../../server/payments/card/events.ts'
 import { signEvent } from '../../server/payments/card/stripe.ts'
@@ -39,16 +38,6 @@ const credited = (ana: Customer, topup: CardTopup) =>
 
 async function query<Row>(text: string, values: unknown[] = []): Promise<Row[]> {
   return (await world.db.database.pool.query(text, values)).rows as Row[]
-}
-
-async function asOwner(text: string, values: unknown[] = []): Promise<void> {
-  const owner = new pg.Client({ connectionString: world.db.url })
-  await owner.connect()
-  try {
-    await owner.query(text, values)
-  } finally {
-    await owner.end()
-  }
 }
 
 async function staff<Body = StaffEvent>(path: string, asked?: object): Promise<{ status: number; body: Body }> {
@@ -217,7 +206,7 @@ const forgetful: CardCompany['listEvents'] = async (page) =>
     : { ok: false, why: 'refused', code: 'resource_missing', message: 'No such event' }
 
 test('away for more than the 30 days that the list goes back: the objects themselves are gone through', async () => {
-  await asOwner(
+  await world.db.asOwner(
     `update card_event_state set last_event_id = 'evt_long_ago', last_event_at = now() - interval '40 days', read_at = now() - interval '40 days'`,
   )
   const { ana, topup } = await paid('20.00')
@@ -239,7 +228,7 @@ test('away for more than the 30 days that the list goes back: the objects themse
 })
 
 test('nothing happened for a month, and the list was read every minute: nobody is called', async () => {
-  await asOwner(
+  await world.db.asOwner(
     `update card_event_state set last_event_id = 'evt_a_month_ago', last_event_at = now() - interval '40 days', read_at = now()`,
   )
   await world.room({ ...world.stripe, listEvents: forgetful }).fillGap()
@@ -311,7 +300,7 @@ test('an event about what nobody here knows yet waits, and is dealt with when it
     'select * from directory where subject = $1',
     [row!.id],
   )
-  await asOwner('delete from directory where subject = $1', [row!.id])
+  await world.db.asOwner('delete from directory where subject = $1', [row!.id])
   const id = await told('refund.created', { ...listed.value.data[0]! })
   assert.equal((await eventNow(id)).outcome, 'unknown_object')
   await world.houseTimePasses(31)

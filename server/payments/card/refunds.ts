@@ -52,7 +52,6 @@ const REQUEST_WAIT_MS = 10_000
 const LEARN_WAIT_MS = 5_000
 /** How often a decision is made anew because the credit moved while it was made. */
 const DECISIONS_MAX = 3
-/** A top-up that comes back in so many pieces is a matter for a person. */
 /** The card company keeps the answer to a key for a day at least. After this long it is asked first what it has. */
 const KEY_IS_KEPT_SECONDS = 23 * 3_600
 /** A bank may return a refund that it had accepted for a month; so long we ask, ever more rarely. */

@@ -209,11 +209,17 @@ export function createCredits(parts: {
     }
     const round = payment.round + 1
     const worth = payment.worth!
-    await tx.query(
-      `update crypto_payments
-          set round = $2, credited_at = house_now(), reversed_at = null, review = null
-        where id = $1`,
-      [payment.id, round],
+    const id = derivedId(payment.id, 'credit', round)
+    await move(tx, payment, { id, kind: 'credit', code: 'topup_crypto' })
+    // The moment is the ledger's: within an account it never goes back, also where a transaction that began later was there first.
+    const { rows } = await tx.query<{ at: Date }>(
+      `update crypto_payments p
+          set round = $2, credited_at = t.happened_at, reversed_at = null, review = null
+         from transfers t
+        where p.id = $1
+          and t.id = $3
+        returning p.credited_at as at`,
+      [payment.id, round, id],
     )
     await note(tx, payment, 'credited', { round, worth: printAmount(worth) })
     await tx.query(
@@ -221,54 +227,30 @@ export function createCredits(parts: {
       [payment.topupId, worth],
     )
     await refresh(tx, payment.topupId!)
-    await move(tx, payment, {
-      id: derivedId(payment.id, 'credit', round),
-      kind: 'credit',
-      code: 'topup_crypto',
-    })
-    const creditedAt = await asBooked(tx, payment, 'credited_at', derivedId(payment.id, 'credit', round))
     await bookResidue(tx, payment, round, 'residue')
-    await letters.credited(tx, { ...payment, round, creditedAt, reversedAt: null, review: null })
+    await letters.credited(tx, { ...payment, round, creditedAt: rows[0]!.at, reversedAt: null, review: null })
     return true
   }
 
   async function reverse(tx: pg.PoolClient, payment: Payment): Promise<boolean> {
     const why = payment.replacedHeight !== null ? 'conflict_after_credit' : 'gone_after_credit'
-    await tx.query('update crypto_payments set reversed_at = house_now(), review = $2 where id = $1', [payment.id, why])
+    const id = derivedId(payment.id, 'reversal', payment.round)
+    await move(tx, payment, { id, kind: 'clawback_debit', code: 'reversal' })
+    const { rows } = await tx.query<{ at: Date }>(
+      `update crypto_payments p
+          set reversed_at = t.happened_at, review = $2
+         from transfers t
+        where p.id = $1
+          and t.id = $3
+        returning p.reversed_at as at`,
+      [payment.id, why, id],
+    )
     await note(tx, payment, 'reversed', { round: payment.round, worth: printAmount(payment.worth!), why })
     await tx.query('update topups set arrived = arrived - $2 where id = $1', [payment.topupId, payment.worth])
     await refresh(tx, payment.topupId!)
-    await move(tx, payment, {
-      id: derivedId(payment.id, 'reversal', payment.round),
-      kind: 'clawback_debit',
-      code: 'reversal',
-    })
-    const reversedAt = await asBooked(tx, payment, 'reversed_at', derivedId(payment.id, 'reversal', payment.round))
     await bookResidue(tx, payment, payment.round, 'residue_back')
-    await letters.reversed(tx, { ...payment, reversedAt, review: why })
+    await letters.reversed(tx, { ...payment, reversedAt: rows[0]!.at, review: why })
     return true
-  }
-
-  /**
-   * The moment is the ledger's. It never goes back within an account: where a transaction that began later was there first, it is later than
-   * the beginning of this one.
-   */
-  async function asBooked(
-    tx: pg.PoolClient,
-    payment: Payment,
-    column: 'credited_at' | 'reversed_at',
-    transferId: string,
-  ): Promise<Date> {
-    const { rows } = await tx.query<{ at: Date }>(
-      `update crypto_payments p
-          set ${column} = t.happened_at
-         from transfers t
-        where p.id = $1
-          and t.id = $2
-        returning p.${column} as at`,
-      [payment.id, transferId],
-    )
-    return rows[0]!.at
   }
 
   async function move(

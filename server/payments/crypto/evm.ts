@@ -40,7 +40,7 @@ export type EvmChain = Chain & {
    */
   checkTokens: () => Promise<string[]>
   /**
-   * Whether a node traces, so that ether sent by a contract is seen; asked at the first call. Without, only what transactions pay
+   * Whether any node traces, so that ether sent by a contract is seen; each is asked once. Without, only what transactions pay
    * themselves is seen; the rest shows in `balances`, unexplained, and a person must look.
    */
   traces: () => Promise<boolean>
@@ -342,23 +342,17 @@ export function createEvmChain(settings: EvmSettings): EvmChain {
     return wrong
   }
 
-  async function checkAll(): Promise<string[]> {
-    const said = await Promise.allSettled(rpc.nodes.map(checkTokens))
+  /** What each node answers that answers; throws what the first one did when none does. */
+  async function ofEachNode<T>(ask: (node: Node) => Promise<T>): Promise<T[]> {
+    const said = await Promise.allSettled(rpc.nodes.map(ask))
     const answered = said.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
     if (answered.length === 0) throw (said[0] as PromiseRejectedResult).reason
-    return [...new Set(answered.flat())]
+    return answered
   }
 
   async function traces(node: Node): Promise<boolean> {
     const { hash } = await newest(node)
     return (await offered(tracing, node, 'debug_traceBlockByHash', [hash, TRACER])) !== NOT_OFFERED
-  }
-
-  async function tracesAny(): Promise<boolean> {
-    const said = await Promise.allSettled(rpc.nodes.map(traces))
-    const answered = said.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
-    if (answered.length === 0) throw (said[0] as PromiseRejectedResult).reason
-    return answered.includes(true)
   }
 
   return {
@@ -377,8 +371,8 @@ export function createEvmChain(settings: EvmSettings): EvmChain {
       if (scripts.length === 0) return []
       return rpc.ask((node) => balances(node, asset, scripts))
     },
-    checkTokens: checkAll,
-    traces: tracesAny,
+    checkTokens: async () => [...new Set((await ofEachNode(checkTokens)).flat())],
+    traces: async () => (await ofEachNode(traces)).includes(true),
   }
 }
 

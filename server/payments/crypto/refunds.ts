@@ -43,7 +43,6 @@ import { noteAction, transactionIdOf } from './staff-actions.ts'
 
 /** Less than this costs more to send than it is worth. */
 export const RETURNED_FROM = usd('1.00')
-/** A top-up that comes back in so many pieces is a matter for a person. */
 /** How often a decision is made anew because the credit moved while it was made. */
 const DECISIONS_MAX = 3
 /** When money that is still on its way raises an alarm. Unit: milliseconds of house time. */
