@@ -36,15 +36,15 @@ set search_path = public, pg_temp
 set enable_seqscan = off
 as $$
 declare
-  v_first bigint := 1;
+  v_first bigint;
   v_last bigint;
-  v_head bytea := '';
+  v_head bytea;
 begin
   -- An arbitrary constant. Held until the commit, so that the statements below, which begin after it, see what the last one sealed.
   if not pg_try_advisory_xact_lock(7203012) then return 'elsewhere'; end if;
   if exists (select from ledger_writers() w where w.virtualtransaction = any (p_writers)) then return 'still_written'; end if;
   select last_seq + 1, head into v_first, v_head from seals order by first_seq desc limit 1;
-  v_first := coalesce(v_first, 1);
+  v_first := coalesce(v_first, 1);      -- null: nothing was sealed yet
   v_last := least(p_upto, v_first + p_seqs - 1);
   if v_last < v_first then return 'nothing'; end if;
 
