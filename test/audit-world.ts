@@ -111,7 +111,7 @@ export async function openAuditWorld() {
     claim('clawback_hold', 'dispute', '3.00'),
     claim('clawback_hold', 'dispute', '2.50'),
   ])
-  await moves([
+  const [, , , , elsewhere] = await moves([
     { kind: 'capture', code: 'topup_refund', contra: 'refunds', holdId: partly!, amount: usd('0.50') },
     { kind: 'void', code: 'dispute', contra: 'disputes', holdId: won! },
     { kind: 'capture', code: 'dispute', contra: 'disputes', holdId: lost! },
@@ -587,9 +587,18 @@ export async function openAuditWorld() {
              ${dispute('released', 0, null, null, { of: RETURNED, account: 4 })}`,
       found: [checks.counters, checks.after, checks.platform, checks.gone],
     },
+    'a dispute names as its own what is held for something else': {
+      does: dispute('frozen', 750_000, elsewhere!),
+      found: [checks.claims],
+    },
+    'credits are frozen for a dispute that nobody knows': {
+      does: frozenOf(DISPUTED, 2_000_000),
+      found: [checks.claims],
+    },
     'a dispute names another hold than the one that is open': {
       does: `${frozenOf(DISPUTED, 2_000_000)}; ${dispute('frozen', 2_000_000, newId())}`,
       found: [checks.claims],
+      names: { [checks.claims]: { topup: TOPUP } },
     },
     'a bank took more than ever came': {
       does: `${takenOf(TOPUP, 1, 10_000_000)}; ${takenOf(TOPUP, 1, 10_000)}`,

@@ -109,4 +109,10 @@ test('the figures are those of the books', async () => {
 
   await owner.query(`update platform_sums set credits = credits + 500000 where platform = 3`)
   assert.deepEqual((await read())['ledger_difference_usd'], [0.5])
+
+  // It is the last seal that says how far it is.
+  assert.equal((await ledger.submit({ ...commands[1]!, id: newId() })).result, 'ok')
+  assert.deepEqual((await read())['unsealed_seqs'], [1])
+  assert.equal(await ledger.seal(), 1)
+  assert.deepEqual((await read())['unsealed_seqs'], [0])
 })

@@ -414,6 +414,10 @@ async function customer(credit: string): Promise<bigint> {
   return accountId
 }
 
+async function results(tx: pg.PoolClient, commands: Command[], options?: { asGroup: boolean }): Promise<string[]> {
+  return (await ledger.apply(tx, commands, options)).map(({ result }) => result)
+}
+
 function base(accountId: bigint) {
   return { id: newId(), accountId, reference: newId() }
 }
@@ -578,7 +582,7 @@ test('whoever writes beside others in a transaction of his own is served at once
 })
 
 test('while somebody decides by the balance of an account, its money stands still', async () => {
-  const ana = await customer('1.00')
+  const [ana, bob] = [await customer('1.00'), await customer('1.00')]
   const credit = { ...base(ana), kind: 'credit', code: 'gift', contra: 'goodwill', amount: usd('1.00') } as const
   const watching = new pg.Client({ connectionString: db.url })
   await watching.connect()
@@ -594,10 +598,42 @@ test('while somebody decides by the balance of an account, its money stands stil
         return waits.rows.length > 0
       })
       assert.equal((await ledger.balance(tx, ana))!.available, usd('1.00'))
+      // Nobody else's does.
+      assert.deepEqual(await db.database.transaction((other) => results(other, [hold(bob, '0.50')])), ['ok'])
     })
     await until(async () => (await ledger.balance(db.database.pool, ana))!.available === usd('2.00'))
   } finally {
     await watching.end()
+  }
+})
+
+test('the only customer there is is waited for, too, also by a list that is carried out in order', async () => {
+  const own = await freshDatabase()
+  const [keeper, list, watching] = Array.from({ length: 3 }, () => new pg.Client({ connectionString: own.url })) as [
+    pg.Client,
+    pg.Client,
+    pg.Client,
+  ]
+  await Promise.all([keeper, list, watching].map((client) => client.connect()))
+  try {
+    await ledger.open(keeper, 1n)
+    await keeper.query('begin')
+    await keeper.query('select from ledger_accounts where id = 1 for no key update')
+    const gift = () => ({ ...base(1n), kind: 'credit', code: 'gift', contra: 'goodwill', amount: usd('1.00') }) as const
+    let isOver = false
+    const answers = results(list as unknown as pg.PoolClient, [gift(), gift()]).finally(() => {
+      isOver = true
+    })
+    answers.catch(() => {})
+    await until(async () => {
+      const waits = await watching.query(`select from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0`)
+      return isOver || waits.rows.length > 0
+    })
+    await keeper.query('commit')
+    assert.deepEqual(await answers, ['ok', 'ok'])
+  } finally {
+    await Promise.all([keeper, list, watching].map((client) => client.end()))
+    await own.close()
   }
 })
 
@@ -831,9 +867,12 @@ test('a command that lacks something, or has what is none of its kind, is malfor
     )
     return rows[0].word
   }
+  const open = hold(ana, '1.00')
+  assert.equal((await ledger.submit(open)).result, 'ok')
   const wrong: Partial<Record<keyof typeof whole, unknown>>[] = [
     { id: null },
     { kind: null },
+    { kind: null, hold: open.id, amount: null },
     { contra: null },
     { code: null },
     { reference: null },
@@ -865,7 +904,7 @@ test('a command that lacks something, or has what is none of its kind, is malfor
   ])
     assert.equal(await word({ ...whole, id: newId(), ...right }), 'ok', JSON.stringify(right))
   const { available, held } = (await ledger.balance(db.database.pool, ana))!
-  assert.deepEqual([available, held], [usd('8.00'), usd('3.00')])
+  assert.deepEqual([available, held], [usd('7.00'), usd('4.00')])
 })
 
 test('what a refused group had done is undone for whoever comes after it in the same batch', async () => {
@@ -959,6 +998,43 @@ test('of a refused group nothing is left for the groups and commands after it in
   )
   const balance = (await ledger.balance(db.database.pool, ana))!
   assert.deepEqual([balance.available, balance.held, balance.frozen].map(printAmount), ['0.00', '4.55', '0.00'])
+})
+
+test('in one list, too, a hold is resolved by whoever comes first, and a stranger learns nothing of it', async () => {
+  const [ana, bob] = [await customer('5.00'), await customer('5.00')]
+  const [one, two] = [hold(ana, '1.00'), hold(ana, '1.00')]
+  for (const held of [one, two]) assert.equal((await ledger.submit(held)).result, 'ok')
+  const ends = (accountId: bigint, kind: 'capture' | 'void', of: Command) =>
+    ({ ...base(accountId), kind, code: 'order', contra: 'revenue', holdId: of.id }) as Command
+  const asked = (...commands: Command[]) => db.database.transaction((tx) => results(tx, commands))
+  assert.deepEqual(await asked(ends(ana, 'capture', one), ends(ana, 'void', one)), ['ok', 'already_captured'])
+  assert.deepEqual(await asked(ends(ana, 'capture', two), ends(bob, 'void', two)), ['ok', 'hold_not_found'])
+})
+
+test('a group of which a part exists is looked at to its end, and a group of one is carried out', async () => {
+  const ana = await customer('10.00')
+  const takes = (amount: string) =>
+    ({ ...base(ana), kind: 'debit', code: 'adjustment', contra: 'goodwill', amount: usd(amount) }) as const
+  const asGroup = (...commands: Command[]) => db.database.transaction((tx) => results(tx, commands, { asGroup: true }))
+  const known = takes('1.00')
+  assert.deepEqual(await asGroup(known), ['ok'])
+  assert.deepEqual(await asGroup(known, takes('6.00'), takes('6.00')), [
+    'exists',
+    'group_refused',
+    'insufficient_credits',
+  ])
+  assert.equal((await ledger.balance(db.database.pool, ana))!.available, usd('9.00'))
+})
+
+test('what several customers move in one list comes to the platform as one sum', async () => {
+  const [ana, bob] = [await customer('5.00'), await customer('5.00')]
+  const pool = db.database.pool
+  const before = await ledger.platformBalance(pool, 'goodwill')
+  const takes = (accountId: bigint, amount: string) =>
+    ({ ...base(accountId), kind: 'debit', code: 'adjustment', contra: 'goodwill', amount: usd(amount) }) as const
+  const list = [takes(ana, '1.00'), takes(bob, '2.00')]
+  assert.deepEqual(await db.database.transaction((tx) => results(tx, list)), ['ok', 'ok'])
+  assert.equal(before - (await ledger.platformBalance(pool, 'goodwill')), usd('3.00'))
 })
 
 test('a list with one impossible command is carried out around it', async () => {
@@ -1147,6 +1223,11 @@ test('the house books its own movements once', async () => {
   assert.equal(await bookHouseEntry(pool, { ...entry, id: newId(), reference: newId() }), 'ok')
   assert.equal(await bookHouseEntry(pool, entry), 'exists')
   assert.equal(await bookHouseEntry(pool, { ...entry, amount: usd('0.60') }), 'exists_with_different_fields')
+  const happenedAt = new Date('2026-01-02T03:04:05Z')
+  const told = { ...entry, id: newId(), reference: newId(), happenedAt }
+  assert.equal(await bookHouseEntry(pool, told), 'ok')
+  const { rows } = await pool.query('select happened_at from house_entries where id = $1', [told.id])
+  assert.deepEqual(rows, [{ happened_at: happenedAt }])
 })
 
 test('through the door, too; and an id that two facts share is a bug, not a refusal', async () => {
@@ -1161,6 +1242,8 @@ test('through the door, too; and an id that two facts share is a bug, not a refu
   assert.equal(await balance(), usd('0.07'))
   await ledger.book(pool, { ...back, debit: 'bank', credit: 'supplier_costs', amount: usd('0.02') })
   assert.equal(await balance(), usd('0.05'))
+  await ledger.book(pool, { ...entry, id: newId(), reference: newId(), code: 'adjustment', amount: usd('0.10') })
+  assert.equal(await balance(), usd('0.15'))
 })
 
 test('summing up the deltas changes no total, in no snapshot, with everybody writing beside it', async () => {
@@ -1265,17 +1348,22 @@ test('one run sums up all deltas, also more than go into one transaction', async
   }
 })
 
-test('what never ends is summed up for fifty transactions, and not at all while the server stops', async () => {
-  let asked = 0
-  const pool = {
-    async query(_: string, [rows]: [number]) {
-      if (++asked > 50) throw new Error('asked once more')
-      return { rows: [{ taken: rows }] }
-    },
+test('what never ends is summed up for fifty transactions, until little is left, and not at all while the server stops', async () => {
+  const of = (rowsThereAre: number, transactions: number) => {
+    let [left, asked] = [rowsThereAre, 0]
+    const pool = {
+      async query(_: string, [rows]: [number]) {
+        if (++asked > transactions) throw new Error('asked once more')
+        const taken = Math.min(rows, left)
+        left -= taken
+        return { rows: [{ taken }] }
+      },
+    }
+    return createLedger({ database: { pool } as unknown as Database, log: openLog({ level: 'silent' }) })
   }
-  const compacting = createLedger({ database: { pool } as unknown as Database, log: openLog({ level: 'silent' }) })
-  assert.equal(await compacting.compact(), 50 * 5000)
-  assert.equal(await compacting.compact(AbortSignal.abort()), 0)
+  assert.equal(await of(Infinity, 50).compact(), 50 * 5000)
+  assert.equal(await of(9999, 2).compact(), 9999)
+  assert.equal(await of(Infinity, 0).compact(AbortSignal.abort()), 0)
 })
 
 test('a compaction that dies half-way has changed nothing', async () => {
