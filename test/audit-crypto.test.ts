@@ -277,10 +277,19 @@ test('what should have been credited, or taken back, for five minutes is overdue
       on conflict do nothing`
   const gone = `update crypto_payments set block_hash = null, height = null, block_time = null, unmined_at_height = height
                  where id = '${ids.credited}'`
+  /** Up to the payment's block, or how far from it, a second node agrees. */
+  const agreed = (
+    blocks: number,
+  ) => `update chain_cursors c set agreed_height = p.height + ${blocks} from crypto_payments p
+    where p.id = '${ids.coming}' and c.chain = p.chain`
   for (const [minutes, does, found] of [
     [6, deep, [checks.deep]],
+    [5, deep, []],
     [1, deep, []],
+    [6, `${deep}; ${agreed(0)}`, [checks.deep]],
+    [6, `${deep}; ${agreed(-1)}`, []],
     [6, gone, [checks.gone]],
+    [5, gone, []],
     [1, gone, []],
   ] as const) {
     const { overdue } = await inside(`${does}; ${older(minutes)}`)
@@ -288,7 +297,7 @@ test('what should have been credited, or taken back, for five minutes is overdue
   }
 })
 
-test('what waits for a person, or for a rate, waits rightly', async () => {
+test("what waits for a person, or for a rate, or is nobody's, waits rightly", async () => {
   const late = `update chain_cursors set height = height + 3;
     insert into chain_blocks select c.chain, c.height - n, 'x' || n, 'p', house_now() from chain_cursors c, generate_series(0, 2) n
       on conflict do nothing;
@@ -296,7 +305,8 @@ test('what waits for a person, or for a rate, waits rightly', async () => {
   for (const waits of [
     `update crypto_payments set review = 'account_suspended' where id = '${ids.coming}'`,
     `update crypto_payments set parts = null, value = null, worth = null, valued_at = null where id = '${ids.coming}';
-     update crypto_rates set at = at - interval '1 day'`,
+     update crypto_rates set at = at - interval '1 day' where asset = 'BTC'`,
+    `update crypto_payments set account_id = null, topup_id = null where id = '${ids.coming}'`,
   ])
-    assert.deepEqual((await inside(`${late}; ${waits}`)).overdue, [], waits)
+    assert.deepEqual(await inside(`${late}; ${waits}`), { differences: [], overdue: [] }, waits)
 })
