@@ -15,6 +15,7 @@ const checks = {
   rounds: 'each round of a payment on a chain has its credit, and its reversal exactly when it was taken back',
   payment: 'what was credited and taken back of crypto has its payment and its round',
   arrived: 'a top-up by crypto has what its payments credited, less what was taken back',
+  once: 'a top-up was credited once, exactly when it says so, with its amount',
   parts: 'a payment on a chain is worth its parts, rounded up to the cent, or is dust',
   rounding: 'rounding has the residues of what was credited on chains',
   block: 'a payment in a block stands in one that stands',
@@ -29,9 +30,11 @@ const checks = {
 
 let world: CryptoWorld
 let owner: pg.Client
-/** Credited with a residue; dust; taken back; taken back and credited anew; on its way. */
+/** Credited with a residue, and one more of the same top-up; dust; taken back; taken back and credited anew; on its way. */
 const ids = { credited: '', dust: '', reversed: '', again: '', coming: '' }
 let topup = ''
+/** The top-up of what is on its way. */
+let comingTo = ''
 /** What is to go back by a chain: it went, it went and came back, it is asked for, and nobody agreed. */
 const returns = { sent: newId(), cameBack: newId(), asked: newId(), alike: newId(), declined: newId() }
 let returned = ''
@@ -46,8 +49,11 @@ before(async () => {
   const [one, two, three] = [await ana.starts(), await ana.starts(), await ana.starts('LTC')]
   const [four, six] = [await ana.starts(), await ana.starts()]
   await world.pays(one, { units: 12_501n })
+  // More than was asked for: two parts, each at its own rate.
+  await world.pays(one, { units: 30_003n })
   await world.pays(two, { units: 600n })
-  await world.pays(three)
+  // A millionth of a dollar above a whole cent: no residue is larger.
+  await world.pays(three, { units: 20_000_001n })
   await world.pays(six)
   await world.blocks(3)
   const [spent] = await world.paymentsOf(three)
@@ -56,7 +62,7 @@ before(async () => {
   world.chains.litecoin.mineAgain({
     txid: String(spent!['txid']),
     spends: spent!['spends'] as string[],
-    pays: { script: await world.scriptOf(three), units: 20_000_000n },
+    pays: { script: await world.scriptOf(three), units: 20_000_001n },
   })
   await world.blocks(3)
   const five = await ana.starts('ETH')
@@ -75,6 +81,7 @@ before(async () => {
     reversed: await idOf(five),
   })
   topup = String((await world.row(one))['id'])
+  comingTo = String((await world.row(four))['id'])
   returned = String((await world.row(six))['id'])
   account = ana.accountId
   await sendBack()
@@ -148,16 +155,20 @@ const movement = (kind: string, code: number, contra: number) =>
 
 test('what payments on chains did differs nowhere: credited, dust, taken back, credited anew, on their way', async () => {
   const { rows } = await owner.query(
-    `select round, credited_at is not null as credited, reversed_at is not null as reversed, worth from crypto_payments order by id`,
+    `select round, credited_at is not null as credited, reversed_at is not null as reversed, worth, worth - value as residue,
+            jsonb_array_length(parts) as parts
+       from crypto_payments order by id`,
   )
   assert.ok(rows.some(({ round, reversed }) => round === 2 && !reversed))
   assert.ok(rows.some(({ reversed }) => reversed))
   assert.ok(rows.some(({ worth }) => worth === '0'))
+  assert.ok(rows.some(({ parts }) => parts === 2))
+  assert.ok(rows.some(({ residue, round }) => residue === '9999' && round === 2))
   await world.booksAgree()
 })
 
 test('each damage is found, by the checks that are about it', async () => {
-  const damages: Record<string, [does: string, found: string[]]> = {
+  const damages: Record<string, [does: string, found: string[], says?: Record<string, unknown>]> = {
     'a payment is credited twice': [movement('credit', 31, 2), [checks.payment, checks.arrived]],
     'a payment is taken back that stands': [movement('clawback_debit', 43, 2), [checks.payment, checks.arrived]],
     'a payment says that it was not credited': [
@@ -180,12 +191,27 @@ test('each damage is found, by the checks that are about it', async () => {
       `update crypto_payments set credited_at = credited_at - interval '1 second' where id = '${ids.credited}'`,
       [checks.rounds],
     ],
+    'a payment was taken back at another time than it says': [
+      `update crypto_payments set reversed_at = reversed_at - interval '1 second' where id = '${ids.reversed}'`,
+      [checks.rounds],
+    ],
+    'a payment and its top-up say that it was credited, and the ledger does not': [
+      `update crypto_payments set round = 1, credited_at = now() where id = '${ids.coming}';
+       update topups t set arrived = p.worth, credited_at = now() from crypto_payments p where p.id = '${ids.coming}' and t.id = p.topup_id`,
+      [checks.rounds, checks.arrived],
+      { of_payments: '20000000', moved: '0' },
+    ],
     'a payment is worth more than was credited': [
       `update crypto_payments set worth = worth + 10000 where id = '${ids.credited}'`,
       [checks.rounds, checks.arrived, checks.parts, checks.rounding],
     ],
     'a payment that is on its way is rounded up by more than a cent': [
       `update crypto_payments set worth = worth + 10000 where id = '${ids.coming}'`,
+      [checks.parts],
+    ],
+    'a payment that is on its way is rounded up by a whole cent': [
+      `update crypto_payments set value = worth - 10000, parts = jsonb_set(parts, '{0,value}', to_jsonb((worth - 10000)::text))
+        where id = '${ids.coming}'`,
       [checks.parts],
     ],
     'a payment has other units than its parts': [
@@ -200,6 +226,17 @@ test('each damage is found, by the checks that are about it', async () => {
       `update topups set arrived = arrived + 10000 where id = '${topup}'`,
       [checks.arrived],
     ],
+    'a top-up that came by a chain says that it is by card': [
+      `update topups set method = 'card', session_call = '{}', arrived = 0, status = 'credited', reason = null, ended_at = null,
+                         payment_intent_id = 'pi', charge_id = 'ch'
+        where id = '${topup}'`,
+      [checks.once],
+    ],
+    'a top-up to which nothing came says that it did': [
+      `update topups set arrived = 10000, credited_at = now() where id = '${comingTo}'`,
+      [checks.arrived],
+      { of_payments: '0', moved: '0' },
+    ],
     'a credited top-up does not know when': [
       `update topups set credited_at = null where id = '${topup}'`,
       [checks.arrived],
@@ -209,8 +246,14 @@ test('each damage is found, by the checks that are about it', async () => {
       [checks.platform, checks.rounding, checks.sealed],
     ],
     'a residue is booked of nothing': [
-      `select ledger_book(gen_random_uuid(), 10::smallint, 2::smallint, 100, 63::smallint, gen_random_uuid(), null)`,
+      `select ledger_book(gen_random_uuid(), 10::smallint, 2::smallint, 1, 63::smallint, '${MORE}', null)`,
       [checks.rounding],
+      { topup: MORE, booked: '1' },
+    ],
+    'a residue is booked between other accounts': [
+      `select ledger_book(gen_random_uuid(), 9::smallint, 2::smallint, 1, 63::smallint, '${MORE}', null)`,
+      [checks.rounding],
+      { topup: MORE, booked: '-1' },
     ],
     'the block of a payment is another one': [
       `update chain_blocks b set hash = 'another' from crypto_payments p where p.id = '${ids.coming}' and (b.chain, b.height) = (p.chain, p.height)`,
@@ -264,10 +307,20 @@ test('each damage is found, by the checks that are about it', async () => {
     ],
     'crypto is taken back by a plain debit': [movement('debit', 43, 2), [checks.payment, checks.arrived, checks.ways]],
   }
-  for (const [damage, [does, found]] of Object.entries(damages)) {
+  for (const [damage, [does, found, says]] of Object.entries(damages)) {
     const { differences } = await inside(does)
     assert.deepEqual([...new Set(differences.map(({ check }) => check))].sort(), [...found].sort(), damage)
+    // The last check that is about it says what it saw.
+    if (says) assert.partialDeepStrictEqual(differences.find(({ check }) => check === found.at(-1))!.row, says, damage)
   }
+})
+
+test('what is of another kind is no payment, and what is between the same accounts for another cause is no residue', async () => {
+  for (const right of [
+    movement('credit', 42, 2),
+    `select ledger_book(gen_random_uuid(), 10::smallint, 2::smallint, 100, 61::smallint, '${topup}', null)`,
+  ])
+    assert.deepEqual((await inside(right)).differences, [], right)
 })
 
 test('what should have been credited, or taken back, for five minutes is overdue; a minute ago it is not', async () => {
@@ -282,18 +335,39 @@ test('what should have been credited, or taken back, for five minutes is overdue
     blocks: number,
   ) => `update chain_cursors c set agreed_height = p.height + ${blocks} from crypto_payments p
     where p.id = '${ids.coming}' and c.chain = p.chain`
+  /** Not worth anything yet, with a rate of so long before its block: the first that counts for it is of five minutes before. */
+  const rateBefore = (minutes: number) => `
+    update crypto_payments set parts = null, value = null, worth = null, valued_at = null where id = '${ids.coming}';
+    update crypto_rates r set at = p.block_time - interval '${minutes} minutes' from crypto_payments p
+     where p.id = '${ids.coming}' and r.asset = p.asset`
   for (const [minutes, does, found] of [
     [6, deep, [checks.deep]],
     [5, deep, []],
     [1, deep, []],
     [6, `${deep}; ${agreed(0)}`, [checks.deep]],
     [6, `${deep}; ${agreed(-1)}`, []],
+    [6, `${deep}; ${rateBefore(5)}`, [checks.deep]],
     [6, gone, [checks.gone]],
     [5, gone, []],
     [1, gone, []],
   ] as const) {
     const { overdue } = await inside(`${does}; ${older(minutes)}`)
     assert.deepEqual([...new Set(overdue.map(({ check }) => check))], found, `${does} ${minutes}`)
+  }
+
+  // What counts is one block's time: the one with which it was deep, or gone, enough.
+  const only = (height: string, id: string, is: '=' | '<>') => `
+    update chain_blocks b set time = house_now() - case when b.height ${is} ${height} and b.chain = p.chain then interval '6 minutes' else interval '0' end
+      from crypto_payments p where p.id = '${id}'`
+  for (const [does, height, id, check] of [
+    [deep, 'p.height + 2', ids.coming, checks.deep],
+    [gone, 'p.unmined_at_height + 3', ids.credited, checks.gone],
+  ] as const) {
+    assert.deepEqual(
+      (await inside(`${does}; ${only(height, id, '=')}`)).overdue.map((found) => found.check),
+      [check],
+    )
+    assert.deepEqual((await inside(`${does}; ${only(height, id, '<>')}`)).overdue, [])
   }
 })
 

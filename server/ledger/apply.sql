@@ -384,7 +384,6 @@ begin
         for d in reverse i..g_start loop
           if res[d] = 'ok' then
             res[d] := 'group_refused';
-            x_amount[d] := p_amount[d];
             if v_entangled then
               done_by[first_same[d]] := 0;
               if p_hold[d] is not null and resolved_by[first_rival[d]] = d then resolved_by[first_rival[d]] := 0; end if;

@@ -56,7 +56,7 @@ export const cryptoChecks: Record<string, string> = {
     select coalesce(p.topup_id, h.reference) as topup, p.residue, h.booked
       from (select topup_id, sum(worth - value) as residue from crypto_payments
              where credited_at is not null and reversed_at is null group by topup_id) p
-      full join (select reference, sum(case when (debit, credit) = (10, 2) then amount when (debit, credit) = (2, 10) then -amount end) as booked
+      full join (select reference, sum(case when (debit, credit) = (10, 2) then amount else -amount end) as booked
                    from house_entries where code = 63 group by reference) h on h.reference = p.topup_id
      where coalesce(p.residue, 0) <> coalesce(h.booked, 0)`,
 
