@@ -122,13 +122,13 @@ export function createCardTesting(settings: {
     if (open >= limits.openTopupsMax) {
       return {
         code: 'too_many_open_topups',
-        detail: `You have ${open} open top-ups, and may have ${limits.openTopupsMax}. Pay on one of their pages, or wait until one closes; nothing was charged.`,
+        detail: `You have ${open} open ${open === 1 ? 'top-up' : 'top-ups'}, and may have ${limits.openTopupsMax}. Pay on one of their pages, or wait until one closes; nothing was charged.`,
         extra: { open, max_open: limits.openTopupsMax },
       }
     }
     if (pagesAt)
       return limitReached(
-        `You began ${limits.sessionsPerHourMax} top-ups within the last hour.`,
+        `You began ${limits.sessionsPerHourMax} ${limits.sessionsPerHourMax === 1 ? 'top-up' : 'top-ups'} within the last hour.`,
         pagesAt,
         now,
         takesCrypto,
