@@ -175,6 +175,10 @@ test('each damage is found, by the checks that are about it', async () => {
       `update crypto_payments set round = 0, credited_at = null where id = '${ids.credited}'`,
       [checks.payment, checks.arrived, checks.rounding],
     ],
+    'the only payment of a top-up says that it was not credited': [
+      `update crypto_payments set round = 0, credited_at = null where id = '${ids.again}'`,
+      [checks.payment, checks.arrived, checks.rounding],
+    ],
     'a payment says that it was credited': [
       `update crypto_payments set round = 1, credited_at = now() where id = '${ids.coming}'`,
       [checks.rounds, checks.arrived],

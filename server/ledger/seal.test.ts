@@ -434,6 +434,23 @@ test('the file is gone on with also where the crash came in its first line, or b
   }
 })
 
+test('a range in which nothing came to stand has its line, too, and the file is gone on with behind it', async () => {
+  await emptyBooks()
+  const file = join(folder, 'hollow.log')
+  const seal = sealer(file, 1)
+  // A number that was drawn by somebody who then took everything back.
+  await owner.query(`select nextval('transfer_seq')`)
+  assert.equal(await seal(), 1)
+  await ledger.submit(gift(1n))
+  assert.equal(await seal(), 1)
+  const lines = (await readFile(file, 'utf8')).split('\n')
+  assert.deepEqual(
+    lines.map((line) => line.slice(0, 6)),
+    ['1 1 0 ', '2 2 1 ', ''],
+  )
+  await expectAllSealed(file)
+})
+
 test('killed at any moment, also between database and file, it goes on where it was', async () => {
   await emptyBooks()
   const file = join(folder, 'killed.log')

@@ -85,6 +85,7 @@ const tampered = {
     'a file that is not of this database is said loudly, left alone, and found by the audit',
     'a line that a crash tore off is written again, whole',
     'the file is gone on with also where the crash came in its first line, or before it, or tore off more than a line',
+    'a range in which nothing came to stand has its line, too, and the file is gone on with behind it',
     `one row of ${SEAL_ROWS} that was tampered with is named, also when every seal was rewritten`,
   ],
 }
