@@ -610,6 +610,39 @@ test('while somebody decides by the balance of an account, its money stands stil
   }
 })
 
+test('a deadline is moved when nobody else moves money of that account, and is not held up by others', async () => {
+  const [ana, bob] = [await customer('1.00'), await customer('1.00')]
+  const [held, other] = [hold(ana, '0.50'), hold(bob, '0.50')]
+  for (const one of [held, other]) assert.equal((await ledger.submit(one)).result, 'ok')
+  const pool = db.database.pool
+  const later = (accountId: bigint, holdId: string) =>
+    ledger.moveDeadline(pool, { accountId, holdId, expiresAt: new Date('2100-01-01') })
+  const watching = new pg.Client({ connectionString: db.url })
+  await watching.connect()
+  try {
+    let isMoved = false
+    const moving = await db.database.transaction(async (tx) => {
+      await ledger.lock(tx, ana)
+      const { rows } = await tx.query('select pg_backend_pid() as pid')
+      const moved = later(ana, held.id).finally(() => {
+        isMoved = true
+      })
+      await until(async () => {
+        const waits = await watching.query('select from pg_stat_activity where $1 = any (pg_blocking_pids(pid))', [
+          rows[0].pid,
+        ])
+        return isMoved || waits.rows.length > 0
+      })
+      assert.equal(isMoved, false)
+      assert.equal(await later(bob, other.id), true)
+      return { moved }
+    })
+    assert.equal(await moving.moved, true)
+  } finally {
+    await watching.end()
+  }
+})
+
 test('the only customer there is is waited for, too, also by a list that is carried out in order', async () => {
   const own = await freshDatabase()
   const [keeper, list, watching] = Array.from({ length: 3 }, () => new pg.Client({ connectionString: own.url })) as [
