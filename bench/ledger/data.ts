@@ -150,7 +150,7 @@ export async function fill(db: pg.Client, size: Size, say: Say): Promise<void> {
     await db.query(sql)
   }
   say('statistics')
-  // Frozen, as rows of a year are, and as pgbench makes its own: or PostgreSQL would do it for all of them in the middle of a round.
+  // Frozen, as rows of a year are, and as pgbench makes its own: or PostgreSQL would begin with it in the middle of a round.
   await db.query('vacuum (freeze, analyze) transfers')
   await db.query('vacuum (freeze, analyze) ledger_accounts')
 }
