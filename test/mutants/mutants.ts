@@ -57,9 +57,9 @@ const NOT_OVER = 'not over in time'
 const chart = { file: 'server/ledger/chart.test.ts' }
 const figures = { file: 'server/ledger/figures.test.ts' }
 const asOf = { file: 'server/ledger/asof.test.ts' }
-const house = { file: 'server/ledger/ledger.test.ts', names: ['the house books its own movements once'] }
+const house = { file: 'server/ledger/house.test.ts', names: ['the house books its own movements once'] }
 const compaction = {
-  file: 'server/ledger/ledger.test.ts',
+  file: 'server/ledger/compact.test.ts',
   names: [
     'summing up the deltas changes no total, in no snapshot, with everybody writing beside it',
     'one run sums up all deltas, also more than go into one transaction',
@@ -67,15 +67,21 @@ const compaction = {
   ],
 }
 /** All but what is slow and asks nothing of the kind. */
-const door = {
-  file: 'server/ledger/ledger.test.ts',
-  skip: [
-    ...compaction.names,
-    'any list of commands and groups may be split anywhere without changing an answer or a figure',
-    "the server's role cannot write the ledger's tables, only ask its functions",
-    'ids that follow from something are derived alike in TypeScript and in the database',
-  ],
-}
+const door = [
+  {
+    file: 'server/ledger/ledger.test.ts',
+    skip: [
+      "the server's role cannot write the ledger's tables, only ask its functions",
+      'ids that follow from something are derived alike in TypeScript and in the database',
+    ],
+  },
+  {
+    file: 'server/ledger/lists.test.ts',
+    skip: ['any list of commands and groups may be split anywhere without changing an answer or a figure'],
+  },
+  { file: 'server/ledger/waiting.test.ts' },
+  { file: 'server/ledger/overdue.test.ts' },
+]
 const SEAL_ROWS = '2000'
 const tampered = {
   file: 'server/ledger/seal.test.ts',
@@ -125,8 +131,16 @@ const onChains = { file: 'test/audit-crypto.test.ts' }
  * alone catch.
  */
 const judges: Record<string, { first: 'streams' | 'damages' | null; tests: Tests }> = {
-  'server/ledger/apply.sql': { first: 'streams', tests: [door] },
-  'server/ledger/ledger.ts': { first: 'streams', tests: [door, asOf] },
+  'server/ledger/apply.sql': { first: 'streams', tests: door },
+  'server/ledger/ledger.ts': {
+    first: 'streams',
+    tests: [
+      ...door,
+      { file: 'server/ledger/house.test.ts' },
+      { file: 'server/ledger/compact.test.ts', skip: compaction.names },
+      asOf,
+    ],
+  },
   'server/ledger/audit/audit.ts': { first: 'damages', tests: [program, onChains] },
   'server/ledger/audit/crypto.ts': { first: null, tests: [onChains] },
   'server/ledger/house.sql': { first: 'streams', tests: [house] },
