@@ -327,18 +327,19 @@ test('what is of another kind is no payment, and what is between the same accoun
     assert.deepEqual((await inside(right)).differences, [], right)
 })
 
+/** Three blocks more on every chain. */
+const deep = `update chain_cursors set height = height + 3;
+  insert into chain_blocks select c.chain, c.height - n, 'x' || n, 'p', house_now() from chain_cursors c, generate_series(0, 2) n
+    on conflict do nothing`
+const older = (minutes: number) => `update chain_blocks set time = house_now() - interval '${minutes} minutes'`
+
 test('what should have been credited, or taken back, for five minutes is overdue; a minute ago it is not', async () => {
-  const older = (minutes: number) => `update chain_blocks set time = house_now() - interval '${minutes} minutes'`
-  const deep = `update chain_cursors set height = height + 3;
-    insert into chain_blocks select c.chain, c.height - n, 'x' || n, 'p', house_now() from chain_cursors c, generate_series(0, 2) n
-      on conflict do nothing`
   const gone = `update crypto_payments set block_hash = null, height = null, block_time = null, unmined_at_height = height
                  where id = '${ids.credited}'`
   /** Up to the payment's block, or how far from it, a second node agrees. */
-  const agreed = (
-    blocks: number,
-  ) => `update chain_cursors c set agreed_height = p.height + ${blocks} from crypto_payments p
-    where p.id = '${ids.coming}' and c.chain = p.chain`
+  const agreed = (blocks: number) => `
+    update chain_cursors c set agreed_height = p.height + ${blocks} from crypto_payments p
+     where p.id = '${ids.coming}' and c.chain = p.chain`
   /** Not worth anything yet, with a rate of so long before its block: the first that counts for it is of five minutes before. */
   const rateBefore = (minutes: number) => `
     update crypto_payments set parts = null, value = null, worth = null, valued_at = null where id = '${ids.coming}';
@@ -376,10 +377,7 @@ test('what should have been credited, or taken back, for five minutes is overdue
 })
 
 test("what waits for a person, or for a rate, or is nobody's, waits rightly", async () => {
-  const late = `update chain_cursors set height = height + 3;
-    insert into chain_blocks select c.chain, c.height - n, 'x' || n, 'p', house_now() from chain_cursors c, generate_series(0, 2) n
-      on conflict do nothing;
-    update chain_blocks set time = house_now() - interval '6 minutes'`
+  const late = `${deep}; ${older(6)}`
   for (const waits of [
     `update crypto_payments set review = 'account_suspended' where id = '${ids.coming}'`,
     `update crypto_payments set parts = null, value = null, worth = null, valued_at = null where id = '${ids.coming}';

@@ -73,6 +73,16 @@ test('five payment pages an hour; the sixth is refused and says when, and a repe
   await ana.startsTopup('10.00', { 'idempotency-key': 'refused' })
 })
 
+test('whoever may have one payment page, or one open top-up, reads of one', async () => {
+  const ana = await world.customer()
+  strict({ sessionsPerHourMax: 1 })
+  await ana.startsTopup()
+  assert.match((await isRefused(ana, 'card_limit_reached', 429)).detail, /^You began 1 top-up within the last hour\./)
+  strict({ openTopupsMax: 1 })
+  const { detail } = await isRefused(ana, 'too_many_open_topups', 409)
+  assert.match(detail, /^You have 1 open top-up, and may have 1\. Pay on its page, or wait until it closes;/)
+})
+
 test('ten at once are counted as ten', async () => {
   strict({ sessionsPerHourMax: 5 })
   const ana = await world.customer()

@@ -122,7 +122,7 @@ export function createCardTesting(settings: {
     if (open >= limits.openTopupsMax) {
       return {
         code: 'too_many_open_topups',
-        detail: `You have ${open} open ${open === 1 ? 'top-up' : 'top-ups'}, and may have ${limits.openTopupsMax}. Pay on one of their pages, or wait until one closes; nothing was charged.`,
+        detail: `You have ${open} open ${open === 1 ? 'top-up' : 'top-ups'}, and may have ${limits.openTopupsMax}. ${open === 1 ? 'Pay on its page, or wait until it closes' : 'Pay on one of their pages, or wait until one closes'}; nothing was charged.`,
         extra: { open, max_open: limits.openTopupsMax },
       }
     }
