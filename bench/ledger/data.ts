@@ -15,7 +15,8 @@ export type Say = (doing: string) => void
 
 const MIGRATIONS = join(import.meta.dirname, '../../db/migrations')
 const ROWS_A_STATEMENT = 500_000
-const CREDIT = 20_000_000n
+/** $200: callers draw top-ups and orders by chance, and with $20 some accounts run out of credit on a machine that is fast enough. */
+const CREDIT = 200_000_000n
 const PRICE = 500_000n
 const YEAR_SECONDS = 365 * 24 * 3600
 
