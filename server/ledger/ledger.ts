@@ -138,7 +138,7 @@ export function createLedger(settings: { database: Database; log: Log; lanes?: n
       database,
       lanes: settings.lanes ?? 2,
       log,
-      laneOf: (group) => group[0]!.accountId,
+      keyOf: (group) => group[0]!.accountId,
       run: async (connection, groups) => {
         const commands = groups.flat()
         const groupOf = groups.flatMap((group, index) => group.map(() => (group.length > 1 ? index + 1 : null)))

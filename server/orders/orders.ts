@@ -128,7 +128,7 @@ export function createOrders(parts: {
     lanes: LANES,
     waitMsMax: PLACE_WAIT_MS_MAX,
     log,
-    laneOf: (item) => item.accountId,
+    keyOf: (item) => item.accountId,
     conflictsOf: (item) => (item.idempotencyKey === null ? [] : [`${item.accountId}:${item.idempotencyKey}`]),
     async run(connection, items) {
       const { rows } = await connection.query({
@@ -169,7 +169,7 @@ export function createOrders(parts: {
     database,
     lanes: LANES,
     log,
-    laneOf: (item) => item.orderId,
+    keyOf: (item) => item.orderId,
     conflictsOf: (item) => (item.idempotencyKey === null ? [] : [`${item.accountId}:${item.idempotencyKey}`]),
     async run(connection, items, repeated) {
       const { rows } = await connection.query({
@@ -198,7 +198,7 @@ export function createOrders(parts: {
     lanes: LANES,
     log,
     // By number, because the customer is not known yet: what meets on one order is decided by the order's row.
-    laneOf: (sms) => sms.to,
+    keyOf: (sms) => sms.to,
     conflictsOf: (sms) => [`${sms.source}:${sms.externalId}`],
     async run(connection, messages) {
       const { rows } = await connection.query({

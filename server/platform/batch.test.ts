@@ -59,7 +59,7 @@ function batcher(
     database: db.database,
     lanes: 1,
     log,
-    laneOf: (item) => item.customer,
+    keyOf: (item) => item.customer,
     async run(connection, items, repeated) {
       seen.push({ items, repeated })
       const { rows } = await connection.query<{ answers: Answer[] }>({
@@ -199,7 +199,7 @@ function failing(...failures: object[]) {
     database: { ...db.database, connect: async () => connection },
     lanes: 1,
     log,
-    laneOf: (item) => item.customer,
+    keyOf: (item) => item.customer,
     async run(_, batch, isRepeated) {
       repeated.push(isRepeated)
       const failure = failures.shift()
@@ -307,7 +307,7 @@ test('who waits behind one that was set aside is not overtaken when that one is 
     database: { ...db.database, connect: async () => connection },
     lanes: 1,
     log,
-    laneOf: (item) => item.customer,
+    keyOf: (item) => item.customer,
     async run(_, batch) {
       const ids = batch.map(({ id }) => id)
       // Somebody keeps the row of k: first all of them meet it, then A alone, which is set aside and waits there.
@@ -378,20 +378,60 @@ test('who would wait beyond all use is refused instead of being carried out late
   await work.close()
 })
 
+test('a lane that is busy for long keeps nobody waiting but those in it, and who comes after them', async () => {
+  const seen: { items: Item[]; repeated: boolean }[] = []
+  const work = batcher({ lanes: 2 }, seen)
+  await Promise.all(items(2).map((item) => work.submit(item)))
+  const ids = { slow: `slower${++drawn}`, later: `item${++drawn}` }
+  const slow = work.submit({ id: ids.slow, customer: 1n })
+  await until(async () => seen.some((call) => call.items[0]!.id === ids.slow))
+  const later = work.submit({ id: ids.later, customer: 1n })
+  let over = false
+  void slow.then(() => {
+    over = true
+  })
+  assert.deepEqual(
+    new Set(await Promise.all(items(400).map((item) => work.submit({ ...item, customer: item.customer + 1n })))),
+    new Set(['ok']),
+  )
+  assert.equal(over, false, 'all others were answered while one lane was busy')
+  assert.ok(!seen.some((call) => call.items.some(({ id }) => id === ids.later)), 'but not who comes after him')
+  assert.deepEqual(await Promise.all([slow, later]), ['ok', 'ok'])
+  await work.close()
+})
+
+test('free lanes share what waits evenly', async () => {
+  const seen: { items: Item[]; repeated: boolean }[] = []
+  const work = batcher({ lanes: 2 }, seen)
+  await Promise.all(items(32).map((item) => work.submit(item)))
+  assert.deepEqual(
+    seen.map((call) => call.items.length),
+    [16, 16],
+  )
+  await work.close()
+})
+
 test('items of one customer are carried out in the order in which they came, whatever shares a key', async () => {
+  const underWay = new Set<bigint>()
   const work = createBatcher<Item & { key: string }, Answer>({
     name: 'keys',
     database: db.database,
-    lanes: 1,
+    lanes: 3,
     log,
-    laneOf: (item) => item.customer,
+    keyOf: (item) => item.customer,
     conflictsOf: (item) => [item.key],
     async run(connection, batch) {
       assert.equal(new Set(batch.map(({ key }) => key)).size, batch.length, 'a key is once in a call')
+      const customers = new Set(batch.map(({ customer }) => customer))
+      for (const customer of customers) {
+        assert.ok(!underWay.has(customer), 'a customer is in one lane at a time')
+        underWay.add(customer)
+      }
       const { rows } = await connection.query('select work_do($1, $2) as answers', [
         batch.map(({ id }) => id),
         batch.map(({ customer }) => customer),
       ])
+      for (const customer of customers) underWay.delete(customer)
       return rows[0].answers
     },
   })

@@ -1,6 +1,10 @@
 /**
- * Natural batching: while a lane's connection is busy, requests collect; when it is free, they go together as one call of one SQL
- * function. No timer, no linger: a lone request goes at once.
+ * Natural batching: requests collect while all connections are busy; as soon as one (a *lane*) is free, what waits goes together as one
+ * call of one SQL function. No timer, no linger: a lone request goes at once.
+ *
+ * Items have a key, the customer or the order they are about. Whichever lane is free takes what is next, but for items whose key is in
+ * another lane at the moment: so items of one key are carried out in the order in which they came, two lanes never ask for the same
+ * rows, and a lane in trouble keeps nobody waiting but those in it.
  *
  * Every item is decided from its own customer's rows, so a batch may be split anywhere without changing an answer, and every item
  * carries its id, so that a repetition answers as the first time. From these two follows what is done when a call fails:
@@ -45,8 +49,6 @@ export class OutcomeUnknown extends Error {}
 
 const BATCH_ITEMS_MAX = 128
 const QUEUE_ITEMS_MAX = 2_000
-/** An item that may not share a batch with one before it is passed over; so many items are looked at to fill the batch. */
-const LOOK_AHEAD_ITEMS_MAX = 4 * BATCH_ITEMS_MAX
 /** How long a call is repeated when the database is away, before the caller is told. */
 const RETRY_DELAYS_MS = [0, 50, 250, 1_000, 2_000]
 const RETRY_AFTER_SECONDS_MAX = 30
@@ -83,9 +85,9 @@ export function createBatcher<Item, Answer>(settings: {
   database: Database
   lanes: number
   log: Log
-  /** Items of the same lane key go through the same connection, in order. */
-  laneOf: (item: Item) => bigint | string
-  /** Two items with a key in common never share a batch: the second goes to the next one. */
+  /** Items of the same key are carried out in the order in which they came, and never at once in two lanes. */
+  keyOf: (item: Item) => bigint | string
+  /** Two items with one of these in common never share a batch: the second goes to the next one. */
   conflictsOf?: (item: Item) => string[]
   /**
    * One call of one function in one transaction of its own; the answers in the order of the items. `repeated`: the items were in a
@@ -104,49 +106,54 @@ export function createBatcher<Item, Answer>(settings: {
   type Own = Waiting<Item, Answer>
 
   const newLane = (patient: boolean) => ({
-    /** In the order in which they came. */
-    queue: [] as Own[],
     connection: null as pg.PoolClient | null,
     busySince: null as number | null,
-    /** The usual length of a call, lately. */
-    callMs: 1,
-    /** Lane keys of items that were set aside: what comes after them waits. */
-    behind: new Set<bigint | string>(),
-    refusing: null as NodeJS.Timeout | null,
     /** Waits for rows as long as the pool does: the lane of one item that was set aside. */
     patient,
   })
   type Lane = ReturnType<typeof newLane>
   const lanes = Array.from({ length: settings.lanes }, () => newLane(false))
+  /** In the order in which they came. */
+  let queue: Own[] = []
+  /** Where the items of a key are at the moment: those that come after them wait. */
+  const underWay = new Map<bigint | string, Lane>()
+  /** The usual length of a call, lately. */
+  let callMs = 1
   let queued = 0
   let aside = 0
   let closed = false
+  let scheduled = false
+  let refusing: NodeJS.Timeout | null = null
   const idle: (() => void)[] = []
 
   function submit(item: Item): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (closed) return reject(new Overloaded(`${name} is stopping`))
-      const lane = lanes[laneIndex(settings.laneOf(item), lanes.length)]!
-      const waitMs = expectedWaitMs(lane)
+      const waitMs = expectedWaitMs(settings.keyOf(item))
       if (queued >= queueItemsMax || waitMs > waitMsMax) {
         trouble('full')
         return reject(
-          new Overloaded(`${name} has ${queued} items waiting`, { retryAfterSeconds: (waitMs + lane.callMs) / 1000 }),
+          new Overloaded(`${name} has ${queued} items waiting`, { retryAfterSeconds: (waitMs + callMs) / 1000 }),
         )
       }
-      lane.queue.push({ item, resolve, reject, since: performance.now(), unsure: false })
+      queue.push({ item, resolve, reject, since: performance.now(), unsure: false })
       count(1)
-      refuseLate(lane)
-      schedule(lane)
+      refuseLate()
+      schedule()
     })
   }
 
-  /** The calls before it, each as long as calls are at the moment; of the one under way, what is probably left. */
-  function expectedWaitMs(lane: Lane): number {
-    const callsBefore = Math.floor(lane.queue.length / BATCH_ITEMS_MAX)
-    if (lane.busySince === null) return callsBefore * lane.callMs
+  /** What is probably left of the call that it waits for, and the calls before it, each as long as calls are at the moment. */
+  function expectedWaitMs(key?: bigint | string): number {
+    const own = key === undefined ? undefined : underWay.get(key)
+    const leftMs = own ? probablyLeftMs(own) : Math.min(...lanes.map(probablyLeftMs))
+    return leftMs + (Math.floor(queue.length / BATCH_ITEMS_MAX) * Math.max(callMs, leftMs)) / lanes.length
+  }
+
+  function probablyLeftMs(lane: Lane): number {
+    if (lane.busySince === null) return 0
     const underWayMs = performance.now() - lane.busySince
-    return (callsBefore + 1) * Math.max(lane.callMs, underWayMs) - Math.min(underWayMs, lane.callMs)
+    return Math.max(callMs, underWayMs) - Math.min(callMs, underWayMs)
   }
 
   function count(items: number): void {
@@ -156,78 +163,92 @@ export function createBatcher<Item, Answer>(settings: {
   }
 
   /** Who has waited beyond all use is told so, also while the lane is stuck; unless it may have been carried out already. */
-  function refuseLate(lane: Lane): void {
-    if (waitMsMax === Number.POSITIVE_INFINITY || lane.refusing) return
+  function refuseLate(): void {
+    if (waitMsMax === Number.POSITIVE_INFINITY || refusing) return
     const now = performance.now()
-    const late = lane.queue.filter((waiting) => !waiting.unsure && now - waiting.since >= waitMsMax)
+    const late = queue.filter((waiting) => !waiting.unsure && now - waiting.since >= waitMsMax)
     if (late.length > 0) {
       const gone = new Set(late)
-      lane.queue = lane.queue.filter((waiting) => !gone.has(waiting))
+      queue = queue.filter((waiting) => !gone.has(waiting))
       trouble('late', late.length)
-      const retryAfterSeconds = (expectedWaitMs(lane) + lane.callMs) / 1000
+      const retryAfterSeconds = (expectedWaitMs() + callMs) / 1000
       for (const waiting of late)
         waiting.reject(new Overloaded(`${name} could not begin within ${waitMsMax} ms`, { retryAfterSeconds }))
       count(-late.length)
     }
-    const next = lane.queue.find((waiting) => !waiting.unsure)
+    const next = queue.find((waiting) => !waiting.unsure)
     if (!next) return
-    lane.refusing = setTimeout(
+    refusing = setTimeout(
       () => {
-        lane.refusing = null
-        refuseLate(lane)
+        refusing = null
+        refuseLate()
       },
       Math.max(1, waitMsMax - (now - next.since)),
     )
   }
 
-  function schedule(lane: Lane): void {
+  function schedule(): void {
+    if (scheduled) return
+    scheduled = true
     // After the current turn of the event loop, so that requests that arrive together go together.
     setImmediate(() => {
-      if (lane.busySince !== null) return
-      const batch = take(lane)
-      if (batch.length === 0) return
-      lane.busySince = performance.now()
-      void settle(lane, batch)
-        .catch((error: unknown) => tell(batch, error))
-        .then(() => {
-          lane.busySince = null
-          if (lane.queue.length > 0) schedule(lane)
-        })
+      scheduled = false
+      const free = lanes.filter((lane) => lane.busySince === null)
+      for (const [n, lane] of free.entries()) {
+        // Evenly: half of the callers in each of two lanes, not all of them always in the first.
+        const itemsMax = Math.min(BATCH_ITEMS_MAX, Math.ceil(queue.length / (free.length - n)))
+        const batch = take(lane, itemsMax)
+        if (batch.length === 0) continue
+        lane.busySince = performance.now()
+        void settle(lane, batch)
+          .catch((error: unknown) => tell(batch, error))
+          .then(() => {
+            for (const { item } of batch) release(settings.keyOf(item), lane)
+            lane.busySince = null
+            if (queue.length > 0) schedule()
+          })
+      }
     })
   }
 
-  function take(lane: Lane): Own[] {
+  function release(key: bigint | string, lane: Lane): void {
+    if (underWay.get(key) === lane) underWay.delete(key)
+  }
+
+  function take(lane: Lane, itemsMax: number): Own[] {
     const batch: Own[] = []
     const over: Own[] = []
     const taken = new Set<string>()
-    const passedOver = new Set(lane.behind)
+    const passedOver = new Set<bigint | string>()
     let looked = 0
-    for (const waiting of lane.queue) {
-      if (batch.length === BATCH_ITEMS_MAX || looked === LOOK_AHEAD_ITEMS_MAX) break
+    for (const waiting of queue) {
+      if (batch.length === itemsMax) break
       looked++
-      const key = settings.laneOf(waiting.item)
+      const key = settings.keyOf(waiting.item)
       const conflicts = settings.conflictsOf?.(waiting.item) ?? []
       const fits =
         !passedOver.has(key) &&
+        (underWay.get(key) ?? lane) === lane &&
         !conflicts.some((conflict) => taken.has(conflict)) &&
         // Whether it may be their own doing what a call finds is asked of all its items together.
         waiting.unsure === (batch[0]?.unsure ?? waiting.unsure)
       for (const conflict of conflicts) taken.add(conflict)
-      if (fits) batch.push(waiting)
-      else {
+      if (fits) {
+        batch.push(waiting)
+        underWay.set(key, lane)
+      } else {
         // Or what comes after it under its key would overtake it.
         passedOver.add(key)
         over.push(waiting)
       }
     }
-    lane.queue = over.concat(lane.queue.slice(looked))
+    queue = over.concat(queue.slice(looked))
     return batch
   }
 
   /** Carries a batch out, whatever it takes; every item of it is answered, told, set aside or put back when this ends. */
   async function settle(lane: Lane, batch: Own[]): Promise<void> {
     const begun = performance.now()
-    const back: Own[] = []
     const parts = [batch]
     while (parts.length > 0) {
       const part = parts.shift()!
@@ -240,13 +261,13 @@ export function createBatcher<Item, Answer>(settings: {
       if (failure === null) continue
       if (failure.trouble === 'lock' && part.length === 1 && !lane.patient && aside < ASIDE_MAX) {
         const first = part[0]!
-        setAside(lane, first)
+        setAside(first)
         // All that come after it under its key, at once: the first one may be done before the next part, and one be overtaken.
-        const key = settings.laneOf(first.item)
-        for (const [n, later] of parts.entries()) {
-          back.push(...later.filter((waiting) => settings.laneOf(waiting.item) === key))
-          parts[n] = later.filter((waiting) => settings.laneOf(waiting.item) !== key)
-        }
+        const key = settings.keyOf(first.item)
+        const later = parts.flat().filter((waiting) => settings.keyOf(waiting.item) === key)
+        for (const [n, others] of parts.entries()) parts[n] = others.filter((waiting) => !later.includes(waiting))
+        queue.unshift(...later)
+        if (later.length > 0) refuseLate()
       } else if ((failure.trouble !== 'lock' && failure.trouble !== 'poison') || part.length === 1) {
         giveUp(part, failure)
       } else {
@@ -257,8 +278,6 @@ export function createBatcher<Item, Answer>(settings: {
         parts.unshift(...smaller)
       }
     }
-    lane.queue.unshift(...back)
-    if (back.length > 0) refuseLate(lane)
   }
 
   /** Null: everybody was answered. Repeats what is worth repeating as it is. */
@@ -267,20 +286,20 @@ export function createBatcher<Item, Answer>(settings: {
     for (const delay of RETRY_DELAYS_MS) {
       // A poison item is no less poisonous later.
       if (delay > 0 && failure?.trouble !== 'poison') await pause(delay)
-      refuseLate(lane)
+      refuseLate()
       const unsure = part.some((waiting) => waiting.unsure)
-      let underWay = false
+      let asked = false
       try {
         lane.connection ??= await openLane(lane)
-        underWay = true
+        asked = true
         const answers = await call(lane, part, unsure)
         for (const [index, waiting] of part.entries()) waiting.resolve(answers[index]!)
         count(-part.length)
         return null
       } catch (error) {
         const again: boolean = failure?.trouble === 'poison'
-        failure = { trouble: underWay ? troubleOf(error) : 'away', error }
-        if (underWay && isLost(error)) for (const waiting of part) waiting.unsure = true
+        failure = { trouble: asked ? troubleOf(error) : 'away', error }
+        if (asked && isLost(error)) for (const waiting of part) waiting.unsure = true
         if (failure.trouble !== 'lock' && failure.trouble !== 'busy') {
           // A fresh connection: whatever state the old one was in is of no interest any more.
           lane.connection?.release(true)
@@ -312,31 +331,35 @@ export function createBatcher<Item, Answer>(settings: {
 
   async function call(lane: Lane, part: Own[], unsure: boolean): Promise<Answer[]> {
     const begun = performance.now()
-    const answered = new AbortController()
-    const items = part.map((waiting) => waiting.item)
+    let patience: NodeJS.Timeout | undefined
     try {
       const answers = await Promise.race([
-        settings.run(lane.connection!, items, unsure),
-        pause(CALL_MS_MAX, answered.signal).then(() => {
-          throw new CallLost(`${name}: no answer within ${CALL_MS_MAX} ms`)
+        settings.run(
+          lane.connection!,
+          part.map((waiting) => waiting.item),
+          unsure,
+        ),
+        new Promise<never>((_, reject) => {
+          const giveUp = () => reject(new CallLost(`${name}: no answer within ${CALL_MS_MAX} ms`))
+          patience = setTimeout(giveUp, CALL_MS_MAX)
         }),
       ])
       if (answers.length !== part.length) throw new Error(`${name}: ${answers.length} answers to ${part.length} items`)
       return answers
     } finally {
-      answered.abort()
+      clearTimeout(patience)
       const ms = performance.now() - begun
-      lane.callMs += NEWEST_SHARE * (ms - lane.callMs)
+      callMs += NEWEST_SHARE * (ms - callMs)
       batchItems.observe({ batcher: name }, part.length)
       batchSeconds.observe({ batcher: name }, ms / 1000)
     }
   }
 
   /** One item waits for a row that somebody keeps: it waits on a connection of its own, and keeps nobody but its own key waiting. */
-  function setAside(lane: Lane, waiting: Own): void {
-    const key = settings.laneOf(waiting.item)
+  function setAside(waiting: Own): void {
+    const key = settings.keyOf(waiting.item)
     const alone = newLane(true)
-    lane.behind.add(key)
+    underWay.set(key, alone)
     aside++
     trouble('set_aside')
     void settle(alone, [waiting])
@@ -344,8 +367,8 @@ export function createBatcher<Item, Answer>(settings: {
       .then(() => {
         alone.connection?.release()
         aside--
-        lane.behind.delete(key)
-        if (lane.queue.length > 0) schedule(lane)
+        release(key, alone)
+        if (queue.length > 0) schedule()
       })
   }
 
@@ -385,8 +408,8 @@ export function createBatcher<Item, Answer>(settings: {
         // Destroyed, because its timeouts are not the pool's.
         lane.connection?.release(true)
         lane.connection = null
-        if (lane.refusing) clearTimeout(lane.refusing)
       }
+      if (refusing) clearTimeout(refusing)
     },
   }
 }
@@ -416,11 +439,4 @@ function codeOf(error: unknown): string {
   if (typeof code !== 'string')
     return error instanceof Error && /connection|terminat|timeout/i.test(error.message) ? '08000' : ''
   return /^E[A-Z]+$/.test(code) ? '08000' : code
-}
-
-function laneIndex(key: bigint | string, lanes: number): number {
-  if (typeof key === 'bigint') return Number(key % BigInt(lanes))
-  let hash = 0
-  for (let i = 0; i < key.length; i++) hash = (hash * 31 + key.charCodeAt(i)) >>> 0
-  return hash % lanes
 }
