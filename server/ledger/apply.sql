@@ -100,7 +100,9 @@ begin
                                   p_on_expiry, p_open_max, p_group)
                            with ordinality u(id, kind, account, contra, amount, hold, code, reference, happened, expires, on_expiry,
                                              open_max, grp, place)) u
-              left join open_holds h on h.hold_id = u.hold and h.account_id = u.account
+              -- One at a time by its key, also when the plan was made while there were none: the planner then thinks that reading all
+              -- of them costs nothing.
+              left join lateral (select * from open_holds o where o.hold_id = u.hold and o.account_id = u.account limit 1) h on true
              where u.of_account = 1
                and u.grp is null
                and u.id is not null and u.contra is not null and u.code is not null and u.reference is not null
@@ -133,7 +135,7 @@ begin
     insert into open_holds (hold_id, account_id, kind, code, amount, expires_at, on_expiry)
     select id, account, kind, code, moved, expires, on_expiry from moved where kind in ('hold', 'clawback_hold')
   ), closed as (
-    delete from open_holds o using moved m where o.hold_id = m.hold
+    delete from open_holds where hold_id = any (array(select hold from moved))
   ), told as (
     -- Appended, never updated, so that no account of the platform is a row for which everybody waits.
     insert into platform_deltas (platform, code, debits, credits, entries)
@@ -253,7 +255,7 @@ begin
       from unnest(p_id, p_kind, p_account, p_contra, p_amount, p_hold, p_code, p_reference, p_expires, p_on_expiry, p_open_max, p_group)
            with ordinality u(id, kind, account, contra, amount, hold, code, reference, expires, on_expiry, open_max, grp, place)
       left join transfers t on t.id = u.id
-      left join open_holds h on h.hold_id = u.hold and h.account_id = u.account
+      left join lateral (select * from open_holds o where o.hold_id = u.hold and o.account_id = u.account limit 1) h on true
      where u.place = any (p_places)
      order by u.place
   loop
@@ -433,9 +435,8 @@ begin
          u(id, account, kind, code, amount, expires, on_expiry, word)
    where u.word = 'ok' and u.kind in ('hold', 'clawback_hold');
 
-  delete from open_holds o
-   using unnest(p_hold, res) u(hold, word)
-   where u.word = 'ok' and o.hold_id = u.hold;
+  delete from open_holds
+   where hold_id = any (array(select u.hold from unnest(p_hold, res) u(hold, word) where u.word = 'ok'));
 
   insert into platform_deltas (platform, code, debits, credits, entries)
   select u.contra, u.code,

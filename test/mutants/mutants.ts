@@ -81,6 +81,7 @@ const door = [
   },
   { file: 'server/ledger/waiting.test.ts' },
   { file: 'server/ledger/overdue.test.ts' },
+  { file: 'server/ledger/plan.test.ts' },
 ]
 const SEAL_ROWS = '2000'
 const tampered = {
