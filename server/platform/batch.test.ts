@@ -378,9 +378,27 @@ test('who would wait beyond all use is refused instead of being carried out late
   await work.close()
 })
 
-test('a lane that is busy for long keeps nobody waiting but those in it, and who comes after them', async () => {
+test('a row that somebody kept for long makes nobody else be refused', async (t) => {
+  const seen: { items: Item[]; repeated: boolean }[] = []
+  const work = batcher({ waitMsMax: 500 }, seen)
+  t.after(() => work.close())
+  await work.submit(items(1)[0]!)
+  const letGo = await keepRow(150)
+  const kept = work.submit({ id: `item${++drawn}`, customer: 150n })
+  await new Promise((resolve) => setTimeout(resolve, 1_900))
+  await letGo()
+  assert.equal(await kept, 'ok')
+  // While a call is under way, whoever comes is judged by how long calls take: those of the lane, not the one that waited beside it.
+  const id = `slow${++drawn}`
+  const slow = work.submit({ id, customer: 1n })
+  await until(async () => seen.some((call) => call.items[0]!.id === id))
+  assert.deepEqual(await Promise.all([slow, work.submit(items(1)[0]!)]), ['ok', 'ok'])
+})
+
+test('a lane that is busy for long keeps nobody waiting but those in it, and who comes after them', async (t) => {
   const seen: { items: Item[]; repeated: boolean }[] = []
   const work = batcher({ lanes: 2 }, seen)
+  t.after(() => work.close())
   await Promise.all(items(2).map((item) => work.submit(item)))
   const ids = { slow: `slower${++drawn}`, later: `item${++drawn}` }
   const slow = work.submit({ id: ids.slow, customer: 1n })
@@ -397,18 +415,17 @@ test('a lane that is busy for long keeps nobody waiting but those in it, and who
   assert.equal(over, false, 'all others were answered while one lane was busy')
   assert.ok(!seen.some((call) => call.items.some(({ id }) => id === ids.later)), 'but not who comes after him')
   assert.deepEqual(await Promise.all([slow, later]), ['ok', 'ok'])
-  await work.close()
 })
 
-test('free lanes share what waits evenly', async () => {
+test('free lanes share what waits evenly', async (t) => {
   const seen: { items: Item[]; repeated: boolean }[] = []
   const work = batcher({ lanes: 2 }, seen)
+  t.after(() => work.close())
   await Promise.all(items(32).map((item) => work.submit(item)))
   assert.deepEqual(
     seen.map((call) => call.items.length),
     [16, 16],
   )
-  await work.close()
 })
 
 test('items of one customer are carried out in the order in which they came, whatever shares a key', async () => {

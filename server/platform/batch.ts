@@ -3,8 +3,8 @@
  * call of one SQL function. No timer, no linger: a lone request goes at once.
  *
  * Items have a key, the customer or the order they are about. Whichever lane is free takes what is next, but for items whose key is in
- * another lane at the moment: so items of one key are carried out in the order in which they came, two lanes never ask for the same
- * rows, and a lane in trouble keeps nobody waiting but those in it.
+ * another lane at the moment: so items of one key are carried out in the order in which they came and never at once, and a lane in
+ * trouble keeps only those waiting who are in it or come after them.
  *
  * Every item is decided from its own customer's rows, so a batch may be split anywhere without changing an answer, and every item
  * carries its id, so that a repetition answers as the first time. From these two follows what is done when a call fails:
@@ -108,6 +108,8 @@ export function createBatcher<Item, Answer>(settings: {
   const newLane = (patient: boolean) => ({
     connection: null as pg.PoolClient | null,
     busySince: null as number | null,
+    /** The usual length of a call, lately. */
+    callMs: 1,
     /** Waits for rows as long as the pool does: the lane of one item that was set aside. */
     patient,
   })
@@ -117,8 +119,6 @@ export function createBatcher<Item, Answer>(settings: {
   let queue: Own[] = []
   /** Where the items of a key are at the moment: those that come after them wait. */
   const underWay = new Map<bigint | string, Lane>()
-  /** The usual length of a call, lately. */
-  let callMs = 1
   let queued = 0
   let aside = 0
   let closed = false
@@ -133,7 +133,9 @@ export function createBatcher<Item, Answer>(settings: {
       if (queued >= queueItemsMax || waitMs > waitMsMax) {
         trouble('full')
         return reject(
-          new Overloaded(`${name} has ${queued} items waiting`, { retryAfterSeconds: (waitMs + callMs) / 1000 }),
+          new Overloaded(`${name} has ${queued} items waiting`, {
+            retryAfterSeconds: (waitMs + callMs()) / 1000,
+          }),
         )
       }
       queue.push({ item, resolve, reject, since: performance.now(), unsure: false })
@@ -143,17 +145,26 @@ export function createBatcher<Item, Answer>(settings: {
     })
   }
 
-  /** What is probably left of the call that it waits for, and the calls before it, each as long as calls are at the moment. */
+  /** What is probably left of the call that it waits for, and the calls before it, shared among the lanes. */
   function expectedWaitMs(key?: bigint | string): number {
     const own = key === undefined ? undefined : underWay.get(key)
     const leftMs = own ? probablyLeftMs(own) : Math.min(...lanes.map(probablyLeftMs))
-    return leftMs + (Math.floor(queue.length / BATCH_ITEMS_MAX) * Math.max(callMs, leftMs)) / lanes.length
+    return leftMs + (Math.floor(queue.length / BATCH_ITEMS_MAX) * callMs()) / lanes.length
   }
 
   function probablyLeftMs(lane: Lane): number {
-    if (lane.busySince === null) return 0
-    const underWayMs = performance.now() - lane.busySince
-    return Math.max(callMs, underWayMs) - Math.min(callMs, underWayMs)
+    const sinceMs = underWayMs(lane)
+    return lane.busySince === null ? 0 : Math.max(lane.callMs, sinceMs) - Math.min(lane.callMs, sinceMs)
+  }
+
+  function underWayMs(lane: Lane): number {
+    return lane.busySince === null ? 0 : performance.now() - lane.busySince
+  }
+
+  /** How long a call takes at the moment, by what all lanes get done: one that is stuck counts for little. */
+  function callMs(): number {
+    const callsPerMs = lanes.reduce((sum, lane) => sum + 1 / Math.max(lane.callMs, underWayMs(lane)), 0)
+    return lanes.length / callsPerMs
   }
 
   function count(items: number): void {
@@ -171,7 +182,7 @@ export function createBatcher<Item, Answer>(settings: {
       const gone = new Set(late)
       queue = queue.filter((waiting) => !gone.has(waiting))
       trouble('late', late.length)
-      const retryAfterSeconds = (expectedWaitMs() + callMs) / 1000
+      const retryAfterSeconds = (expectedWaitMs() + callMs()) / 1000
       for (const waiting of late)
         waiting.reject(new Overloaded(`${name} could not begin within ${waitMsMax} ms`, { retryAfterSeconds }))
       count(-late.length)
@@ -264,8 +275,8 @@ export function createBatcher<Item, Answer>(settings: {
         setAside(first)
         // All that come after it under its key, at once: the first one may be done before the next part, and one be overtaken.
         const key = settings.keyOf(first.item)
-        const later = parts.flat().filter((waiting) => settings.keyOf(waiting.item) === key)
-        for (const [n, others] of parts.entries()) parts[n] = others.filter((waiting) => !later.includes(waiting))
+        const later = parts.flat().filter(({ item }) => settings.keyOf(item) === key)
+        for (const [n, some] of parts.entries()) parts[n] = some.filter(({ item }) => settings.keyOf(item) !== key)
         queue.unshift(...later)
         if (later.length > 0) refuseLate()
       } else if ((failure.trouble !== 'lock' && failure.trouble !== 'poison') || part.length === 1) {
@@ -349,7 +360,7 @@ export function createBatcher<Item, Answer>(settings: {
     } finally {
       clearTimeout(patience)
       const ms = performance.now() - begun
-      callMs += NEWEST_SHARE * (ms - callMs)
+      lane.callMs += NEWEST_SHARE * (ms - lane.callMs)
       batchItems.observe({ batcher: name }, part.length)
       batchSeconds.observe({ batcher: name }, ms / 1000)
     }
@@ -359,6 +370,7 @@ export function createBatcher<Item, Answer>(settings: {
   function setAside(waiting: Own): void {
     const key = settings.keyOf(waiting.item)
     const alone = newLane(true)
+    alone.busySince = performance.now()
     underWay.set(key, alone)
     aside++
     trouble('set_aside')
