@@ -113,9 +113,10 @@ export async function startCryptoWorld(
   const app = mount(payments)
 
   async function sayPrices(): Promise<void> {
+    // To the millisecond, which is how finely blocks are timed here: a block of this very one is not before the price.
     for (const [asset, price] of Object.entries(prices))
       await db.database.pool.query(
-        `insert into crypto_rates (asset, price, sources, samples, at) values ($1, $2, 3, '[]', house_now())`,
+        `insert into crypto_rates (asset, price, sources, samples, at) values ($1, $2, 3, '[]', date_trunc('milliseconds', house_now()))`,
         [asset, usd(price)],
       )
   }
