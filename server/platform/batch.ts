@@ -129,13 +129,11 @@ export function createBatcher<Item, Answer>(settings: {
   function submit(item: Item): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (closed) return reject(new Overloaded(`${name} is stopping`))
-      const waitMs = expectedWaitMs(settings.keyOf(item))
-      if (queued >= queueItemsMax || waitMs > waitMsMax) {
+      const waitMs = () => expectedWaitMs(settings.keyOf(item))
+      if (queued >= queueItemsMax || (waitMsMax !== Number.POSITIVE_INFINITY && waitMs() > waitMsMax)) {
         trouble('full')
         return reject(
-          new Overloaded(`${name} has ${queued} items waiting`, {
-            retryAfterSeconds: (waitMs + callMs()) / 1000,
-          }),
+          new Overloaded(`${name} has ${queued} items waiting`, { retryAfterSeconds: (waitMs() + callMs()) / 1000 }),
         )
       }
       queue.push({ item, resolve, reject, since: performance.now(), unsure: false })
